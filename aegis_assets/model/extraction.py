@@ -1,0 +1,50 @@
+"""What an extractor finds in one text. Every name stands in the text at its span; the rest was dropped and counted."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from aegis_assets.model.parsing import Frozen
+
+
+class Schema(Frozen):
+    """What a collection wants extracted. Empty tuples: the extractor's own types. prompt: empty for the default."""
+
+    entity_types: tuple[str, ...] = ()
+    relation_types: tuple[str, ...] = ()
+    prompt: str = ""
+
+
+class Mention(Frozen):
+    """start, end: characters in the text, end exclusive. name: as it stands there."""
+
+    name: str
+    type: str
+    start: int = Field(ge=0)
+    end: int = Field(gt=0)
+
+
+class Relation(Frozen):
+    """source, target: indices into the extraction's mentions. start, end: the sentence or clause that says it."""
+
+    source: int
+    target: int
+    type: str
+    confidence: float = Field(ge=0, le=1)
+    start: int
+    end: int
+
+
+class Extraction(Frozen):
+    """skipped: why nothing was extracted (a language without a model), None otherwise. dropped: names not in the text.
+
+    calls: requests to a language model that this took, retries included.
+    """
+
+    mentions: tuple[Mention, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    skipped: str | None = None
+    dropped: int = 0
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0

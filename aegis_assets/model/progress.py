@@ -1,0 +1,35 @@
+"""The progress contract of the admin and the API."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from aegis_assets.model.document import Stage, State
+from aegis_assets.model.parsing import Frozen
+
+
+class StageProgress(Frozen):
+    total: int
+    done: int
+    failed: int
+    in_flight: int
+
+
+class Progress(Frozen):
+    """fraction: weighs stages by what they cost, never falls within a run, and is 1 exactly at the end.
+
+    chunks_total_final: all windows are chunked, so chunks_total will not grow. eta_seconds: None while unknown.
+    """
+
+    document: UUID
+    state: State
+    stages: dict[Stage, StageProgress]
+    chunks_total: int
+    chunks_total_final: bool
+    chunks_processed: int
+    chunks_in_flight: int
+    parallel_workers: int
+    active_workers: int
+    chunks_per_second: float
+    eta_seconds: float | None
+    fraction: float
