@@ -1,4 +1,14 @@
 from django.contrib import admin
 from django.urls import path
+from django.views.generic import RedirectView
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from webadmin.documents import views
+from webadmin.monitoring.views import healthz
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("api/documents/states", views.states, name="states"),
+    path("api/documents/<uuid:document>/progress", views.progress, name="progress"),
+    path("healthz", healthz, name="healthz"),
+]

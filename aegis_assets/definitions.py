@@ -1,0 +1,17 @@
+"""The one entry point for Dagster: lists, no logic."""
+
+import dagster as dg
+
+from aegis_assets.defs.assets import ingested
+from aegis_assets.defs.checks import stores_agree
+from aegis_assets.defs.jobs import ingest, remove
+from aegis_assets.defs.platform import PlatformResource
+from aegis_assets.defs.sensors import after_cancel, after_failure, launch_pending, watch_bucket
+
+defs = dg.Definitions(
+    assets=[ingested],
+    asset_checks=[stores_agree],
+    jobs=[ingest, remove],
+    sensors=[watch_bucket, launch_pending, after_failure, after_cancel],
+    resources={"platform": PlatformResource()},
+)

@@ -1,0 +1,18 @@
+"""Asset checks. `publish` evaluates this one for each document that it publishes; here it can be run again at any time."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import dagster as dg
+
+from aegis_assets.defs.partitions import documents
+from aegis_assets.defs.platform import PlatformResource
+from aegis_assets.pipeline.flow.publish import consistency
+
+
+@dg.asset_check(asset="knowledge_graph", name="stores_agree", partitions_def=documents)
+def stores_agree(context: dg.AssetCheckExecutionContext, platform: PlatformResource) -> dg.AssetCheckResult:
+    """Ledger, vectors and graph hold the same chunks, entities and relations of the document."""
+    agree, counts = consistency(platform.use(), UUID(context.partition_key))
+    return dg.AssetCheckResult(passed=agree, metadata=counts)

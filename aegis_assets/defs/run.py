@@ -1,0 +1,121 @@
+"""What a run knows of its documents, and what it reports of them to Dagster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from uuid import UUID
+
+import dagster as dg
+
+from aegis_assets.defs.partitions import documents as partitions
+from aegis_assets.errors import AegisError, NotFound, Superseded, public
+from aegis_assets.model.document import State
+from aegis_assets.pipeline.flow.plan import plan_document
+from aegis_assets.pipeline.flow.platform import Platform
+from aegis_assets.pipeline.flow.preflight import preflight
+from aegis_assets.pipeline.flow.publish import Outcome, publish_document
+from aegis_assets.settings import settings
+
+UNIT_CHUNKS = 16  # windows of small documents that share one step: a step costs a quarter of a second
+
+
+def run_documents(context: dg.OpExecutionContext) -> list[UUID]:
+    """The documents of the run's partition or range of partitions."""
+    try:
+        return [UUID(key) for key in context.partition_keys]
+    except ValueError as error:
+        raise dg.Failure("A partition of this run is not the id of a document.", allow_retries=False) from error
+
+
+def alive(instance: dg.DagsterInstance, run_id: str) -> bool:
+    run = instance.get_run_by_id(run_id)
+    return run is not None and not run.is_finished
+
+
+def prepare(context: dg.OpExecutionContext, platform: Platform) -> None:
+    """Preflight; when it fails every document of the run carries its sentence."""
+    ids = run_documents(context)
+    try:
+        rows = platform.ledger.documents(ids)
+        asyncio.run(preflight(platform, settings().home, [row.collection for row in rows]))
+    except Exception as error:
+        failure = public(error)
+        for document in ids:
+            give_up(context, platform, document, failure)
+        raise dg.Failure(failure.message, allow_retries=False) from error
+
+
+def units(context: dg.OpExecutionContext, platform: Platform) -> Iterator[list[str]]:
+    """Windows with missing work: each window of a large document alone, windows of small documents packed."""
+    packed: list[str] = []
+    for document in run_documents(context):
+        try:
+            windows = plan_document(platform, document, context.run_id, lambda run: alive(context.instance, run))
+        except Superseded:
+            continue
+        except Exception as error:  # noqa: BLE001  one document's end; the others of the run go on
+            context.log.warning(public(error).message)
+            give_up(context, platform, document, public(error))
+            continue
+        if len(windows) > 1:
+            yield from ([str(window)] for window in windows)
+            continue
+        packed += [str(window) for window in windows]
+        if len(packed) >= UNIT_CHUNKS:
+            yield packed
+            packed = []
+    if packed:
+        yield packed
+
+
+def give_up(context: dg.OpExecutionContext, platform: Platform, document: UUID, failure: AegisError) -> None:
+    """Failed, with the sentence; unless another run holds the document, or the ledger itself is away."""
+    with suppress(AegisError):
+        row = platform.ledger.document(document)
+        if row.state != State.RUNNING or row.run_id != context.run_id:
+            platform.ledger.begin(document, context.run_id, lambda run: alive(context.instance, run))
+        platform.ledger.finish(document, context.run_id, State.FAILED, failure.message)
+
+
+def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.Output[None]]:
+    """Publish each document that this run still owns; the run fails when one of its documents did."""
+    failed = []
+    for document in run_documents(context):
+        try:
+            row = platform.ledger.document(document)
+        except NotFound as error:
+            failed.append(error.message)
+            continue
+        if row.state == State.RUNNING and row.run_id == context.run_id:
+            outcome = publish_document(platform, document, context.run_id)
+            report(context, document, outcome)
+            row = platform.ledger.document(document)
+        if row.state == State.FAILED:
+            failed.append(row.message)
+    if failed:
+        raise dg.Failure(f"{len(failed)} of the run's documents failed: {failed[0]}", allow_retries=False)
+    yield from ()
+
+
+def report(context: dg.OpExecutionContext, document: UUID, outcome: Outcome) -> None:
+    """One materialization per asset that is there, and the check. Logged, not yielded: a range may hold failures too."""
+    if not outcome.published:
+        return
+    for asset, metadata in outcome.metadata.items():
+        context.log_event(dg.AssetMaterialization(asset, partition=str(document), metadata=metadata))
+    context.log_event(
+        dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey("knowledge_graph"),
+            check_name="stores_agree",
+            passed=outcome.agree,
+            metadata=outcome.counts,
+            partition=str(document),
+        )
+    )
+
+
+def partition_order(instance: dg.DagsterInstance) -> dict[str, int]:
+    """Dagster's order of the documents' partitions, which a range of them follows."""
+    return {key: index for index, key in enumerate(instance.get_dynamic_partitions(partitions.name or ""))}

@@ -1,0 +1,133 @@
+"""Sensors: a watched bucket's objects become documents; pending documents become runs; what a dead run left is set right.
+
+One sensor watches, another launches: an upload made while Dagster was down takes the same way as a new object.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from uuid import uuid4
+
+import dagster as dg
+
+from aegis_assets.defs.jobs import ingest, remove
+from aegis_assets.defs.partitions import documents
+from aegis_assets.defs.platform import PlatformResource
+from aegis_assets.defs.run import partition_order
+from aegis_assets.errors import AegisError
+from aegis_assets.model.ledger import DocumentRow
+from aegis_assets.settings import settings
+from aegis_assets.stores.watch import list_objects
+
+CLAIM_TAG = "aegis/claim"
+CLAIMS_PER_TICK = 1000
+SMALL_BYTES = 200_000  # below this, launching a run costs more than the document's work: several share one
+RANGE = 100
+START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+@dg.sensor(minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
+def watch_bucket(platform: PlatformResource) -> dg.SkipReason:
+    """New, changed and deleted objects -> documents. What it saw is in the ledger, so a restart neither doubles nor forgets."""
+    chosen = settings()
+    try:
+        listing = list_objects(chosen.watch_address, chosen, chosen.watch_settle_seconds, time.time())
+        seen = platform.use().ledger.sync_objects(
+            chosen.watch_address, chosen.watch_collection, listing.objects, listing.complete
+        )
+    except AegisError as error:
+        return dg.SkipReason(error.message)
+    return dg.SkipReason(f"{len(seen.new)} new, {len(seen.changed)} changed and {len(seen.deleted)} deleted objects.")
+
+
+@dg.sensor(minimum_interval_seconds=3, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
+def launch_pending(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
+    ledger = platform.use().ledger
+    try:
+        release_lost_claims(context.instance, platform)
+        removing = [str(document) for document in ledger.to_remove()]
+        claimed = ledger.documents(ledger.claim(CLAIMS_PER_TICK))
+    except AegisError as error:
+        return dg.SkipReason(error.message)
+    context.instance.add_dynamic_partitions(documents.name or "", [str(row.id) for row in claimed])
+    requests = list(run_requests(context.instance, platform, claimed))
+    if removing:
+        requests.append(
+            dg.RunRequest(
+                run_key=f"remove-{removing[0]}-{len(removing)}-{int(time.time() // 60)}",
+                job_name=remove.name,
+                run_config={"ops": {"remove_documents": {"config": {"documents": removing}}}},
+            )
+        )
+    return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("No document is pending.")
+
+
+def run_requests(
+    instance: dg.DagsterInstance, platform: PlatformResource, rows: Sequence[DocumentRow]
+) -> Iterator[dg.RunRequest]:
+    """A run per large document; small ones that are neighbours in Dagster's partition order share a run."""
+    order = partition_order(instance)
+    for group in groups(sorted(rows, key=lambda row: order[str(row.id)]), order):
+        claim = f"claim:{uuid4()}"
+        platform.use().ledger.launched([row.id for row in group], claim)
+        tags = {CLAIM_TAG: claim}
+        if len(group) == 1:
+            small = group[0].size < SMALL_BYTES
+            yield dg.RunRequest(
+                run_key=claim,
+                job_name=ingest.name,
+                partition_key=str(group[0].id),
+                tags=tags,
+                run_config={"execution": {"config": {"mode": "in_process"}}} if small else {},
+            )
+        else:
+            tags |= {START: str(group[0].id), END: str(group[-1].id)}
+            yield dg.RunRequest(run_key=claim, job_name=ingest.name, tags=tags)
+
+
+def groups(rows: Sequence[DocumentRow], order: dict[str, int]) -> Iterator[list[DocumentRow]]:
+    group: list[DocumentRow] = []
+    for row in rows:
+        neighbour = bool(group) and order[str(row.id)] == order[str(group[-1].id)] + 1
+        if group and (not neighbour or len(group) >= RANGE or row.size >= SMALL_BYTES or group[-1].size >= SMALL_BYTES):
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
+
+
+def release_lost_claims(instance: dg.DagsterInstance, platform: PlatformResource) -> None:
+    """A claim whose run was never made, or ended without taking the document, is pending again."""
+    for claim, ids in platform.use().ledger.open_claims(older_than_s=30).items():
+        if claim.startswith("claim:"):
+            runs = instance.get_runs(filters=dg.RunsFilter(tags={CLAIM_TAG: claim}), limit=1)
+        else:
+            run = instance.get_run_by_id(claim) if claim else None
+            runs = [run] if run else []
+        if not runs or runs[0].is_finished:
+            platform.use().ledger.unclaim(ids, "")
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.FAILURE,
+    monitored_jobs=[ingest],
+    minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
+    """A run that died before it could say so: its documents fail with a sentence instead of running for ever."""
+    platform.use().ledger.fail_run(
+        context.dagster_run.run_id, "The run was stopped from outside before it could finish. Retry takes up what is missing."
+    )
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.CANCELED,
+    monitored_jobs=[ingest],
+    minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def after_cancel(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
+    platform.use().ledger.cancel_run(context.dagster_run.run_id)

@@ -1,0 +1,187 @@
+"""AEGIS_HOME -> its supervisord: started, asked over its Unix socket, stopped, and whatever it left behind swept up.
+
+What belongs to a stack is known by AEGIS_STACK_HOME in a process's environment, which children inherit: a supervisord that was
+killed leaves parts and Dagster's run workers behind, in sessions of their own, that no process tree connects any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from aegis_assets.errors import Internal, Misconfigured
+from aegis_assets.settings import ROOT
+
+MARK: Final = "AEGIS_STACK_HOME"
+LONGEST_SOCKET: Final = 90  # the system's limit is 107; supervisord binds a temporary name that is longer by its pid
+SECONDS: Final = 15.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """state: supervisord's word. since: seconds, 0 unless it runs."""
+
+    name: str
+    state: str
+    pid: int
+    since: float
+    said: str
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    home: Path
+
+    @property
+    def run(self) -> Path:
+        return self.home / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def socket(self) -> Path:
+        """In the home, or in a directory of ours with a short name where the home's is too long for a Unix socket."""
+        path = self.run / "supervisor.sock"
+        if len(os.fsencode(path)) <= LONGEST_SOCKET:
+            return path
+        name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
+        return Path(f"/tmp/aegis-{os.geteuid()}-{name}") / "supervisor.sock"
+
+    @property
+    def configuration(self) -> Path:
+        return self.run / "supervisord.conf"
+
+    def answers(self) -> bool:
+        with suppress(OSError, xmlrpc.client.Error, http.client.HTTPException):
+            self._call("getState")
+            return True
+        return False
+
+    def start(self, configuration: str, environment: dict[str, str]) -> None:
+        """In the background, until it answers. environment: of the parts, on top of this process's own."""
+        for directory in (self.run, self.logs, self.socket.parent):
+            directory.mkdir(mode=0o700, exist_ok=True)
+        mode = self.socket.parent.lstat()
+        if not stat.S_ISDIR(mode.st_mode) or mode.st_uid != os.geteuid() or mode.st_mode & 0o077:
+            raise Misconfigured(f"{self.socket.parent} is not a directory of this account alone; remove it, or move AEGIS_HOME.")
+        self.configuration.touch(mode=0o600)
+        self.configuration.write_text(configuration)
+        command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(self.configuration)]
+        early = self.logs / "supervisord.early.log"  # what it says before its own log is open
+        with early.open("w") as log:
+            # Not a setting read here: parts inherit the caller's environment as any child does.
+            inherited = {**os.environ, **environment, MARK: str(self.home)}
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=inherited, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + 60
+        while not self.answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                raise Internal(f"supervisord did not start: {early.read_text(errors='replace').strip()[-400:]}")
+            time.sleep(0.05)
+
+    def list(self) -> tuple[Running, ...]:
+        """In the order of starting."""
+        priority = {row["name"]: row["group_prio"] for row in self._call("getAllConfigInfo")}
+        found = sorted(self._call("getAllProcessInfo"), key=lambda row: priority[row["name"]])
+        return tuple(
+            Running(row["name"], row["statename"], row["pid"], max(0, row["now"] - row["start"]) if row["pid"] else 0, row["spawnerr"])
+            for row in found
+        )
+
+    def launch(self, name: str) -> None:
+        """Start a part without waiting for it; one that starts or runs already is left alone."""
+        with suppress(xmlrpc.client.Fault):
+            self._call("startProcess", name, False)
+
+    def stop(self, time_out: float = 120.0) -> None:
+        """All parts in the reverse order of starting, then itself, then whatever is left."""
+        daemon = self._pid()
+        with suppress(OSError, xmlrpc.client.Error, http.client.HTTPException):
+            self._call("shutdown")
+            deadline = time.monotonic() + time_out
+            while daemon and psutil.pid_exists(daemon) and not _zombie(daemon) and time.monotonic() < deadline:
+                time.sleep(0.1)
+        self.sweep()
+
+    def sweep(self) -> int:
+        """End every process of this home's stack and remove what supervisord left; returns how many there were."""
+        left = self._marked()
+        for word, seconds in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+            for process in left:
+                with suppress(psutil.Error):
+                    process.send_signal(word)
+            left_now = psutil.wait_procs([process for process in left if not _zombie(process.pid)], timeout=seconds)[1]
+            if not left_now:
+                break
+        for path in (self.socket, self.run / "supervisord.pid", self.configuration):
+            path.unlink(missing_ok=True)
+        for directory in {self.run, self.socket.parent}:
+            with suppress(OSError):
+                directory.rmdir()
+        return len(left)
+
+    def _marked(self) -> list[psutil.Process]:
+        """Without this process and those that started it."""
+        own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if process.pid not in own and process.environ().get(MARK) == str(self.home):
+                    found.append(process)
+        return found
+
+    def _pid(self) -> int | None:
+        with suppress(OSError, ValueError):
+            return int((self.run / "supervisord.pid").read_text())
+        return None
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        with xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(self.socket)) as server:
+            return getattr(server.supervisor, method)(*arguments)
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    """supervisor's own has no time-out."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        return _UnixConnection(self._path)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(SECONDS)
+        self.sock.connect(str(self._path))
+
+
+def _zombie(pid: int) -> bool:
+    """Ended, but not yet reaped by whoever started it."""
+    with suppress(psutil.Error):
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return True

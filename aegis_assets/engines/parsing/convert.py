@@ -1,0 +1,213 @@
+"""A whole document of any format but PDF and pictures into a plain docling document, by docling's own backends.
+
+The backend is taken by our sniffed format instead of through `DocumentConverter`, which guesses the format a second time and imports
+every pipeline. Text formats are decoded here and handed over as UTF-8, so that no backend guesses an encoding. Nothing outside the
+file is ever read: backends get a stream, which has no directory to resolve `\\input` or an image path against, and fetching is off.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from aegis_assets.engines.parsing import archive
+from aegis_assets.engines.parsing.decode import clean, decode
+from aegis_assets.errors import AegisError, BadInput, EngineFailed, LimitExceeded
+
+if TYPE_CHECKING:
+    from docling.datamodel.backend_options import BaseBackendOptions
+
+Tree = dict[str, Any]
+"""A docling document as its JSON has it: cutting and joining documents as typed objects copies every item several times."""
+
+ZIPPED: Final = frozenset({"docx", "pptx", "xlsx", "odt", "ods", "odp", "epub"})
+DECODED: Final = frozenset({"html", "markdown", "asciidoc", "latex", "webvtt"})
+# What a backend does to a `<` that starts no HTML element: Markdown drops `<int>` of `vector<int>` as if it were markup.
+_LESS_THAN: Final = "\ue0f3"
+_TAG: Final = re.compile(r"<(?=/?([A-Za-z][\w-]*)(?:[\s/>]))")
+_HTML: Final = frozenset(
+    "a abbr address area article aside b base bdi bdo big blockquote body br button caption center cite code col colgroup data dd del"
+    " details dfn dialog dir div dl dt em embed fieldset figcaption figure font footer form h1 h2 h3 h4 h5 h6 head header hgroup hr html"
+    " i iframe img input ins kbd label legend li link main map mark menu meta meter nav noscript object ol optgroup option output p param"
+    " picture pre progress q rp rt ruby s samp script section select slot small source span strike strong style sub summary sup svg table"
+    " tbody td template textarea tfoot th thead time title tr track tt u ul var video wbr".split()
+)
+TOO_DEEP: Final = "The document is nested too deeply to be read. Simplify its structure and upload it again."
+
+
+class Unsupported(Exception):
+    """docling has no backend for the format: the fallback parser may."""
+
+
+def convert(path: Path, kind: str) -> Tree:
+    """kind: a format as sniffed. Raises Unsupported, BadInput or LimitExceeded; other failures of a backend as EngineFailed."""
+    if kind in ZIPPED:
+        archive.check(path)
+    content = path.read_bytes()
+    if kind in DECODED:
+        content = _as_utf8(decode(content), kind)
+    complaints = _Complaints()
+    log = logging.getLogger("docling")
+    log.addHandler(complaints)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # docling warns about its own deprecated fields
+            tree: Tree = _document(content, kind).export_to_dict()
+    except (Unsupported, AegisError):
+        raise
+    except RecursionError as error:
+        raise BadInput(TOO_DEEP) from error
+    except MemoryError as error:
+        raise LimitExceeded("The document needs more memory than one parse may use. Split it into smaller files.") from error
+    except Exception as error:
+        raise _failure(error) from error
+    finally:
+        log.removeHandler(complaints)
+    if kind == "latex" and complaints.heard:
+        # docling logs a failure in the middle of a LaTeX document and returns what it had so far.
+        raise Unsupported(complaints.heard[0])
+    return scrub(tree, kind)
+
+
+def _document(content: bytes, kind: str) -> Any:
+    from docling.datamodel.document import InputDocument
+
+    input_format, backend, options = _backend(kind)
+    document = InputDocument(
+        path_or_stream=BytesIO(content), format=input_format, backend=backend, backend_options=options, filename=f"document.{kind}"
+    )
+    if not document.valid:
+        rejection = document._rejection
+        raise BadInput("The file is damaged or not what it claims to be. Save it again in the program that made it.") from (
+            rejection.original_error if rejection is not None else None
+        )
+    try:
+        return document._backend.convert()  # as docling's own pipelines reach it
+    finally:
+        document._backend.unload()
+
+
+def _backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
+    """Format, backend class and options. Imports are per format: all of them together cost 5 s."""
+    from docling.datamodel import backend_options as options
+    from docling.datamodel.base_models import InputFormat
+
+    if kind == "docx":
+        from docling.backend.msword_backend import MsWordDocumentBackend
+
+        return InputFormat.DOCX, MsWordDocumentBackend, options.MsWordBackendOptions()
+    if kind == "pptx":
+        from docling.backend.mspowerpoint_backend import MsPowerpointDocumentBackend
+
+        return InputFormat.PPTX, MsPowerpointDocumentBackend, options.MsPowerpointBackendOptions()
+    if kind == "xlsx":
+        from docling.backend.msexcel_backend import MsExcelDocumentBackend
+
+        return InputFormat.XLSX, MsExcelDocumentBackend, options.MsExcelBackendOptions()
+    if kind in ("odt", "ods", "odp"):
+        from docling.backend import opendocument_backend as odf
+
+        backend = {"odt": odf.OdtDocumentBackend, "ods": odf.OdsDocumentBackend, "odp": odf.OdpDocumentBackend}[kind]
+        return InputFormat(kind), backend, None
+    if kind == "html":
+        from docling.backend.html_backend import HTMLDocumentBackend
+
+        # infer_furniture would take all text before the first heading out of the body.
+        return InputFormat.HTML, HTMLDocumentBackend, options.HTMLBackendOptions(infer_furniture=False)
+    return _text_backend(kind)
+
+
+def _text_backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
+    from docling.datamodel import backend_options as options
+    from docling.datamodel.base_models import InputFormat
+
+    if kind == "markdown":
+        from docling.backend.md_backend import MarkdownDocumentBackend
+
+        return InputFormat.MD, MarkdownDocumentBackend, options.MarkdownBackendOptions(encoding="utf-8")
+    if kind == "asciidoc":
+        from docling.backend.asciidoc_backend import AsciiDocBackend
+
+        return InputFormat.ASCIIDOC, AsciiDocBackend, options.AsciiDocBackendOptions(encoding="utf-8")
+    if kind == "latex":
+        from docling.backend.latex_backend import LatexDocumentBackend
+
+        # The limit on time is the window's; docling's own would return the raw source without a word.
+        return InputFormat.LATEX, LatexDocumentBackend, options.LatexBackendOptions(parse_timeout=None)
+    if kind == "epub":
+        from docling.backend.epub_backend import EpubDocumentBackend
+
+        return InputFormat.EPUB, EpubDocumentBackend, options.EpubBackendOptions(max_file_bytes=archive.XML_MEMBER)
+    if kind == "email":
+        from docling.backend.email_backend import EmailDocumentBackend
+
+        return InputFormat.EMAIL, EmailDocumentBackend, options.EmailBackendOptions(list_attachments=True)
+    if kind == "webvtt":
+        from docling.backend.webvtt_backend import WebVTTDocumentBackend
+
+        return InputFormat.VTT, WebVTTDocumentBackend, None
+    raise Unsupported(kind)
+
+
+def _as_utf8(text: str, kind: str) -> bytes:
+    if not text.strip():
+        from aegis_assets.engines.parsing.sniff import BLANK
+
+        raise BadInput(BLANK)
+    if kind == "markdown":
+        text = _TAG.sub(lambda match: "<" if match.group(1).lower() in _HTML else _LESS_THAN, text)
+    # The mark makes the HTML parser ignore a charset that the markup declares.
+    return text.encode("utf-8-sig" if kind == "html" else "utf-8")
+
+
+def scrub(tree: Tree, kind: str) -> Tree:
+    """Text without control characters, everywhere. Iterative: hostile documents nest."""
+    stack: list[Any] = [tree]
+    while stack:
+        node = stack.pop()
+        entries = node.items() if isinstance(node, dict) else enumerate(node)
+        for key, value in entries:
+            if isinstance(value, str):
+                text = clean(value)
+                node[key] = text.replace(_LESS_THAN, "<") if kind == "markdown" else text
+            elif isinstance(value, dict | list):
+                stack.append(value)
+    return tree
+
+
+def _failure(error: Exception) -> AegisError:
+    name = type(error).__name__
+    if "Encrypt" in name or "password" in str(error).lower():
+        from aegis_assets.engines.parsing.sniff import PASSWORD
+
+        return BadInput(PASSWORD)
+    if "Limit" in name:
+        return LimitExceeded("The file unpacks to more than a document may have. Split it into smaller files.")
+    if name in {
+        "DocumentLoadError",
+        "BadZipFile",
+        "XMLSyntaxError",
+        "ParseError",
+        "PackageNotFoundError",
+        "InvalidFileException",
+        "KeyError",
+    }:
+        return BadInput("The file is damaged or not what it claims to be. Save it again in the program that made it.")
+    return EngineFailed(
+        f"docling could not read the document ({name}). Save it in another format and upload that.", retryable=False
+    )
+
+
+class _Complaints(logging.Handler):
+    """What docling logs as an error while it goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(record.getMessage()[:200])

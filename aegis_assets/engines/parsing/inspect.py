@@ -1,0 +1,91 @@
+"""A file of any kind into its inspection: format, parts with hashes, and for formats without pages the whole converted document.
+
+The one place that knows which parser a format goes to. The questionable decision: formats without pages are converted whole, here and
+once, because none of their parsers can start in the middle; windows then only take their sections.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from aegis_assets.engines.parsing import fallback, plain, sections
+from aegis_assets.engines.parsing.convert import Unsupported, convert
+from aegis_assets.engines.parsing.decode import decode
+from aegis_assets.engines.parsing.sniff import BLANK, Sniffed, sniff
+from aegis_assets.engines.parsing.tree import Tree
+from aegis_assets.errors import BadInput
+from aegis_assets.model.parsing import Inspection, Part
+
+WHOLE: Final = "whole.json"
+DOCLING: Final = "docling"
+_MINIMUM: Final = 50  # tokens: a smaller limit would make a section of every line
+
+
+def inspect(path: Path, name: str, out: Path, max_pages: int, window_tokens: int) -> Inspection:
+    """Sniff, and convert unless it has pages. Writes whole.json into `out`. Raises BadInput or LimitExceeded with what to do.
+
+    window_tokens: about how long a section may grow where no heading ends it.
+    """
+    started = time.monotonic()
+    kind = sniff(path, name)
+    if kind.format in ("pdf", "image"):
+        from aegis_assets.engines.parsing import pdf
+
+        return pdf.inspect_pdf(path, name, out, max_pages) if kind.format == "pdf" else pdf.inspect_image(path, name, out)
+    limit = max(_MINIMUM, window_tokens)
+    parts, parser = _rows(path, out, limit) if kind.format == "csv" else _whole(path, kind, out, limit)
+    if not parts:
+        raise BadInput("The document holds no text, table or picture. Check the original and upload it again.")
+    return Inspection(
+        format=kind.format,
+        media_type=kind.media_type,
+        unit="section",
+        parts=parts,
+        pages=None,
+        parser=parser,
+        whole=WHOLE,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _whole(path: Path, kind: Sniffed, out: Path, limit: int) -> tuple[tuple[Part, ...], str]:
+    tree, parser = read(path, kind.format)
+    return sections.write(sections.sections(sections.blocks(tree, limit), limit), out / WHOLE), parser
+
+
+def read(path: Path, kind: str) -> tuple[Tree, str]:
+    """The whole document and the name of the parser that read it."""
+    if kind == "text":
+        text = decode(path.read_bytes())
+        if not text.strip():
+            raise BadInput(BLANK)
+        return plain.text_tree(text), "plain-text"
+    try:
+        return convert(path, kind), DOCLING
+    except Unsupported:
+        return fallback.read(path, kind)
+
+
+def _rows(path: Path, out: Path, limit: int) -> tuple[tuple[Part, ...], str]:
+    """A CSV, by runs of rows that are chosen as a table's are; each line of the artifact repeats the header."""
+    rows = list(plain.read_rows(decode(path.read_bytes())))
+    if not rows:
+        raise BadInput(BLANK)
+    return sections.write(_row_sections(rows, limit), out / WHOLE), "csv"
+
+
+def _row_sections(rows: plain.Rows, limit: int) -> Iterator[sections.Section]:
+    header, body = rows[0], rows[1:]
+    units = [
+        (sum(sections.tokens(cell) for cell in row), zlib.crc32("\t".join(row).encode("utf-8", "replace")), True) for row in body
+    ]
+    edges = [0, *sections.cuts(units, limit), len(body)]
+    for first, last in zip(edges, edges[1:], strict=False):
+        tree: Tree = {"header": header, "rows": body[first:last]}
+        size = sum(unit[0] for unit in units[first:last])
+        part = Part(hash=sections.digest(tree), weight=max(1, -(-size // sections.CHUNK)), headings=())
+        yield sections.Section(part, tree)

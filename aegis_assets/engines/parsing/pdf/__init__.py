@@ -1,0 +1,1 @@
+"""PDFs and images -> docling documents, window by window, without model weights."""

@@ -1,0 +1,107 @@
+"""Rectangles, words and lines of one page, in points from its top left corner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Rect:
+    l: float  # noqa: E741
+    t: float
+    r: float
+    b: float
+
+    @property
+    def width(self) -> float:
+        return self.r - self.l
+
+    @property
+    def height(self) -> float:
+        return self.b - self.t
+
+    @property
+    def area(self) -> float:
+        return max(0.0, self.width) * max(0.0, self.height)
+
+    def holds_centre(self, other: Rect, pad: float = 2.0) -> bool:
+        x, y = (other.l + other.r) / 2, (other.t + other.b) / 2
+        return self.l - pad <= x <= self.r + pad and self.t - pad <= y <= self.b + pad
+
+    def near(self, other: Rect, pad: float) -> bool:
+        return self.l - pad < other.r and other.l - pad < self.r and self.t - pad < other.b and other.t - pad < self.b
+
+    def shared(self, other: Rect) -> float:
+        """The part of this rectangle that lies in the other, 0 to 1."""
+        width = min(self.r, other.r) - max(self.l, other.l)
+        height = min(self.b, other.b) - max(self.t, other.t)
+        return width * height / self.area if width > 0 and height > 0 and self.area > 0 else 0.0
+
+
+@dataclass(slots=True)
+class Word(Rect):
+    text: str
+
+
+@dataclass(slots=True)
+class Line(Rect):
+    """A visual line of one column. size: font size in points; on a scan, the height of the letters. ocr: read from pixels."""
+
+    text: str
+    size: float
+    bold: bool = False
+    mono: bool = False
+    ocr: bool = False
+    upright: bool = True
+
+
+@dataclass(slots=True)
+class Sheet:
+    """What is on one page. rules: thin lines. shapes: boxes of connected drawings. body: size of running text on this page."""
+
+    number: int
+    width: float
+    height: float
+    lines: list[Line]
+    words: list[Word]
+    rules: list[Rect]
+    shapes: list[Rect]
+    bitmaps: list[Rect]
+    body: float = 10.0
+    scanned: bool = False
+    sizes: dict[str, float] = field(default_factory=dict)
+
+
+def around(rects: Iterable[Rect]) -> Rect:
+    found = list(rects)
+    return Rect(min(x.l for x in found), min(x.t for x in found), max(x.r for x in found), max(x.b for x in found))
+
+
+def merged(rects: Sequence[Rect], pad: float, limit: int = 2000) -> list[Rect]:
+    """Rectangles closer than pad become one. More than `limit` are a plot: one rectangle around all."""
+    if len(rects) > limit:
+        return [around(rects)]
+    found, changed = list(rects), True
+    while changed:
+        changed, kept = False, list[Rect]()
+        for rect in found:
+            for index, other in enumerate(kept):
+                if rect.near(other, pad):
+                    kept[index], changed = around((rect, other)), True
+                    break
+            else:
+                kept.append(rect)
+        found = kept
+    return found
+
+
+def spans(intervals: Iterable[tuple[float, float]], gap: float) -> list[tuple[float, float]]:
+    """Intervals closer than gap are joined, in order."""
+    found: list[tuple[float, float]] = []
+    for start, end in sorted(intervals):
+        if found and start - found[-1][1] < gap:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found

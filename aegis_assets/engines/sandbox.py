@@ -1,0 +1,276 @@
+"""A function and its input -> its result, computed in a child process that cannot hang, eat the machine or take the server down.
+
+Children are forked from a template process that has imported the heavy modules and has never started a thread (multiprocessing's
+fork server), so a child costs milliseconds and not the seconds of importing docling. Limits are watched from outside: a parser
+inside a C loop runs no Python that could look at a clock, and RLIMIT_AS cannot tell torch's reservations from memory that is used.
+
+Input and result are files, not pickles: a child that a hostile document has taken over must not make its parent run code.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import connection, forkserver, get_context
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any, Final
+
+import psutil
+
+from aegis_assets.errors import AegisError, EngineFailed, LimitExceeded, public
+from aegis_assets.logs import logger
+
+WATCH_SECONDS: Final = 0.15
+ANSWER_MB: Final = 64  # larger results belong in files
+FILE_MB: Final = 2048  # a child that writes for ever meets this before the disk is full
+MB: Final = 2**20
+PR_SET_PDEATHSIG: Final = 1
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """setting names are part of the sentence that a person reads."""
+
+    seconds: float
+    memory_mb: int
+    seconds_setting: str = "AEGIS_PARSE_TIMEOUT"
+    memory_setting: str = "AEGIS_PARSE_MEMORY_MB"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """peak_mb: the most that the child and its descendants held at once, as seen every WATCH_SECONDS."""
+
+    result: Json
+    seconds: float
+    peak_mb: float
+
+
+class Cancelled(Exception):
+    """The caller does not want the result any more. The child is gone."""
+
+
+class Sandbox:
+    """One template process, any number of children. Thread-safe."""
+
+    def __init__(self, preload: Sequence[str] = ()) -> None:
+        """preload: modules that the template imports. They must not start threads."""
+        self._context = get_context("forkserver")
+        self._context.set_forkserver_preload(list(preload))
+        self._lock = Lock()
+
+    def start(self) -> None:
+        """Let the template import, in the background."""
+        with self._lock:
+            forkserver.ensure_running()
+
+    def child(self) -> Child:
+        """A new child that takes any number of calls, one after another."""
+        return Child(self)
+
+    def run(self, job: str, payload: Mapping[str, object], folder: Path, limits: Limits, subject: str, cancelled: Event) -> Outcome:
+        """One call in a child of its own."""
+        with self.child() as child:
+            return child.call(job, payload, folder, limits, subject, cancelled)
+
+    def launch(self, target: Callable[[connection.Connection], None]) -> tuple[Any, connection.Connection]:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=target, args=(theirs,), daemon=True)
+        with self._lock:
+            process.start()
+        theirs.close()
+        return process, ours
+
+    def exit_code(self, process: Any) -> int:
+        """The lock: starting a process polls all others, and two readers of one exit code lose it."""
+        with self._lock:
+            process.join(5)
+            return process.exitcode if process.exitcode is not None else -signal.SIGKILL
+
+
+class Child:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.calls = 0
+        self._sandbox = sandbox
+        self._process, self._pipe = sandbox.launch(serve)
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        return int(self._process.pid)
+
+    def alive(self) -> bool:
+        return not connection.wait([self._process.sentinel], timeout=0)
+
+    def call(
+        self, job: str, payload: Mapping[str, object], folder: Path, limits: Limits, subject: str, cancelled: Event
+    ) -> Outcome:
+        """Run `job` ('package.module:function', dict -> dict). folder: for the call's own files.
+
+        subject begins the sentence of a failure. Raises what the job raises, LimitExceeded, EngineFailed when the child dies, and
+        Cancelled. The child is dead after anything but a result or an error of the job.
+        """
+        self.calls += 1
+        (folder / "request.json").write_text(json.dumps({"job": job, "payload": payload}))
+        started = time.monotonic()
+        try:
+            self._pipe.send_bytes(os.fsencode(folder))
+            peak = self._watch(started, limits, subject, cancelled)
+            result = _answer(folder / "answer.json", subject)
+        except (BrokenPipeError, ConnectionResetError):
+            raise self._death(subject) from None
+        except BaseException:
+            self.kill()
+            raise
+        if "error" in result:
+            fields = result["error"]
+            raise _error(fields)
+        return Outcome(result["result"], time.monotonic() - started, peak)
+
+    def _watch(self, started: float, limits: Limits, subject: str, cancelled: Event) -> float:
+        """Until the child has answered. Returns its peak."""
+        peak = 0.0
+        while True:
+            ready = connection.wait([self._pipe, self._process.sentinel], timeout=WATCH_SECONDS)
+            used = tree_mb(self.pid)
+            peak = max(peak, used)
+            if self._pipe in ready and os.read(self._pipe.fileno(), 1):
+                return peak
+            if ready:
+                raise self._death(subject)
+            if cancelled.is_set():
+                raise Cancelled
+            if time.monotonic() - started > limits.seconds:
+                raise LimitExceeded(f"{subject} took longer than {limits.seconds:g} s and was stopped ({limits.seconds_setting}).")
+            if used > limits.memory_mb:
+                raise LimitExceeded(f"{subject} needed more than {limits.memory_mb} MB and was stopped ({limits.memory_setting}).")
+
+    def _death(self, subject: str) -> AegisError:
+        """What to say of a child that ended without an answer."""
+        code = self._sandbox.exit_code(self._process)
+        self.kill()
+        if code == -signal.SIGKILL:
+            return LimitExceeded(f"{subject} was killed by the system, most likely because memory ran out.", retryable=True)
+        if code == -signal.SIGXFSZ:
+            return LimitExceeded(f"{subject} wrote more than {FILE_MB} MB into one file and was stopped.")
+        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return EngineFailed(f"{subject} made the parser crash ({name}).", retryable=False)
+
+    def kill(self) -> None:
+        """The child and all it started."""
+        if not self._pipe.closed:
+            with suppress(psutil.NoSuchProcess):
+                for descendant in psutil.Process(self.pid).children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        descendant.kill()
+            if self.alive():
+                with suppress(ProcessLookupError):
+                    os.killpg(self.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+            self._pipe.close()
+            self._sandbox.exit_code(self._process)
+
+
+def tree_mb(pid: int) -> float:
+    """Resident memory of a process and its descendants; 0 when it is gone."""
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for member in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                total += member.memory_info().rss
+    return total / MB
+
+
+def die_with_parent() -> None:
+    """SIGKILL this process when its parent ends, however it ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() == 1:  # it ended before the line above
+        os._exit(1)
+
+
+# In the child
+
+
+def serve(pipe: connection.Connection) -> None:
+    """Take calls until the pipe closes. One byte says that answer.json is complete."""
+    os.setpgid(0, 0)
+    die_with_parent()
+    _confine()
+    while True:
+        try:
+            folder = Path(os.fsdecode(pipe.recv_bytes(4096)))
+        except (EOFError, OSError):
+            os._exit(0)
+        answer = _perform(folder)
+        (folder / "answer.part").write_text(json.dumps(answer))
+        (folder / "answer.part").rename(folder / "answer.json")
+        os.write(pipe.fileno(), b"1")
+
+
+def _confine() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MB * MB, FILE_MB * MB))
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")  # should memory run out, this process goes first
+    os.nice(5)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # C libraries print document text
+
+
+def _perform(folder: Path) -> Json:
+    request = json.loads((folder / "request.json").read_text())
+    module, _, name = str(request["job"]).partition(":")
+    try:
+        return {"result": getattr(importlib.import_module(module), name)(request["payload"])}
+    except Exception as error:  # noqa: BLE001  the border of the child: every error becomes a sentence
+        if not isinstance(error, AegisError):
+            # Frames without the message and the locals: both may hold document text.
+            frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+            logger(__name__).error("child_failed", job=request["job"], error=type(error).__name__, frames=frames[-12:])
+        known = public(error)
+        return {"error": {"class": type(known).__name__, **_fields(known)}}
+
+
+def _fields(error: AegisError) -> Json:
+    return {"kind": error.kind, "message": error.message, "retryable": error.retryable}
+
+
+# Back in the parent
+
+
+def _answer(path: Path, subject: str) -> Json:
+    """A child that was taken over may have written anything, a link or a directory too."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        with open(descriptor, "rb") as file:
+            answer = json.loads(file.read(ANSWER_MB * MB))
+        if not isinstance(answer, dict) or not ({"result", "error"} & answer.keys()):
+            raise ValueError("neither a result nor an error")
+    except (OSError, ValueError) as error:
+        raise EngineFailed(f"{subject} came back with an answer that cannot be read.", retryable=False) from error
+    return answer
+
+
+def _error(fields: Json) -> AegisError:
+    classes = {cls.__name__: cls for cls in AegisError.__subclasses__()}
+    cls = classes.get(str(fields.get("class")), EngineFailed)
+    return cls(str(fields.get("message")), kind=str(fields.get("kind")), retryable=bool(fields.get("retryable")))

@@ -1,0 +1,33 @@
+"""What the sandbox's template process imports, so that a child has it for nothing: about 6 s of imports for one parse.
+
+Importing this module is the work. Nothing here may start a thread: a fork copies only the thread that forks, and a lock that another
+one held stays locked in the child for ever. onnxruntime starts some, so OCR's children import it themselves.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib import import_module
+from typing import Final
+
+MODULES: Final = (
+    "aegis_assets.engines.service.jobs",
+    "aegis_assets.engines.parsing.inspect",
+    "aegis_assets.engines.parsing.parse",
+    "aegis_assets.engines.parsing.chunk",
+    "aegis_assets.engines.parsing.pdf",
+    "docling.datamodel.document",
+    "docling.datamodel.pipeline_options",
+    "docling.document_converter",
+    "docling.backend.html_backend",
+    "docling.backend.md_backend",
+    "docling.backend.msword_backend",
+    "docling.backend.mspowerpoint_backend",
+    "docling.backend.msexcel_backend",
+    "docling_core.transforms.chunker.hybrid_chunker",
+    "docling_core.transforms.chunker.tokenizer.huggingface",
+)
+
+for _name in MODULES:
+    with suppress(ImportError):  # an optional part of docling; the child that needs it says so
+        import_module(_name)

@@ -1,0 +1,113 @@
+"""What crosses the wire between the engine server and its clients: JSON of frozen types, and errors that survive the trip.
+
+An error is `{"kind", "message", "retryable"}` with a status, and becomes the same class again on the other side. The kind decides,
+not the status: proxies change statuses.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final, Literal
+
+from pydantic import Base64Bytes, Field
+
+from aegis_assets.errors import (
+    AegisError,
+    BadInput,
+    EngineFailed,
+    EngineUnavailable,
+    Internal,
+    LimitExceeded,
+    Misconfigured,
+    NotAllowed,
+    NotFound,
+    StoreUnavailable,
+    Superseded,
+)
+from aegis_assets.model.embedding import EmbedderInfo, Embedding
+from aegis_assets.model.extraction import Extraction, Schema
+from aegis_assets.model.parsing import ChunkDraft, Frozen
+
+TEXTS_PER_REQUEST: Final = 256  # the most that one request may carry; the client sends fewer
+STATUS: Final[dict[type[AegisError], int]] = {
+    BadInput: 400,
+    NotAllowed: 401,
+    NotFound: 404,
+    Superseded: 409,
+    LimitExceeded: 422,
+    Misconfigured: 500,
+    Internal: 500,
+    EngineFailed: 502,
+    EngineUnavailable: 503,
+    StoreUnavailable: 503,
+}
+_CLASSES: Final = {cls.kind: cls for cls in STATUS}
+
+
+class EmbedBody(Frozen):
+    texts: tuple[str, ...] = Field(max_length=TEXTS_PER_REQUEST)
+    kind: Literal["passage", "query"]
+
+
+class EmbedAnswer(Frozen):
+    """info: of the model that made these, so that a client notices a model that was exchanged."""
+
+    info: EmbedderInfo
+    embeddings: tuple[Embedding, ...]
+
+
+class ExtractBody(Frozen):
+    texts: tuple[str, ...] = Field(max_length=TEXTS_PER_REQUEST)
+    wanted: Schema = Field(alias="schema", serialization_alias="schema", default_factory=Schema)
+
+
+class ExtractAnswer(Frozen):
+    """fingerprint: of the extractor with an empty schema."""
+
+    fingerprint: str
+    extractions: tuple[Extraction, ...]
+
+
+class OcrBody(Frozen):
+    png: Base64Bytes
+
+
+class OcrAnswer(Frozen):
+    text: str
+
+
+class ChunkAnswer(Frozen):
+    chunks: tuple[ChunkDraft, ...]
+
+
+class ServerInfo(Frozen):
+    """Fingerprints of everything the server does. extractor: the name of the local one."""
+
+    parser: str
+    ocr: str
+    embedder: EmbedderInfo
+    extractor: str
+    extractor_fingerprint: str
+
+
+class Health(Frozen):
+    """engines: 'ready', 'starting', or the sentence that says what is wrong."""
+
+    ready: bool
+    engines: dict[str, str]
+
+
+def encode_error(error: AegisError) -> tuple[int, dict[str, object]]:
+    status = next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
+    return status, {"kind": error.kind, "message": error.message, "retryable": error.retryable}
+
+
+def decode_error(content: bytes, status: int) -> AegisError:
+    """The error of a response body. A body that is no error of ours (a proxy's page) is a failure of the engine."""
+    try:
+        fields = json.loads(content)
+        fields = fields.get("detail", fields)  # where FastAPI wraps it
+        kind, message, retryable = str(fields["kind"]), str(fields["message"]), bool(fields["retryable"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return EngineFailed(f"The engine server answered with status {status} and no explanation.")
+    return _CLASSES.get(kind, EngineFailed)(message, kind=kind, retryable=retryable)

@@ -1,0 +1,182 @@
+"""Rows of the ledger as the flow, the commands and the pages read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from aegis_assets.model.document import Mark, Stage, State
+from aegis_assets.model.extraction import Schema
+from aegis_assets.model.parsing import Box, Frozen, Heading, Inspection, ParsedWindow
+
+
+@dataclass(frozen=True)
+class CollectionRow:
+    """A dataclass because pydantic has a method named `schema`."""
+
+    id: UUID
+    name: str
+    schema: Schema
+
+
+class DocumentRow(Frozen):
+    """collection: its id. live, making: ids of generations. blob is empty until a run has fetched a watched object."""
+
+    id: UUID
+    collection: UUID
+    name: str
+    source: Literal["upload", "bucket"]
+    source_key: str
+    state: State
+    message: str
+    blob: str
+    sha256: str
+    size: int
+    format: str
+    media_type: str
+    parser: str
+    extractor: str
+    embedder: str
+    live: int | None
+    making: int | None
+    run_id: str
+    cancel_requested: bool
+    fraction: float
+    created_at: datetime
+    updated_at: datetime
+
+
+class Registered(Frozen):
+    """document: the row that holds these bytes; for a duplicate that of the other name."""
+
+    document: UUID
+    outcome: Literal["new", "unchanged", "revised", "duplicate"]
+    duplicate_of: UUID | None
+    duplicate_name: str | None
+    state: State
+
+
+class SeenObject(Frozen):
+    """An object of a watched bucket, as a listing shows it. etag: the store's, or size and time of a file."""
+
+    key: str
+    etag: str
+    size: int
+
+
+class SyncResult(Frozen):
+    """Documents that this call made pending or set to be removed. refused: keys that no ledger can hold."""
+
+    new: tuple[UUID, ...]
+    changed: tuple[UUID, ...]
+    deleted: tuple[UUID, ...]
+    refused: tuple[str, ...] = ()
+
+
+class GenerationRow(Frozen):
+    id: int
+    document: UUID
+    number: int
+    state: Literal["making", "live", "superseded"]
+    sha256: str
+    blob: str
+    size: int
+    inspection: Inspection | None
+    plan_fingerprint: str
+    pages: int | None
+
+
+class WindowRow(Frozen):
+    """first, last: parts of the document, from 1, inclusive. A stage is done when marked so under the current fingerprint."""
+
+    id: UUID
+    document: UUID
+    generation: int
+    ordinal: int
+    first: int
+    last: int
+    key: str
+    headings: tuple[Heading, ...] | None
+    parse_state: Mark
+    parse_fingerprint: str
+    parsed: ParsedWindow | None
+    enrich_state: Mark
+    enrich_fingerprint: str
+
+
+class ChunkRow(Frozen):
+    """attempts: how often this chunk failed in the stage that was asked for."""
+
+    id: UUID
+    document: UUID
+    text: str
+    text_hash: str
+    tokens: int
+    attempts: int
+
+
+class FailureRow(Frozen):
+    """window_ordinal, chunk: what failed, None for the whole document."""
+
+    id: int
+    document: UUID
+    window: UUID | None
+    window_ordinal: int | None
+    chunk: UUID | None
+    stage: Stage
+    kind: str
+    retryable: bool
+    message: str
+    attempt: int
+    run_id: str
+    resolved: bool
+    created_at: datetime
+
+
+class Counts(Frozen):
+    """Of the generation that a document shows: the one in the making, else the live one. vectors: chunks marked as embedded.
+
+    entities and relations are canonical: what the graph holds of them.
+    """
+
+    pages: int
+    windows: int
+    chunks: int
+    vectors: int
+    mentions: int
+    entities: int
+    relations: int
+
+
+class NamedEntity(Frozen):
+    id: UUID
+    name: str
+    type: str
+
+
+class SearchRow(Frozen):
+    """What a hit shows. pages: from 1, empty for formats without pages. entities: canonical."""
+
+    chunk: UUID
+    document: UUID
+    document_name: str
+    pages: tuple[int, ...]
+    headings: tuple[str, ...]
+    boxes: tuple[Box, ...]
+    text: str
+    entities: tuple[NamedEntity, ...]
+
+
+class LeaseRow(Frozen):
+    """A slot held (granted_at set) or waited for. owner: the document. holder: host and process."""
+
+    id: UUID
+    resource: str
+    weight: int
+    owner: UUID
+    held: bool
+    holder: str
+    requested_at: datetime
+    granted_at: datetime | None

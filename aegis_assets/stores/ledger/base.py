@@ -1,0 +1,234 @@
+"""The connection pool, transactions that repeat themselves, and the fence around a run's writes.
+
+The questionable decision is `writes`: it hands a method its connection, so a caller passes one argument less than the `def` shows.
+In return no method can forget the retry, and none can open a second transaction inside its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Concatenate, Final, LiteralString, ParamSpec, TypeVar
+from uuid import UUID
+
+import psycopg
+import stamina
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool
+
+from aegis_assets.errors import Misconfigured, NotFound, StoreUnavailable, Superseded
+
+POOL_SIZE: Final = 4
+CONNECT_SECONDS: Final = 5  # PostgreSQL behind a dead address
+BORROW_SECONDS: Final = 8.0  # for a connection of the pool, its making included; a supervised restart takes about 2 s
+STATEMENT_MS: Final = 120_000
+ATTEMPTS: Final = 6
+
+# A run's writes hold this lock shared; who hands the document to another run takes it alone. Advisory locks queue, so a stream of
+# chunk results cannot starve a take-over, which row locks would allow.
+LOCK_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%(document)s::text, 0))"
+LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(document)s::text, 0))"
+LOCK_NAMED: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 1))"
+FENCE: Final = "SELECT state, run_id, cancel_requested FROM aegis_document WHERE id = %(document)s"
+
+Connection = psycopg.Connection[DictRow]
+Self = TypeVar("Self", bound="Base")
+P = ParamSpec("P")
+R = TypeVar("R")
+Params = dict[str, Any]
+
+# Worth another try with the same statements: each method's transaction can be repeated. A foreign key breaks when a row that was
+# there is removed before we commit, as with an entity whose last mention another document just lost.
+REPEATED: Final = (
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.ForeignKeyViolation,
+)
+
+
+def repeatable(error: Exception) -> bool:
+    """Conflicts, and a connection that broke under us. A statement that took too long is neither."""
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return False
+    return isinstance(error, (*REPEATED, psycopg.OperationalError, psycopg.InterfaceError)) and not unreachable(error)
+
+
+def unreachable(error: Exception) -> bool:
+    """The pool has waited its time for a connection: more waiting is the caller's choice."""
+    return type(error).__module__.startswith("psycopg_pool")
+
+
+class Base:
+    """Opens no connection before the first call; a forked child opens its own. Safe to use from several threads."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._guard = threading.Lock()
+        self._pool: ConnectionPool[Connection] | None = None
+        self._pid = 0
+
+    @property
+    def pool(self) -> ConnectionPool[Connection]:
+        """Its connections commit each statement, and give rows as dictionaries."""
+        with self._guard:
+            if self._pool is None or self._pid != os.getpid():
+                self._pool = ConnectionPool(
+                    self._url,
+                    connection_class=psycopg.Connection[DictRow],
+                    kwargs={
+                        "autocommit": True,
+                        "row_factory": dict_row,
+                        "connect_timeout": CONNECT_SECONDS,
+                        "application_name": "aegis ledger",
+                        "options": f"-c statement_timeout={STATEMENT_MS} -c timezone=UTC",
+                    },
+                    min_size=0,
+                    max_size=POOL_SIZE,
+                    timeout=BORROW_SECONDS,
+                    reconnect_timeout=BORROW_SECONDS,
+                    max_idle=60.0,
+                    check=ConnectionPool.check_connection,
+                    name="ledger",
+                    open=True,
+                )
+                self._pid = os.getpid()
+            return self._pool
+
+    def close(self) -> None:
+        with self._guard:
+            if self._pool is not None and self._pid == os.getpid():
+                self._pool.close()
+            self._pool = None
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Every statement for itself. Raises StoreUnavailable."""
+        with sentences(), self.pool.connection() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All or nothing, READ COMMITTED. Not repeated: see `writes` for that. Raises StoreUnavailable."""
+        with self.connection() as connection, connection.transaction():
+            yield connection
+
+    def ping(self) -> None:
+        """Raises StoreUnavailable when PostgreSQL does not answer, Misconfigured when the tables are not there."""
+        with self.connection() as connection:
+            connection.execute("SELECT 1 FROM aegis_document LIMIT 1")
+
+    def _retrying(self, work: Callable[[], R]) -> R:
+        with sentences():
+            for attempt in stamina.retry_context(
+                on=repeatable, attempts=ATTEMPTS, timeout=30.0, wait_initial=0.02, wait_max=2.0, wait_jitter=0.1
+            ):
+                with attempt:
+                    return work()
+        raise AssertionError("stamina returns or raises")
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """psycopg's errors that a person can act on, as ours."""
+    try:
+        yield
+    except psycopg.errors.UndefinedTable as error:
+        raise Misconfigured("The ledger's tables are missing: run `python manage.py migrate`.") from error
+    except psycopg.errors.QueryCanceled as error:
+        raise StoreUnavailable("The ledger (PostgreSQL) took too long to answer.") from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if isinstance(error, REPEATED):
+            raise StoreUnavailable("The ledger (PostgreSQL) is too busy: other work kept getting in the way.") from error
+        raise StoreUnavailable("The ledger (PostgreSQL) does not answer.") from error
+
+
+def writes(
+    method: Callable[Concatenate[Self, Connection, P], R],
+) -> Callable[Concatenate[Self, P], R]:
+    """The method runs in one transaction, which is repeated on conflicts and broken connections."""
+
+    @wraps(method)
+    def wrapper(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        def once() -> R:
+            with self.pool.connection() as connection, connection.transaction():
+                return method(self, connection, *args, **kwargs)
+
+        return self._retrying(once)
+
+    return wrapper
+
+
+def reads(
+    method: Callable[Concatenate[Self, Connection, P], R],
+) -> Callable[Concatenate[Self, P], R]:
+    """The method only reads, and is repeated on broken connections."""
+
+    @wraps(method)
+    def wrapper(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        def once() -> R:
+            with self.pool.connection() as connection:
+                return method(self, connection, *args, **kwargs)
+
+        return self._retrying(once)
+
+    return wrapper
+
+
+def one(connection: Connection, query: LiteralString, **params: object) -> DictRow | None:
+    return connection.execute(query, params).fetchone()
+
+
+def rows(connection: Connection, query: LiteralString, **params: object) -> list[DictRow]:
+    return connection.execute(query, params).fetchall()
+
+
+def many(connection: Connection, query: LiteralString, params: Sequence[Params]) -> None:
+    """One statement for many rows, in one round trip."""
+    if params:
+        with connection.cursor() as cursor:
+            cursor.executemany(query, params)
+
+
+def lock(connection: Connection, document: UUID) -> None:
+    """This transaction alone writes for the document."""
+    connection.execute(LOCK, {"document": document})
+
+
+def lock_name(connection: Connection, name: str) -> None:
+    connection.execute(LOCK_NAMED, {"name": name})
+
+
+def fence(connection: Connection, document: UUID, run_id: str, *, alone: bool = False) -> None:
+    """Until this transaction ends no other run can take the document. Raises Superseded when it is not the run's any more."""
+    # Two statements: under READ COMMITTED the second sees what the holder of the lock committed.
+    connection.execute(LOCK if alone else LOCK_SHARED, {"document": document})
+    require_running(one(connection, FENCE, document=document), document, run_id)
+
+
+def require_running(row: DictRow | None, document: UUID, run_id: str) -> None:
+    """The rule of the fence on a row with state, run_id and cancel_requested."""
+    if row is None:
+        raise NotFound(f"There is no document {document}.")
+    if row["run_id"] != run_id:
+        raise Superseded("Another run has taken over this document.")
+    if row["state"] != "running":
+        raise Superseded(f"This run is over for the document, which is {row['state']}.")
+
+
+def clean(text: str) -> str:
+    """What PostgreSQL can hold: no NUL, no half of a surrogate pair."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def clean_json(value: Any) -> Any:
+    """The same for everything inside a JSON value."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(str(key)): clean_json(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean_json(inner) for inner in value]
+    return value

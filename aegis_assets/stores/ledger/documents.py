@@ -1,0 +1,203 @@
+"""Bytes under a name in a collection -> a document row; and what people ask of a document: retry, cancel, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from aegis_assets.errors import BadInput, NotAllowed, NotFound
+from aegis_assets.model import ids
+from aegis_assets.model.document import AT_REST, State
+from aegis_assets.model.extraction import Schema
+from aegis_assets.model.ledger import CollectionRow, DocumentRow, Registered
+from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, reads, require_running, rows, writes
+from aegis_assets.stores.ledger.base import fence as fence_run
+from aegis_assets.stores.ledger.naming import KEY_LENGTH, collection_name, document_name, holdable
+
+COLUMNS: Final = """id, collection_id AS collection, name, source, source_key, state, message, blob, sha256, size, format, media_type,
+    parser, extractor, embedder, live_id AS live, making_id AS making, run_id, cancel_requested, fraction, created_at, updated_at"""
+DOCUMENT: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = %(document)s"
+DOCUMENTS: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = ANY(%(documents)s)"
+COLLECTION: Final = "SELECT id, name, entity_types, relation_types, prompt FROM aegis_collection WHERE id = %(collection)s"
+ADD_COLLECTION: Final = "INSERT INTO aegis_collection (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT DO NOTHING"
+
+FOR_UPDATE: Final = """
+SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob FROM aegis_document WHERE id = %(document)s FOR NO KEY UPDATE"""
+SAME_BYTES: Final = """
+SELECT id, name, state FROM aegis_document
+WHERE collection_id = %(collection)s AND sha256 = %(sha256)s AND state <> 'removing' ORDER BY created_at, id LIMIT 1"""
+ADD: Final = """
+INSERT INTO aegis_document (id, collection_id, name, source, source_key, state, blob, sha256, size)
+VALUES (%(id)s, %(collection)s, %(name)s, %(source)s, %(key)s, 'pending', %(blob)s, %(sha256)s, %(size)s)"""
+
+# run_claimed_at of a running document means: newer bytes came while a run was at work, so another run is wanted after it. The
+# fingerprint of the bytes alone cannot say that: a run that failed before it had a generation has none to compare with.
+REVISE: Final = """
+UPDATE aegis_document SET name = %(name)s, blob = %(blob)s, sha256 = %(sha256)s, size = %(size)s,
+    run_claimed_at = CASE WHEN state IN ('running', 'queued') THEN coalesce(run_claimed_at, now()) END,
+    message = CASE WHEN state IN ('running', 'queued') THEN message ELSE '' END,
+    state = CASE WHEN state IN ('running', 'queued') THEN state ELSE 'pending' END
+WHERE id = %(document)s RETURNING state"""
+TO_PENDING: Final = """
+UPDATE aegis_document SET state = 'pending', message = '', cancel_requested = false, run_claimed_at = NULL,
+    blob = CASE WHEN blob = '' THEN %(blob)s ELSE blob END
+WHERE id = %(document)s"""
+CANCEL_NOW: Final = """
+UPDATE aegis_document SET state = 'cancelled', message = %(message)s, cancel_requested = false,
+    run_claimed_at = CASE WHEN state = 'queued' THEN run_claimed_at END
+WHERE id = %(document)s"""
+CANCEL_SOON: Final = "UPDATE aegis_document SET cancel_requested = true WHERE id = %(document)s"
+REMOVE: Final = """
+UPDATE aegis_document SET state = 'removing', message = '', cancel_requested = false WHERE id = %(document)s"""
+TO_REMOVE: Final = "SELECT id FROM aegis_document WHERE state = 'removing' ORDER BY updated_at, id"
+SET_CONTENT: Final = """
+UPDATE aegis_document SET blob = %(blob)s, sha256 = %(sha256)s, size = %(size)s WHERE id = %(document)s AND run_claimed_at IS NULL"""
+SET_ENGINES: Final = """
+UPDATE aegis_document SET parser = %(parser)s, embedder = %(embedder)s, extractor = %(extractor)s WHERE id = %(document)s"""
+
+REMOVING: Final = "This document is being removed; try again when it is gone."
+
+
+class Documents(Base):
+    @reads
+    def document(self, connection: Connection, document: UUID) -> DocumentRow:
+        """Raises NotFound."""
+        row = one(connection, DOCUMENT, document=document)
+        if row is None:
+            raise NotFound(f"There is no document {document}.")
+        return DocumentRow.model_validate(row)
+
+    @reads
+    def documents(self, connection: Connection, documents: Sequence[UUID]) -> list[DocumentRow]:
+        """In the order asked for; unknown ones are left out."""
+        found = {row["id"]: row for row in rows(connection, DOCUMENTS, documents=list(documents))}
+        return [DocumentRow.model_validate(found[document]) for document in documents if document in found]
+
+    @reads
+    def collection(self, connection: Connection, collection: UUID) -> CollectionRow:
+        """Raises NotFound."""
+        row = one(connection, COLLECTION, collection=collection)
+        if row is None:
+            raise NotFound(f"There is no collection {collection}.")
+        schema = Schema(entity_types=tuple(row["entity_types"]), relation_types=tuple(row["relation_types"]), prompt=row["prompt"])
+        return CollectionRow(id=row["id"], name=row["name"], schema=schema)
+
+    @writes
+    def register(
+        self, connection: Connection, collection: str, source: str, key: str, name: str, blob: str, sha256: str, size: int
+    ) -> Registered:
+        """Make the row, or say that it is there: see Registered. source: 'upload' or 'bucket'.
+
+        The same bytes under the same name ask a document that failed or was cancelled to run again; one that succeeded is left
+        alone. Raises BadInput for a name that no collection or object can have, NotAllowed while the document is being removed.
+        """
+        scope = add_collection(connection, collection)
+        key = document_name(key, KEY_LENGTH) if source == "upload" else key
+        if not holdable(key):
+            raise BadInput("The name of this object cannot be stored: it is too long, or not text.")
+        values = {"name": document_name(name), "blob": blob, "sha256": sha256, "size": size}
+        document = ids.document_id(scope, source, key)
+        lock_name(connection, f"collection:{scope}")  # else two at once would not see each other's bytes
+        old = one(connection, FOR_UPDATE, document=document)
+        if old is not None:
+            return _again(connection, document, State(old["state"]), old["sha256"] == sha256, values)
+        twin = one(connection, SAME_BYTES, collection=scope, sha256=sha256)
+        if twin is not None:
+            state = State(twin["state"])
+            return Registered(
+                document=twin["id"], outcome="duplicate", duplicate_of=twin["id"], duplicate_name=twin["name"], state=state
+            )
+        connection.execute(ADD, {"id": document, "collection": scope, "source": source, "key": key, **values})
+        return _registered(document, "new", State.PENDING)
+
+    @writes
+    def request_retry(self, connection: Connection, document: UUID) -> State:
+        """At rest -> pending. Raises NotFound, and NotAllowed for one that is running or being removed."""
+        state = _locked(connection, document)
+        if state == State.RUNNING:
+            raise NotAllowed("This document is being worked on; cancel it first, or wait.")
+        if state == State.REMOVING:
+            raise NotAllowed(REMOVING)
+        if state in AT_REST:
+            connection.execute(TO_PENDING, {"document": document, "blob": ""})
+        return State.PENDING if state in AT_REST else state
+
+    @writes
+    def request_cancel(self, connection: Connection, document: UUID) -> State:
+        """Waiting -> cancelled at once; running -> its run stops at the next check. Raises NotFound, NotAllowed."""
+        state = _locked(connection, document)
+        if state in (State.PENDING, State.QUEUED):
+            connection.execute(CANCEL_NOW, {"document": document, "message": "Cancelled before it began."})
+            return State.CANCELLED
+        if state == State.RUNNING:
+            connection.execute(CANCEL_SOON, {"document": document})
+            return State.RUNNING
+        raise NotAllowed(REMOVING if state == State.REMOVING else f"This document is {state}: there is nothing to cancel.")
+
+    @writes
+    def request_removal(self, connection: Connection, document: UUID) -> State:
+        """-> removing, which nothing leaves. Raises NotFound, and NotAllowed while it runs."""
+        state = _locked(connection, document)
+        if state == State.RUNNING:
+            raise NotAllowed("This document is being worked on: cancel it first, then remove it.")
+        if state != State.REMOVING:
+            connection.execute(REMOVE, {"document": document})
+        return State.REMOVING
+
+    @reads
+    def to_remove(self, connection: Connection) -> list[UUID]:
+        return [row["id"] for row in rows(connection, TO_REMOVE)]
+
+    @writes
+    def set_content(self, connection: Connection, document: UUID, run_id: str, blob: str, sha256: str, size: int) -> DocumentRow:
+        """What a run fetched of a watched object. If the sensor has seen a newer one meanwhile, only the answer has these bytes:
+        the row keeps asking, and the document is pending again after this run."""
+        fence_run(connection, document, run_id)
+        values = {"blob": blob, "sha256": sha256, "size": size}
+        connection.execute(SET_CONTENT, {"document": document, **values})
+        row = one(connection, DOCUMENT, document=document)
+        require_running(row, document, run_id)
+        return DocumentRow.model_validate({**(row or {}), **values})
+
+    @writes
+    def set_engines(
+        self, connection: Connection, document: UUID, run_id: str, *, parser: str, embedder: str, extractor: str
+    ) -> None:
+        """Names as people know them."""
+        fence_run(connection, document, run_id)
+        names = {"parser": parser[:128], "embedder": embedder[:128], "extractor": extractor[:128]}
+        connection.execute(SET_ENGINES, {"document": document, **names})
+
+
+def add_collection(connection: Connection, name: str) -> UUID:
+    """Its id; made if it is not there. Raises BadInput."""
+    identity = ids.collection_id(collection_name(name))
+    connection.execute(ADD_COLLECTION, {"id": identity, "name": name})
+    return identity
+
+
+def _again(connection: Connection, document: UUID, state: State, same: bool, values: dict[str, str | int]) -> Registered:
+    """A name that is known: the same bytes, or new ones."""
+    if state == State.REMOVING:
+        raise NotAllowed(REMOVING)
+    if not same:
+        row = one(connection, REVISE, document=document, **values)
+        return _registered(document, "revised", State(row["state"]) if row else state)
+    if state in AT_REST - {State.SUCCEEDED}:
+        connection.execute(TO_PENDING, {"document": document, "blob": values["blob"]})
+        state = State.PENDING
+    return _registered(document, "unchanged", state)
+
+
+def _registered(document: UUID, outcome: str, state: State) -> Registered:
+    return Registered.model_validate(
+        {"document": document, "outcome": outcome, "duplicate_of": None, "duplicate_name": None, "state": state}
+    )
+
+
+def _locked(connection: Connection, document: UUID) -> State:
+    row = one(connection, FOR_UPDATE, document=document)
+    if row is None:
+        raise NotFound(f"There is no document {document}.")
+    return State(row["state"])

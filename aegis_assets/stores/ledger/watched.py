@@ -1,0 +1,120 @@
+"""A listing of a watched bucket -> documents made pending or set to be removed.
+
+What was seen lies in `aegis_bucket_object`; the difference to the listing is the news. All of it is one transaction of a few
+statements, however long the listing: a restart in the middle has seen nothing yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from aegis_assets.model import ids
+from aegis_assets.model.ledger import SeenObject, SyncResult
+from aegis_assets.stores.ledger.base import Base, Connection, lock_name, rows, writes
+from aegis_assets.stores.ledger.documents import add_collection
+from aegis_assets.stores.ledger.naming import document_name, holdable
+
+CHANGED: Final = """
+SELECT seen.key, seen.etag, seen.size
+FROM unnest(%(keys)s::text[], %(etags)s::text[], %(sizes)s::bigint[]) AS seen(key, etag, size)
+LEFT JOIN aegis_bucket_object o ON o.bucket = %(bucket)s AND o.key = seen.key
+WHERE o.id IS NULL OR o.etag <> seen.etag
+ORDER BY seen.key"""
+VANISHED: Final = """
+SELECT o.id, o.document_id, d.state FROM aegis_bucket_object o LEFT JOIN aegis_document d ON d.id = o.document_id
+WHERE o.bucket = %(bucket)s AND NOT EXISTS (SELECT 1 FROM unnest(%(keys)s::text[]) AS seen(key) WHERE seen.key = o.key)
+ORDER BY o.document_id"""
+
+# A row whose document is on its way out is left alone, and its object not noted as seen: the next listing brings it again.
+UPSERT: Final = """
+INSERT INTO aegis_document AS d (id, collection_id, name, source, source_key, state, size)
+SELECT fresh.id, %(collection)s, fresh.name, 'bucket', fresh.key, 'pending', fresh.size
+FROM unnest(%(ids)s::uuid[], %(names)s::text[], %(keys)s::text[], %(sizes)s::bigint[]) AS fresh(id, name, key, size)
+ORDER BY fresh.id
+ON CONFLICT (id) DO UPDATE SET size = EXCLUDED.size, blob = '', sha256 = '',
+    run_claimed_at = CASE WHEN d.state IN ('running', 'queued') THEN coalesce(d.run_claimed_at, now()) END,
+    message = CASE WHEN d.state IN ('running', 'queued') THEN d.message ELSE '' END,
+    state = CASE WHEN d.state IN ('running', 'queued') THEN d.state ELSE 'pending' END
+WHERE d.state <> 'removing'
+RETURNING d.id, d.xmax = 0 AS made"""
+NOTE: Final = """
+INSERT INTO aegis_bucket_object AS o (bucket, key, etag, size, document_id)
+SELECT %(bucket)s, seen.key, seen.etag, seen.size, seen.document
+FROM unnest(%(keys)s::text[], %(etags)s::text[], %(sizes)s::bigint[], %(ids)s::uuid[]) AS seen(key, etag, size, document)
+ON CONFLICT (bucket, key) DO UPDATE SET etag = EXCLUDED.etag, size = EXCLUDED.size, document_id = EXCLUDED.document_id"""
+
+REMOVE: Final = """
+UPDATE aegis_document SET state = 'removing', message = 'Its object is gone from the watched bucket.', cancel_requested = false
+WHERE id = ANY(%(documents)s) AND state NOT IN ('removing', 'running') RETURNING id"""
+CANCEL: Final = "UPDATE aegis_document SET cancel_requested = true WHERE id = ANY(%(documents)s) AND state = 'running' RETURNING id"
+# An object that vanished under a running document stays noted, so that the next listing removes the cancelled document. Without
+# its etag it counts as changed should it come back before that.
+BLANK: Final = "UPDATE aegis_bucket_object SET etag = '' WHERE bucket = %(bucket)s AND document_id = ANY(%(documents)s)"
+FORGET: Final = "DELETE FROM aegis_bucket_object WHERE id = ANY(%(objects)s)"
+
+ETAG_LENGTH: Final = 255
+
+
+class Watched(Base):
+    @writes
+    def sync_objects(
+        self, connection: Connection, bucket: str, collection: str, objects: Sequence[SeenObject], complete: bool
+    ) -> SyncResult:
+        """complete: the listing holds every object there is, so what is not in it is gone. Twice the same listing does nothing.
+
+        A document that is running when its object vanishes is cancelled, and removed by a later call. One that a person removed
+        comes back only when its object changes.
+        """
+        scope = add_collection(connection, collection)
+        lock_name(connection, f"bucket:{bucket}")
+        kept = {seen.key: seen for seen in objects if holdable(seen.key)}
+        refused = tuple(seen.key.encode("utf-8", "replace").decode()[:200] for seen in objects if not holdable(seen.key))
+        changed = rows(connection, CHANGED, bucket=bucket, **_columns(list(kept.values())))
+        new, revised = _upsert(connection, bucket, scope, changed)
+        deleted = _vanished(connection, bucket, list(kept)) if complete else []
+        return SyncResult(new=tuple(new), changed=tuple(revised), deleted=tuple(deleted), refused=refused)
+
+
+def _columns(objects: Sequence[SeenObject]) -> dict[str, list[str] | list[int]]:
+    return {
+        "keys": [seen.key for seen in objects],
+        "etags": [seen.etag[:ETAG_LENGTH] for seen in objects],
+        "sizes": [seen.size for seen in objects],
+    }
+
+
+def _upsert(connection: Connection, bucket: str, scope: UUID, changed: Sequence[DictRow]) -> tuple[list[UUID], list[UUID]]:
+    if not changed:
+        return [], []
+    keyed = {ids.document_id(scope, "bucket", row["key"]): row for row in changed}
+    values = {"ids": list(keyed), "keys": [row["key"] for row in keyed.values()], "sizes": [row["size"] for row in keyed.values()]}
+    names = [document_name(row["key"]) for row in keyed.values()]
+    touched = {row["id"]: row["made"] for row in rows(connection, UPSERT, collection=scope, names=names, **values)}
+    noted = [(document, row) for document, row in keyed.items() if document in touched]
+    connection.execute(
+        NOTE,
+        {
+            "bucket": bucket,
+            "ids": [document for document, _ in noted],
+            "keys": [row["key"] for _, row in noted],
+            "etags": [row["etag"] for _, row in noted],
+            "sizes": [row["size"] for _, row in noted],
+        },
+    )
+    return [d for d, _ in noted if touched[d]], [d for d, _ in noted if not touched[d]]
+
+
+def _vanished(connection: Connection, bucket: str, keys: list[str]) -> list[UUID]:
+    gone = rows(connection, VANISHED, bucket=bucket, keys=keys)
+    if not gone:
+        return []
+    documents = [row["document_id"] for row in gone if row["document_id"] is not None]
+    removed = [row["id"] for row in rows(connection, REMOVE, documents=documents)]
+    running = {row["id"] for row in rows(connection, CANCEL, documents=documents)}
+    connection.execute(BLANK, {"bucket": bucket, "documents": list(running)})
+    connection.execute(FORGET, {"objects": [row["id"] for row in gone if row["document_id"] not in running]})
+    return removed

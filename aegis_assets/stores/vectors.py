@@ -1,0 +1,242 @@
+"""Embeddings by chunk id -> hits, in Qdrant: a server by URL, or qdrant-client's local mode on a path.
+
+The questionable decision: the local mode is opened for each operation, under a file lock, and closed after it. It belongs to one
+process at a time, and here ops and the web process use it in turns; opening costs 0.1 s at 2,000 points and 4 s at 50,000, so above
+20,000 points (where its own warning, silenced here, begins) a Qdrant server is the right store: AEGIS_QDRANT_URL.
+Each collection is a local store of its own, so that opening one does not load the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from aegis_assets.errors import EngineFailed, Misconfigured, NotFound
+from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorHit, VectorPoint
+from aegis_assets.settings import Settings
+from aegis_assets.stores.qdrant import LocalQdrant, Qdrant, ServerQdrant
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+    from qdrant_client.models import Filter, FilterSelector
+
+DENSE, SPARSE = "dense", "sparse"
+BATCH = 256  # points per request: about 2 MB of JSON at 1,024 dimensions
+PAGE = 1000  # ids per page of a scroll
+RRF_K = 60  # Cormack, Clarke, Buettcher 2009: reciprocal rank fusion, score = sum of 1 / (k + rank)
+PREFETCH = 4  # candidates of each search per hit wanted, at least 40
+LOCK_SECONDS = 120.0
+
+
+def open_vectors(settings: Settings) -> QdrantVectors:
+    if settings.qdrant_url:
+        return QdrantVectors(url=settings.qdrant_url, api_key=settings.qdrant_api_key.get_secret_value())
+    return QdrantVectors(path=settings.vectors_path)
+
+
+class QdrantVectors:
+    """The port `Vectors`. A collection that does not exist is an empty one to everything but `upsert`.
+
+    Raises StoreUnavailable, Misconfigured (another embedder, a wrong key), NotFound (upsert without ensure), EngineFailed (a vector
+    that is none).
+    """
+
+    def __init__(self, path: Path | None = None, url: str = "", api_key: str = "", lock_seconds: float = LOCK_SECONDS) -> None:
+        if path is None and not url:
+            raise Misconfigured("The vector store needs a directory or AEGIS_QDRANT_URL.")
+        self._on_server = bool(url)
+        self._qdrant: Qdrant = ServerQdrant(url, api_key) if url or path is None else LocalQdrant(path, lock_seconds)
+
+    def ensure(self, collection: UUID, info: EmbedderInfo) -> None:
+        """Create the vector collection, or check that the same embedder fills it. An empty one is made anew."""
+        name = named(collection)
+
+        def make(client: QdrantClient) -> None:
+            if client.collection_exists(name):
+                made_by = _made_by(client, name)
+                if made_by in (None, _metadata(info)):
+                    return
+                if client.count(name, exact=True).count:
+                    raise Misconfigured(_mismatch(made_by or {}, info))
+                client.delete_collection(name)
+            _create(client, name, info, indexes=self._on_server)
+
+        self._qdrant.make(name, make)
+
+    def upsert(self, collection: UUID, points: Sequence[VectorPoint]) -> None:
+        if not points:
+            return
+        rows = [_row(point) for point in points]
+        name = named(collection)
+
+        def write(client: QdrantClient) -> bool:
+            for start in range(0, len(rows), BATCH):
+                client.upsert(name, rows[start : start + BATCH], wait=True)
+            return True
+
+        if not self._qdrant.run(name, write, missing=False):
+            raise NotFound("The collection has no vector store yet.")
+
+    def set_live(self, collection: UUID, chunks: Sequence[UUID]) -> None:
+        """Those that are live already are not written again; those that do not exist are passed over."""
+        name = named(collection)
+
+        def write(client: QdrantClient) -> None:
+            for these in _selected(chunks, hidden_only=True):
+                client.set_payload(name, {"live": True}, points=these, wait=True)
+
+        self._qdrant.run(name, write, missing=None)
+
+    def delete(self, collection: UUID, chunks: Sequence[UUID]) -> None:
+        name = named(collection)
+
+        def write(client: QdrantClient) -> None:
+            for these in _selected(chunks):
+                client.delete(name, these, wait=True)
+
+        self._qdrant.run(name, write, missing=None)
+
+    def delete_document(self, collection: UUID, document: UUID) -> None:
+        from qdrant_client.models import FilterSelector
+
+        name = named(collection)
+
+        def write(client: QdrantClient) -> None:
+            client.delete(name, FilterSelector(filter=_of(document)), wait=True)
+
+        self._qdrant.run(name, write, missing=None)
+
+    def delete_collection(self, collection: UUID) -> None:
+        self._qdrant.drop(named(collection))
+
+    def chunk_ids(self, collection: UUID, document: UUID) -> set[UUID]:
+        name = named(collection)
+
+        def read(client: QdrantClient) -> set[UUID]:
+            found: set[UUID] = set()
+            offset: Any = None
+            while True:
+                page, offset = client.scroll(name, _of(document), PAGE, offset=offset, with_payload=False, with_vectors=False)
+                found.update(UUID(str(point.id)) for point in page)
+                if offset is None:
+                    return found
+
+        return self._qdrant.run(name, read, missing=set())
+
+    def count(self, collection: UUID, document: UUID | None = None) -> int:
+        name = named(collection)
+        only = _of(document) if document else None
+        return self._qdrant.run(name, lambda client: client.count(name, only, exact=True).count, missing=0)
+
+    def search(self, collection: UUID, query: Embedding, limit: int) -> list[VectorHit]:
+        """Hybrid: the live chunks nearest by dense and by sparse vector, fused by reciprocal rank. Best first."""
+        if limit <= 0:
+            return []
+        name = named(collection)
+        requests = _requests(query, max(limit * PREFETCH, 40))
+
+        def read(client: QdrantClient) -> list[list[tuple[UUID, float]]]:
+            answers = client.query_batch_points(name, requests)
+            return [[(UUID(str(point.id)), float(point.score)) for point in answer.points] for answer in answers]
+
+        return fused(self._qdrant.run(name, read, missing=[]), limit)
+
+    def check(self) -> None:
+        """Raises what keeps the store from being used."""
+        self._qdrant.check()
+
+    def close(self) -> None:
+        self._qdrant.close()
+
+
+def named(collection: UUID) -> str:
+    return f"c_{collection.hex}"
+
+
+def fused(ranked: Sequence[Sequence[tuple[UUID, float]]], limit: int) -> list[VectorHit]:
+    """ranked: the dense hits, then the sparse ones, each best first. Ties are broken by id, so that an answer is repeatable."""
+    singles = [dict(hits) for hits in ranked] + [{}, {}]
+    scores: dict[UUID, float] = {}
+    for hits in ranked:
+        for rank, (chunk, _) in enumerate(hits, start=1):
+            scores[chunk] = scores.get(chunk, 0.0) + 1 / (RRF_K + rank)
+    best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:limit]
+    return [VectorHit(id=chunk, score=scores[chunk], dense=singles[0].get(chunk), sparse=singles[1].get(chunk)) for chunk in best]
+
+
+def _requests(query: Embedding, wanted: int) -> list[Any]:
+    from qdrant_client import models
+
+    live = models.Filter(must=[models.FieldCondition(key="live", match=models.MatchValue(value=True))])
+    requests = [models.QueryRequest(query=list(query.dense), using=DENSE, filter=live, limit=wanted)]
+    if query.indices:
+        words = models.SparseVector(indices=list(query.indices), values=list(query.values))
+        requests.append(models.QueryRequest(query=words, using=SPARSE, filter=live, limit=wanted))
+    return requests
+
+
+def _row(point: VectorPoint) -> Any:
+    from qdrant_client import models
+
+    embedding = point.embedding
+    if not all(map(math.isfinite, embedding.dense)) or not all(map(math.isfinite, embedding.values)):
+        raise EngineFailed("The embedder returned a vector that holds no number.")
+    vector: dict[str, Any] = {DENSE: list(embedding.dense)}
+    if embedding.indices:
+        vector[SPARSE] = models.SparseVector(indices=list(embedding.indices), values=list(embedding.values))
+    return models.PointStruct(id=str(point.id), vector=vector, payload={"document": str(point.document), "live": point.live})
+
+
+def _of(document: UUID) -> Filter:
+    from qdrant_client import models
+
+    return models.Filter(must=[models.FieldCondition(key="document", match=models.MatchValue(value=str(document)))])
+
+
+def _selected(chunks: Sequence[UUID], *, hidden_only: bool = False) -> Iterator[FilterSelector]:
+    """By condition, not by point id: naming an id that is not there is an error, and here it is not one."""
+    from qdrant_client import models
+
+    for start in range(0, len(chunks), BATCH):
+        must: list[Any] = [models.HasIdCondition(has_id=[str(chunk) for chunk in chunks[start : start + BATCH]])]
+        if hidden_only:
+            must.append(models.FieldCondition(key="live", match=models.MatchValue(value=False)))
+        yield models.FilterSelector(filter=models.Filter(must=must))
+
+
+def _create(client: QdrantClient, name: str, info: EmbedderInfo, *, indexes: bool) -> None:
+    from qdrant_client import models
+
+    # BGE-M3 learned its weights; lexical ones are term frequencies and need the collection's document frequencies.
+    modifier = models.Modifier.IDF if info.sparse == "lexical" else None
+    client.create_collection(
+        name,
+        vectors_config={DENSE: models.VectorParams(size=info.dimension, distance=models.Distance.COSINE)},
+        sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=modifier)},
+        metadata=_metadata(info),
+    )
+    if indexes:
+        client.create_payload_index(name, "document", models.PayloadSchemaType.KEYWORD, wait=True)
+        client.create_payload_index(name, "live", models.PayloadSchemaType.BOOL, wait=True)
+
+
+def _metadata(info: EmbedderInfo) -> dict[str, Any]:
+    return {"embedder": info.name, "dimension": info.dimension, "sparse": info.sparse, "fingerprint": info.fingerprint}
+
+
+def _made_by(client: QdrantClient, name: str) -> dict[str, Any] | None:
+    """What `_create` recorded; None on a server too old to keep it, where only the dimension guards."""
+    return client.get_collection(name).config.metadata
+
+
+def _mismatch(made_by: dict[str, Any], info: EmbedderInfo) -> str:
+    old = f"{made_by.get('embedder', 'another embedder')} ({made_by.get('dimension')} dimensions)"
+    new = f"{info.name} ({info.dimension} dimensions)"
+    how = "in another version or with other options" if old == new else f"and the embedder is now {new}"
+    return (
+        f"The vectors of this collection were made by {old}, {how}. Set AEGIS_EMBEDDER back, "
+        "or remove the collection's documents and ingest them again."
+    )

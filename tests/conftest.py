@@ -1,0 +1,90 @@
+"""Fixtures that several packages share: real servers, started when a test first asks for one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from aegis_assets.embedded.postgres import Postgres
+from tests import services
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No test may meet the settings or the stack of whoever runs it."""
+    for name in [name for name in os.environ if name.startswith("AEGIS_")]:
+        del os.environ[name]
+    os.environ["AEGIS_HOME"] = str(Path(tempfile.gettempdir()) / "aegis-test-no-home")
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same directory in every xdist worker of the session."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def postgres_server(session_folder: Path) -> Iterator[Postgres]:
+    """One PostgreSQL for the session. Tests that kill or stop one start their own."""
+    with services.shared(session_folder, "postgres", services.start_postgres) as values:
+        yield Postgres(Path(values["directory"]), int(values["port"]), durable=False)
+
+
+@pytest.fixture(scope="session")
+def database_url(postgres_server: Postgres) -> Iterator[str]:
+    """This worker's own migrated database."""
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}_{os.getpid()}"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(services.TEMPLATE))
+        )
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def ledger_url(database_url: str) -> str:
+    """The worker's database with the platform's tables empty, save for the table of allowed transitions."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("SET lock_timeout = '10s'")  # a connection that a test left open is found here, not by a hang
+        found = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'aegis\\_%'"
+            " AND tablename <> 'aegis_transition' ORDER BY tablename"
+        ).fetchall()
+        tables = sql.SQL(", ").join(sql.Identifier(name) for (name,) in found)
+        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(tables))
+    return database_url
+
+
+@pytest.fixture(scope="session")
+def arcadedb(session_folder: Path) -> Iterator[tuple[str, str]]:
+    """Bolt address and the password of `root` of the session's graph server. Tests keep apart by their collections."""
+
+    def start(directory: Path) -> services.Started:
+        from tests.arcadedb_service import start_arcadedb
+
+        process, address, password = start_arcadedb(directory)
+        return services.Started({"address": address, "password": password}, (process.pid,))
+
+    with services.shared(session_folder, "arcadedb", start) as values:
+        yield values["address"], values["password"]
+
+
+@pytest.fixture(scope="session")
+def engine_server(session_folder: Path) -> Iterator[tuple[str, str]]:
+    """Address and token of the session's engine server, which takes seconds to load its models."""
+
+    def start(directory: Path) -> services.Started:
+        from tests.engine_service import start_engine_server
+
+        process, address, token = start_engine_server(directory)
+        return services.Started({"address": address, "token": token}, (process.pid,))
+
+    with services.shared(session_folder, "engine", start) as values:
+        yield values["address"], values["token"]

@@ -1,0 +1,169 @@
+"""What the double's model says: capitalised names and 'X verb Y' found in the text, always the same for the same text.
+
+The faults are answers of real models and proxies that went wrong, named for what they do wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+FAULTS_OF_CONTENT = frozenset(
+    {
+        "junk",
+        "empty",
+        "html_content",
+        "foreign_json",
+        "translated",
+        "wrong_schema",
+        "extra_keys",
+        "obeys_document",
+        "huge",
+        "thinking",
+    }
+)
+FAULTS_OF_WIRE = frozenset({"html", "never", "dribble", "close", "503", "500", "429", "length", "slow", "too_long", "not_ollama"})
+FAULTS = FAULTS_OF_CONTENT | FAULTS_OF_WIRE
+
+_WORD = r"[A-Z][A-Za-z0-9]*(?:[-.][A-Za-z0-9]+)*"
+_NAME = re.compile(rf"\b{_WORD}(?: (?:of |for |and the )?{_WORD})*")
+_WORDS = re.compile(r"\w+")
+_NOT_NAMES = frozenset(
+    _WORDS.findall(
+        "a an and as at but by each every for from he her his however i if in it its my no not of on or our she so some such that "
+        "the their then there these they this those to under we what when where which while who with you your"
+    )
+)
+_NOT_VERBS = frozenset(_WORDS.findall("a an and the was is are were has have had been be which that who also now still its their"))
+_TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
+
+
+def tokens(text: str) -> int:
+    """About what a real vocabulary counts: a token per six letters of a word and per sign."""
+    return len(_TOKEN.findall(text))
+
+
+def passage(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The fenced text of the first user message that has one, else the last user message."""
+    contents = [str(message.get("content", "")) for message in messages if message.get("role") == "user"]
+    for content in contents:
+        fence = re.search(r"^=+\w* (\w+) BEGINS\n(.*)\n=+\w* \1 ENDS$", content, re.DOTALL | re.MULTILINE)
+        if fence:
+            return fence.group(2)
+    return contents[-1] if contents else ""
+
+
+def _pick(options: Sequence[str], word: str) -> str:
+    return options[int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big") % len(options)]
+
+
+def _enumeration(schema: Mapping[str, Any], *path: str) -> list[str]:
+    node: Any = schema
+    for step in path:
+        node = node.get(step, {}) if isinstance(node, Mapping) else {}
+    return [str(word) for word in node.get("enum", [])] if isinstance(node, Mapping) else []
+
+
+def _names(sentence: str) -> list[tuple[int, int, str]]:
+    found = []
+    for match in _NAME.finditer(sentence):
+        words, start = match.group().split(" "), match.start()
+        while words and words[0].lower() in _NOT_NAMES:
+            start += len(words.pop(0)) + 1
+        if words and len(name := " ".join(words)) > 1:
+            found.append((start, start + len(name), name))
+    return found
+
+
+def _kind(name: str, allowed: Sequence[str]) -> str:
+    if allowed:
+        return _pick(allowed, name)
+    last = name.split()[-1]
+    if last in {"Inc", "Corp", "University", "Institute", "Foundation", "Labs", "Company"}:
+        return "ORGANIZATION"
+    return "TERM" if re.search(r"\d|[a-z][A-Z]|^[A-Z]{2,}$", name) else "ENTITY"
+
+
+def extraction(text: str, schema: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """{"entities": [{name, type}], "relations": [{source, target, type, confidence}]} by the schema's own enumerations."""
+    kinds = _enumeration(schema, "properties", "entities", "items", "properties", "type")
+    verbs = _enumeration(schema, "properties", "relations", "items", "properties", "type")
+    entities: dict[str, dict[str, Any]] = {}
+    relations: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for sentence in re.split(r"(?<=[.!?])\s+|\n+", text):
+        names = _names(sentence)
+        for _, _, name in names:
+            entities.setdefault(name, {"name": name, "type": _kind(name, kinds)})
+        for (_, end, source), (start, _, target) in pairwise(names):
+            between = re.findall(r"[a-z]+", sentence[end:start])
+            said = [word for word in between if word not in _NOT_VERBS]
+            if not said or len(between) > 8 or source == target:
+                continue
+            verb = _pick(verbs, said[0]) if verbs else "_".join(said[:2]).upper()
+            relations.setdefault((source, verb, target), {"source": source, "target": target, "type": verb, "confidence": 0.9})
+    return {"entities": list(entities.values()), "relations": list(relations.values())}
+
+
+def answer(text: str, schema: Mapping[str, Any], images: Sequence[str]) -> str:
+    """The content of a good reply: an extraction, a picture description, or an echo where no schema was given."""
+    properties = schema.get("properties", {})
+    if "entities" in properties:
+        return json.dumps(extraction(text, schema), ensure_ascii=False)
+    if "description" in properties:
+        marks = [hashlib.sha256(image.encode()).hexdigest()[:8] for image in images]
+        return json.dumps({"description": f"A picture ({', '.join(marks) or 'none'}). {text[:200]}"}, ensure_ascii=False)
+    return f"You said: {text[:200]}"
+
+
+def faulty(mode: str, text: str, schema: Mapping[str, Any], good: str) -> str:
+    """The content of a reply of a model that does `mode` wrong."""
+    if mode == "junk":
+        return 'Sure! Here is what I found:\n{"entities": [{"name": "half an ob'
+    if mode == "empty":
+        return ""
+    if mode == "html_content":
+        return "<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
+    if mode == "foreign_json":
+        return json.dumps({"entités": [{"nom": "Système", "genre": "CHOSE"}], "liens": []}, ensure_ascii=False)
+    if mode == "wrong_schema":
+        return json.dumps({"entities": [{"title": "Something", "score": "high"}], "relations": "none"})
+    if mode == "extra_keys":
+        return json.dumps({**json.loads(good), "comment": "I also noticed something."}, ensure_ascii=False)
+    if mode == "thinking":
+        return f"<think>\nLet me see {{what}} this is.\n</think>\n```json\n{good}\n```"
+    if mode == "huge":
+        return good + " " * 5_000_000
+    if mode == "translated":
+        return _ungrounded(schema, "Unerwähntes Bürgeramt", "Nirgends genannte Behörde")
+    if mode == "obeys_document":
+        return _ungrounded(schema, "HACKED BY DOCUMENT", "Secret System Prompt")
+    raise ValueError(mode)
+
+
+def _ungrounded(schema: Mapping[str, Any], *names: str) -> str:
+    kinds = _enumeration(schema, "properties", "entities", "items", "properties", "type") or ["TERM"]
+    verbs = _enumeration(schema, "properties", "relations", "items", "properties", "type") or ["OBEYS"]
+    relation = {"source": names[0], "target": names[1], "type": verbs[0], "confidence": 1.0}
+    return json.dumps({"entities": [{"name": n, "type": kinds[0]} for n in names], "relations": [relation]}, ensure_ascii=False)
+
+
+def latency(distribution: str, seed: int, text: str) -> float:
+    """Seconds for this text: the same text takes as long whenever it comes, so that orders of arrival can be compared.
+
+    'constant:S', 'uniform:LOW:HIGH' or 'lognormal:MEDIAN:SIGMA'.
+    """
+    kind, *numbers = distribution.split(":")
+    values = [float(number) for number in numbers]
+    draw = random.Random(f"{seed}|{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}")
+    if kind == "constant":
+        return values[0]
+    if kind == "uniform":
+        return draw.uniform(*values)
+    if kind == "lognormal":
+        return values[0] * draw.lognormvariate(0.0, values[1])
+    raise ValueError(f"unknown distribution: {distribution}")

@@ -1,0 +1,45 @@
+"""Real servers for the stores' tests, started once per session and only when a test asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from aegis_assets.settings import Settings
+from tests.arcadedb_service import start_arcadedb, stop
+from tests.stores.seaweed_service import ACCESS, SECRET, start_seaweed
+
+
+@dataclass(frozen=True)
+class S3:
+    """filer: takes names that no S3 client would send."""
+
+    endpoint: str
+    filer: str
+
+    def settings(self, **changes: object) -> Settings:
+        return Settings(s3_endpoint=self.endpoint, s3_access_key=ACCESS, s3_secret_key=SECRET, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class GraphServer:
+    address: str
+    user: str
+    password: str
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    process, endpoint, filer = start_seaweed(tmp_path_factory.mktemp("seaweed"))
+    yield S3(endpoint, filer)
+    process.kill()  # it takes 20 s to say goodbye, and its data goes with the directory
+    process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def graph_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphServer]:
+    process, address, password = start_arcadedb(tmp_path_factory.mktemp("arcadedb"))
+    yield GraphServer(address, "root", password)
+    stop(process)

@@ -1,0 +1,255 @@
+"""The vector store in qdrant-client's local mode: one code path with the server, apart from how a client is opened."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import UUID, uuid5
+
+import pytest
+
+from aegis_assets.errors import EngineFailed, Misconfigured, NotFound, StoreUnavailable
+from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorPoint
+from aegis_assets.stores.vectors import QdrantVectors, fused, named
+
+ONE, OTHER = UUID(int=1), UUID(int=2)
+DOCUMENT, SECOND = UUID(int=11), UUID(int=12)
+INFO = EmbedderInfo(name="small", dimension=4, sparse="lexical", max_tokens=256, fingerprint="f1")
+
+
+def chunk(number: int) -> UUID:
+    return uuid5(DOCUMENT, str(number))
+
+
+def unit(*values: float) -> tuple[float, ...]:
+    length = math.hypot(*values)
+    return tuple(value / length for value in values)
+
+
+def embedding(number: int, words: Sequence[int] = ()) -> Embedding:
+    rng = random.Random(number)
+    dense = unit(*(rng.uniform(-1, 1) for _ in range(4)))
+    return Embedding(dense=dense, indices=tuple(words), values=tuple(1.0 for _ in words))
+
+
+def point(number: int, *, document: UUID = DOCUMENT, live: bool = True, words: Sequence[int] = ()) -> VectorPoint:
+    return VectorPoint(id=chunk(number), document=document, embedding=embedding(number, words), live=live)
+
+
+@pytest.fixture
+def vectors(tmp_path: Path) -> QdrantVectors:
+    store = QdrantVectors(path=tmp_path / "vectors")
+    store.ensure(ONE, INFO)
+    return store
+
+
+def test_writing_twice_is_writing_once_and_ids_come_back_by_document(vectors: QdrantVectors) -> None:
+    points = [point(n) for n in range(600)] + [point(n, document=SECOND) for n in range(600, 610)]
+    for _ in range(2):
+        vectors.upsert(ONE, points)
+        vectors.ensure(ONE, INFO)
+
+    assert vectors.chunk_ids(ONE, DOCUMENT) == {chunk(n) for n in range(600)}
+    assert vectors.count(ONE) == 610
+    assert vectors.count(ONE, SECOND) == 10
+
+
+def test_a_dense_and_a_sparse_match_are_both_found_and_carry_their_own_scores(vectors: QdrantVectors) -> None:
+    vectors.upsert(ONE, [point(n) for n in range(200)] + [point(500, words=(77,)), point(501, words=(78,))])
+    query = Embedding(dense=embedding(3).dense, indices=(77,), values=(1.0,))
+
+    hits = vectors.search(ONE, query, limit=5)
+
+    by_id = {hit.id: hit for hit in hits}
+    assert by_id[chunk(3)].dense == pytest.approx(1.0, abs=1e-5)
+    assert by_id[chunk(3)].sparse is None
+    assert by_id[chunk(500)].sparse is not None
+    assert by_id[chunk(500)].sparse > 0
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert len(hits) == 5
+
+
+def test_a_rare_word_outweighs_a_common_one_for_lexical_weights_only(tmp_path: Path) -> None:
+    common, rare = 1, 2
+    for sparse, expected in (("lexical", chunk(0)), ("bge-m3", chunk(1))):
+        store = QdrantVectors(path=tmp_path / sparse)
+        store.ensure(ONE, INFO.model_copy(update={"sparse": sparse}))
+        words = [(rare,), (common, 3), (common,), (common,), (common,)]
+        store.upsert(ONE, [point(n, words=has) for n, has in enumerate(words)])
+        query = Embedding(dense=embedding(99).dense, indices=(rare, common), values=(1.0, 1.2))
+        sparse_scores = {hit.id: hit.sparse or 0.0 for hit in store.search(ONE, query, limit=5)}
+        assert max(sparse_scores, key=lambda one: sparse_scores[one]) in (
+            {expected} if sparse == "lexical" else set(sparse_scores) - {chunk(0)}
+        )
+
+
+def test_only_live_chunks_answer_and_a_generation_goes_live_at_once(vectors: QdrantVectors) -> None:
+    vectors.upsert(ONE, [point(n, live=False, words=(5,)) for n in range(300)])
+    query = embedding(7, words=(5,))
+    assert vectors.search(ONE, query, limit=10) == []
+
+    vectors.set_live(ONE, [chunk(n) for n in range(300)] + [UUID(int=999)])
+
+    assert vectors.search(ONE, query, limit=10)[0].id == chunk(7)
+    assert vectors.count(ONE) == 300
+
+
+def test_deleting_is_by_chunk_or_by_document_and_twice_is_once(vectors: QdrantVectors) -> None:
+    vectors.upsert(ONE, [point(n) for n in range(10)] + [point(50, document=SECOND)])
+    for _ in range(2):
+        vectors.delete(ONE, [chunk(0), chunk(1), UUID(int=999)])
+        assert vectors.chunk_ids(ONE, DOCUMENT) == {chunk(n) for n in range(2, 10)}
+    for _ in range(2):
+        vectors.delete_document(ONE, DOCUMENT)
+        assert (vectors.count(ONE, DOCUMENT), vectors.count(ONE)) == (0, 1)
+
+
+def test_collections_do_not_see_each_other_and_a_missing_one_is_empty(vectors: QdrantVectors, tmp_path: Path) -> None:
+    vectors.ensure(OTHER, INFO)
+    vectors.upsert(ONE, [point(1)])
+    vectors.upsert(OTHER, [point(1), point(2)])
+    vectors.delete_document(ONE, DOCUMENT)
+    assert vectors.chunk_ids(OTHER, DOCUMENT) == {chunk(1), chunk(2)}
+
+    vectors.delete_collection(OTHER)
+
+    assert vectors.search(OTHER, embedding(1), 5) == []
+    assert vectors.chunk_ids(OTHER, DOCUMENT) == set()
+    vectors.delete(OTHER, [chunk(1)])
+    vectors.delete_document(OTHER, DOCUMENT)
+    vectors.set_live(OTHER, [chunk(1)])
+    with pytest.raises(NotFound):
+        vectors.upsert(OTHER, [point(1)])
+    assert not (tmp_path / "vectors" / named(OTHER)).exists()
+
+
+def test_another_embedder_is_refused_with_what_to_do_unless_nothing_is_stored_yet(vectors: QdrantVectors) -> None:
+    other = EmbedderInfo(name="large", dimension=8, sparse="bge-m3", max_tokens=8192, fingerprint="f2")
+    vectors.upsert(ONE, [point(1)])
+    with pytest.raises(Misconfigured, match=r"small \(4 dimensions\).*large \(8 dimensions\).*AEGIS_EMBEDDER"):
+        vectors.ensure(ONE, other)
+    with pytest.raises(Misconfigured, match="other options"):
+        vectors.ensure(ONE, INFO.model_copy(update={"fingerprint": "f3"}))
+
+    vectors.delete_document(ONE, DOCUMENT)
+    vectors.ensure(ONE, other)
+
+    with pytest.raises(Misconfigured):
+        vectors.upsert(ONE, [point(1)])
+
+
+def test_a_vector_that_holds_no_number_is_the_embedders_failure(vectors: QdrantVectors) -> None:
+    broken = Embedding(dense=(math.nan, 0, 0, 1), indices=(), values=())
+    with pytest.raises(EngineFailed):
+        vectors.upsert(ONE, [VectorPoint(id=chunk(1), document=DOCUMENT, embedding=broken, live=True)])
+    assert vectors.count(ONE) == 0
+
+
+def test_many_threads_take_turns_and_nothing_is_lost(vectors: QdrantVectors) -> None:
+    def write(number: int) -> None:
+        vectors.upsert(ONE, [point(number * 10 + n) for n in range(10)])
+        vectors.search(ONE, embedding(number), 3)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(write, range(12)))
+    assert vectors.count(ONE) == 120
+
+
+HOLDER = """
+import fcntl, os, sys, time
+handle = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
+fcntl.flock(handle, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_store_in_use_is_waited_for_then_said_and_free_when_its_holder_dies(vectors: QdrantVectors, tmp_path: Path) -> None:
+    lock = tmp_path / "vectors" / f"{named(ONE)}.lock"
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(lock)], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with pytest.raises(StoreUnavailable, match="AEGIS_QDRANT_URL"):
+        QdrantVectors(path=tmp_path / "vectors", lock_seconds=0.3).upsert(ONE, [point(1)])
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    vectors.upsert(ONE, [point(1)])
+    assert vectors.count(ONE) == 1
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from tests.stores.test_vectors import INFO, ONE, point
+from aegis_assets.stores.vectors import QdrantVectors
+store = QdrantVectors(path=Path(sys.argv[1]))
+store.ensure(ONE, INFO)
+print("writing", flush=True)
+store.upsert(ONE, [point(n, words=(1, 2, 3)) for n in range(20000)])
+"""
+
+
+def test_sigkill_in_the_middle_of_an_upsert_leaves_a_store_that_opens_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "killed"
+    for _ in range(2):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        storage = path / named(ONE) / "collection" / named(ONE) / "storage.sqlite"
+        size, deadline = storage.stat().st_size, time.monotonic() + 30
+        while storage.stat().st_size < size + 20_000 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.wait()
+        store = QdrantVectors(path=path)
+        assert 0 < store.count(ONE) < 20_000
+        store.upsert(ONE, [point(n) for n in range(50)])
+        assert {chunk(n) for n in range(50)} <= store.chunk_ids(ONE, DOCUMENT)
+
+
+def test_a_half_made_collection_left_by_a_kill_is_made_anew(tmp_path: Path) -> None:
+    half = tmp_path / "vectors" / f"{named(ONE)}.making"
+    half.mkdir(parents=True)
+    (half / "meta.json").write_text('{"collec')
+    store = QdrantVectors(path=tmp_path / "vectors")
+    store.ensure(ONE, INFO)
+    assert store.count(ONE) == 0
+    assert not half.exists()
+
+
+def test_a_damaged_store_is_a_sentence_and_others_stay_usable(vectors: QdrantVectors, tmp_path: Path) -> None:
+    vectors.ensure(OTHER, INFO)
+    (tmp_path / "vectors" / named(ONE) / "meta.json").write_text(json.dumps({"collections": None}))
+    with pytest.raises(StoreUnavailable, match="cannot be opened"):
+        vectors.count(ONE)
+    assert vectors.count(OTHER) == 0
+
+
+def test_a_server_that_does_not_answer_is_named_by_its_setting() -> None:
+    store = QdrantVectors(url="http://127.0.0.1:9")
+    with pytest.raises(StoreUnavailable, match="AEGIS_QDRANT_URL"):
+        store.check()
+
+
+def test_fusion_adds_reciprocal_ranks_and_breaks_ties_by_id() -> None:
+    a, b, c = chunk(1), chunk(2), chunk(3)
+    hits = fused([[(a, 0.9), (b, 0.8)], [(b, 5.0), (c, 4.0)]], 3)
+    assert [hit.id for hit in hits] == [b, a, c]
+    assert hits[0].score == pytest.approx(1 / 62 + 1 / 61)
+    assert (hits[0].dense, hits[0].sparse, hits[1].sparse, hits[2].dense) == (0.8, 5.0, None, None)
+    tied = fused([[(c, 1.0)], [(a, 1.0)]], 2)
+    assert [hit.id for hit in tied] == sorted([a, c])
+
+
+def test_importing_the_store_loads_no_qdrant() -> None:
+    code = "import sys, aegis_assets.stores.vectors; sys.exit('qdrant_client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

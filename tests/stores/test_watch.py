@@ -1,0 +1,187 @@
+"""What the bucket sensor sees, of a directory and of a real S3 server."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from aegis_assets.errors import BadInput, Misconfigured, NotFound, StoreUnavailable
+from aegis_assets.settings import Settings
+from aegis_assets.stores.bucket import open_bucket
+from aegis_assets.stores.watch import Listing, fetch, list_objects
+from tests.stores.conftest import S3
+
+LATER = timedelta(seconds=60)
+
+
+def seen(root: Path, later: timedelta = LATER, settle: float = 5.0) -> Listing:
+    return list_objects(root.as_uri(), Settings(), settle, datetime.now(UTC) + later)
+
+
+def keys(listing: Listing) -> list[str]:
+    return [one.key for one in listing.objects]
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    path = tmp_path / "inbox"
+    path.mkdir()
+    return path
+
+
+def test_hidden_temporary_and_office_files_are_left_out_and_the_rest_is_sorted(inbox: Path) -> None:
+    (inbox / "sub" / ".git").mkdir(parents=True)
+    for name in ("b.md", "sub/a.md", "ü x#%.md", ".hidden", "c.part", "d.TMP", "~$e.docx", "f.crdownload", "g~", "sub/.git/h.md"):
+        (inbox / name).write_text("x")
+
+    listing = seen(inbox)
+
+    assert keys(listing) == ["b.md", "sub/a.md", "ü x#%.md"]
+    assert listing.complete
+    assert listing.problems == ()
+
+
+def test_a_file_still_being_written_is_pending_and_absence_means_nothing_meanwhile(inbox: Path) -> None:
+    (inbox / "a.md").touch()
+
+    young, settled = seen(inbox, later=timedelta(0)), seen(inbox)
+
+    assert (keys(young), young.pending, young.complete) == ([], {"a.md"}, False)
+    assert (keys(settled), settled.pending, settled.complete) == (["a.md"], frozenset(), True)
+
+
+def test_a_copy_with_old_time_stamps_is_young_and_a_stamp_from_the_future_settles(inbox: Path) -> None:
+    for name, stamp in (("old.md", 1_000_000_000), ("future.md", time.time() + 10**8)):
+        (inbox / name).write_text("x")
+        os.utime(inbox / name, (stamp, stamp))
+
+    assert seen(inbox, later=timedelta(0)).pending == {"old.md", "future.md"}
+    assert keys(seen(inbox)) == ["future.md", "old.md"]
+
+
+def test_the_etag_changes_with_the_content_even_at_the_same_size(inbox: Path) -> None:
+    path = inbox / "a.md"
+    path.write_text("one")
+    before = seen(inbox).objects[0].etag
+    assert seen(inbox).objects[0].etag == before
+    path.write_text("two")
+    os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
+    assert seen(inbox).objects[0].etag != before
+
+
+def test_links_that_lead_out_or_round_and_what_is_no_file_are_skipped(inbox: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    (inbox / "real").mkdir()
+    (inbox / "real" / "a.md").write_text("x")
+    (inbox / "out.txt").symlink_to(tmp_path / "secret.txt")
+    (inbox / "up").symlink_to(tmp_path)
+    (inbox / "round").symlink_to(inbox / "real")
+    (inbox / "real" / "self").symlink_to(inbox / "real")
+    (inbox / "inside.md").symlink_to(inbox / "real" / "a.md")
+    (inbox / "nowhere").symlink_to(inbox / "absent")
+    os.mkfifo(inbox / "pipe")
+
+    listing = seen(inbox)
+
+    assert keys(listing) == ["inside.md", "real/a.md"]
+    assert listing.complete
+    for key in ("out.txt", "up/secret.txt", "pipe", "nowhere", "real/a.md/x"):
+        with pytest.raises(NotFound):
+            fetch(inbox.as_uri(), Settings(), key, tmp_path / "fetched")
+    with pytest.raises(BadInput):
+        fetch(inbox.as_uri(), Settings(), "../secret.txt", tmp_path / "fetched")
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_a_name_that_is_no_text_is_reported_and_hides_nothing_else(inbox: Path) -> None:
+    (inbox / "good.md").write_text("x")
+    with open(os.fsencode(inbox) + b"/bad\xff.md", "wb") as stream:
+        stream.write(b"x")
+    (inbox / "line\nbreak.md").write_text("x")
+
+    listing = seen(inbox)
+
+    assert keys(listing) == ["good.md"]
+    assert len(listing.problems) == 1
+    assert listing.complete
+
+
+def test_thousands_of_files_are_all_seen(inbox: Path) -> None:
+    for number in range(5000):
+        (inbox / f"{number:05}.md").touch()
+    assert len(seen(inbox).objects) == 5000
+
+
+def test_a_missing_directory_is_a_setting_to_correct_not_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="AEGIS_WATCH_URL"):
+        seen(tmp_path / "absent")
+
+
+def test_fetch_copies_the_bytes_and_refuses_what_is_over_the_limit(inbox: Path, tmp_path: Path) -> None:
+    (inbox / "a.bin").write_bytes(os.urandom(1024 * 1024 + 1))
+
+    fetch(inbox.as_uri(), Settings(), "a.bin", tmp_path / "out" / "a")
+    assert (tmp_path / "out" / "a").read_bytes() == (inbox / "a.bin").read_bytes()
+    with pytest.raises(BadInput, match="limit is 1 MB"):
+        fetch(inbox.as_uri(), Settings(max_file_mb=1), "a.bin", tmp_path / "out" / "b")
+    assert os.listdir(tmp_path / "out") == ["a"]
+
+
+def test_s3_objects_are_listed_by_their_etag_and_fetched(s3: S3, tmp_path: Path) -> None:
+    url = f"s3://watched/{tmp_path.name}"
+    bucket = open_bucket(url, s3.settings())
+    for name in ("a.md", "sub/ü x#%.md", ".hidden.md", "sub/.cache/x.md", "b.part"):
+        bucket.put(name, name.encode())
+    now = datetime.now(UTC)
+
+    listing = list_objects(url, s3.settings(), 5.0, now + LATER)
+
+    assert keys(listing) == ["a.md", "sub/ü x#%.md"]
+    assert listing.complete
+    before = {one.key: one.etag for one in listing.objects}
+    bucket.put("a.md", b"changed")
+    after = {one.key: one.etag for one in list_objects(url, s3.settings(), 5.0, now + LATER).objects}
+    assert after["a.md"] != before["a.md"]
+    assert after["sub/ü x#%.md"] == before["sub/ü x#%.md"]
+    fetch(url, s3.settings(), "sub/ü x#%.md", tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == "sub/ü x#%.md".encode()
+    assert list_objects(url, s3.settings(), 3600, now + LATER).pending == {"a.md", "sub/ü x#%.md"}
+    with pytest.raises(NotFound):
+        fetch(url, s3.settings(), "absent", tmp_path / "out2")
+    bucket.put("large.md", b"x" * (1024 * 1024 + 1))
+    with pytest.raises(BadInput, match="limit"):
+        fetch(url, s3.settings(max_file_mb=1), "large.md", tmp_path / "out3")
+
+
+def test_one_s3_key_that_is_no_path_hides_only_its_folder_and_stops_deletions(s3: S3, tmp_path: Path) -> None:
+    url = f"s3://watched/{tmp_path.name}"
+    bucket = open_bucket(url, s3.settings())
+    bucket.put("good/a.md", b"a")
+    bucket.put("top.md", b"a")
+    place = f"{s3.filer}/buckets/watched/{tmp_path.name}"
+    assert httpx.put(f"{place}/bad/line%0Abreak.md", files={"file": ("x", b"hostile")}).status_code == 201
+
+    listing = list_objects(url, s3.settings(), 0.0, datetime.now(UTC) + LATER)
+
+    assert keys(listing) == ["good/a.md", "top.md"]
+    assert not listing.complete
+    assert len(listing.problems) == 1
+
+
+def test_thousands_of_s3_objects_are_all_seen(s3: S3, tmp_path: Path) -> None:
+    url = f"s3://watched/{tmp_path.name}"
+    bucket = open_bucket(url, s3.settings())
+    for number in range(1100):
+        bucket.put(f"{number:05}.md", b"x")
+    assert len(list_objects(url, s3.settings(), 0.0, datetime.now(UTC) + LATER).objects) == 1100
+
+
+def test_a_dead_s3_server_is_an_error_not_an_empty_bucket(s3: S3) -> None:
+    dead = s3.settings().model_copy(update={"s3_endpoint": "http://127.0.0.1:9"})
+    with pytest.raises(StoreUnavailable):
+        list_objects("s3://watched/x", dead, 0.0, datetime.now(UTC))

@@ -1,0 +1,56 @@
+"""The ledger, the bucket and Dagster as this process uses them: made on first use, one each per process.
+
+Imports stand inside the functions: a page that only reads the database must not wait for the drivers of three stores.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from aegis_assets.errors import StoreUnavailable
+from aegis_assets.settings import settings
+from webadmin.orchestrator.client import DagsterClient
+
+if TYPE_CHECKING:
+    from aegis_assets.engines.client import EngineClient
+    from aegis_assets.pipeline.ports import Bucket
+    from aegis_assets.stores.ledger import Ledger
+    from aegis_assets.stores.vectors import QdrantVectors
+
+
+@lru_cache(maxsize=1)
+def ledger() -> Ledger:
+    from aegis_assets.stores.ledger import Ledger
+
+    url = settings().postgres_url.get_secret_value()
+    if not url:
+        raise StoreUnavailable("The stack is not running (no PostgreSQL is configured). Start it with make up.")
+    return Ledger(url)
+
+
+@lru_cache(maxsize=1)
+def bucket() -> Bucket:
+    from aegis_assets.stores.bucket import open_bucket
+
+    return open_bucket(settings().bucket_address, settings())
+
+
+@lru_cache(maxsize=1)
+def engine() -> EngineClient:
+    """Gives up after seconds where a run's own client waits a minute: somebody sits in front of this one."""
+    from aegis_assets.engines.client import EngineClient
+
+    token = settings().engine_token.get_secret_value()
+    return EngineClient(settings().engine_address, token, patience=3.0)
+
+
+@lru_cache(maxsize=1)
+def vectors() -> QdrantVectors:
+    from aegis_assets.stores.vectors import open_vectors
+
+    return open_vectors(settings())
+
+
+def dagster() -> DagsterClient:
+    return DagsterClient(settings().dagster_address)

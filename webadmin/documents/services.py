@@ -1,0 +1,105 @@
+"""A stream of bytes with a name -> a document in the ledger, its bytes in the bucket under their own hash.
+
+The bytes are stored before the row is written: a row never points at bytes that are not there. Bytes without a row, from a process
+that died between the two, are found again by the same upload, since their key is their hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal, Protocol
+from uuid import UUID
+
+from aegis_assets.errors import AegisError, BadInput
+from aegis_assets.model.document import State
+from aegis_assets.model.ledger import Registered
+from aegis_assets.model.parsing import Frozen
+from aegis_assets.stores.ledger.naming import document_name
+from webadmin.documents import platform
+from webadmin.documents.uploads import max_bytes
+
+PIECE: Final = 1 << 20
+
+
+class Stream(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Outcome(Frozen):
+    """What became of one file. pending: it waits for a run."""
+
+    name: str
+    document: UUID | None
+    outcome: Literal["new", "revised", "unchanged", "duplicate", "refused"]
+    sentence: str
+    pending: bool = False
+    state: State | None = None
+
+
+def upload(stream: Stream, name: str, collection: str) -> Outcome:
+    """A file from the upload page: its name, cleaned, is its key. Never raises for what is wrong with one file."""
+    shown = document_name(name)
+    return receive(stream, shown, shown, collection)
+
+
+def receive(stream: Stream, name: str, key: str, collection: str) -> Outcome:
+    """key: names the document within the collection, so that the same key later means a revision of it."""
+    try:
+        registered = register(stream, name, key, collection)
+    except AegisError as error:
+        return Outcome(name=name, document=None, outcome="refused", sentence=f"Refused: {error.message}")
+    return Outcome(
+        name=name,
+        document=registered.document,
+        outcome=registered.outcome,
+        sentence=_sentence(registered),
+        pending=registered.state == State.PENDING,
+        state=registered.state,
+    )
+
+
+def register(stream: Stream, name: str, key: str, collection: str) -> Registered:
+    """Raises BadInput for an empty file and one over the limit, StoreUnavailable."""
+    with tempfile.NamedTemporaryFile(prefix="aegis-upload-") as copy:
+        digest, size = hashlib.sha256(), 0
+        for piece in _pieces(stream):
+            size += len(piece)
+            if size > max_bytes():
+                raise BadInput(too_large_sentence())
+            digest.update(piece)
+            copy.write(piece)
+        if size == 0:
+            raise BadInput("The file is empty.")
+        copy.flush()
+        blob = f"blobs/{digest.hexdigest()}"
+        if not platform.bucket().exists(blob):
+            platform.bucket().put_file(blob, Path(copy.name))
+    return platform.ledger().register(
+        collection=collection, source="upload", key=key, name=name, blob=blob, sha256=digest.hexdigest(), size=size
+    )
+
+
+def too_large(name: str) -> Outcome:
+    return Outcome(name=document_name(name), document=None, outcome="refused", sentence=f"Refused: {too_large_sentence()}")
+
+
+def too_large_sentence() -> str:
+    return f"The file is larger than {max_bytes() // 1_000_000} MB (AEGIS_MAX_FILE_MB)."
+
+
+def _pieces(stream: Stream) -> Iterator[bytes]:
+    while piece := stream.read(PIECE):
+        yield piece
+
+
+def _sentence(registered: Registered) -> str:
+    if registered.outcome == "duplicate":
+        return f"Duplicate of {registered.duplicate_name}: the same bytes are in this collection under that name."
+    return {
+        "new": "New document.",
+        "revised": "Revised: the bytes differ from the last ones under this name.",
+        "unchanged": "Unchanged: these bytes are known under this name.",
+    }[registered.outcome]

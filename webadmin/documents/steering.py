@@ -1,0 +1,200 @@
+"""What a person asks of documents -> a change of state in the ledger, then a trigger in Dagster.
+
+The ledger comes first and is complete without the second: when Dagster does not answer, the document stays pending and Dagster's
+own sensor takes it up. Nothing here waits for work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID, uuid4
+
+from aegis_assets.errors import AegisError, EngineUnavailable, NotAllowed, NotFound
+from aegis_assets.logs import logger
+from aegis_assets.model.document import AT_REST, State
+from aegis_assets.model.ledger import DocumentRow
+from aegis_assets.model.parsing import Frozen
+from webadmin.documents import platform
+from webadmin.orchestrator.client import DagsterClient, Unanswered
+
+log = logger(__name__)
+
+# Launching a run takes most of a second. More documents than this are left to the sensor, which packs small ones into one run.
+LAUNCHED_HERE: Final = 4
+LOST_RUN: Final = "The run ended without saying so. Retry takes up what is missing."
+
+
+class Refusal(Frozen):
+    document: UUID
+    name: str
+    sentence: str
+
+
+class Steered(Frozen):
+    """done: documents whose state now is as asked. notice: why it may take a little longer, '' normally."""
+
+    done: tuple[UUID, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class Action:
+    """states: in which the pages offer it. done: what to say of `{}` documents."""
+
+    name: str
+    label: str
+    permission: str
+    states: frozenset[State]
+    done: str
+    steer: Callable[[Sequence[UUID]], Steered]
+
+
+def ingest(documents: Sequence[UUID]) -> Steered:
+    """Pending documents, and those at rest, which then do what is missing or has changed."""
+
+    def ready(row: DocumentRow) -> None:
+        if row.state in AT_REST:
+            platform.ledger().request_retry(row.id)
+        elif row.state != State.PENDING:
+            raise NotAllowed(f"The document is {row.state} already.")
+
+    done, refused = _each(documents, ready)
+    return Steered(done=done, refused=refused, notice=_launch(done))
+
+
+def retry(documents: Sequence[UUID]) -> Steered:
+    """What failed or is missing. A document that is running for a run that is dead is set right first."""
+    dagster = platform.dagster()
+
+    def ready(row: DocumentRow) -> None:
+        if row.state in (State.RUNNING, State.QUEUED):
+            _require_dead(dagster, row)
+            platform.ledger().fail_run(row.run_id, LOST_RUN)
+        if platform.ledger().document(row.id).state != State.PENDING:
+            platform.ledger().request_retry(row.id)
+
+    done, refused = _each(documents, ready)
+    return Steered(done=done, refused=refused, notice=_launch(done))
+
+
+def cancel(documents: Sequence[UUID]) -> Steered:
+    """The ledger stops a running document before its next chunk; a run that carries nothing else is terminated too."""
+    dagster = platform.dagster()
+    notices: list[str] = []
+
+    def stop(row: DocumentRow) -> None:
+        platform.ledger().request_cancel(row.id)
+        if row.run_id and not row.run_id.startswith("claim:"):
+            with suppress(NotFound):
+                _terminate(dagster, row, notices)
+
+    done, refused = _each(documents, stop)
+    return Steered(done=done, refused=refused, notice=notices[0] if notices else "")
+
+
+def remove(documents: Sequence[UUID]) -> Steered:
+    """From every store, by Dagster's job `remove`."""
+    done, refused = _each(documents, lambda row: platform.ledger().request_removal(row.id))
+    if not done:
+        return Steered(refused=refused)
+    try:
+        platform.dagster().launch_removal(done)
+    except AegisError as error:
+        return Steered(done=done, refused=refused, notice=f"{error.message} The removal begins as soon as Dagster runs.")
+    return Steered(done=done, refused=refused)
+
+
+def _each(documents: Iterable[UUID], change: Callable[[DocumentRow], None]) -> tuple[tuple[UUID, ...], tuple[Refusal, ...]]:
+    """One document's refusal does not stop the others."""
+    done, refused = [], []
+    for document in dict.fromkeys(documents):
+        name = str(document)
+        try:
+            row = platform.ledger().document(document)
+            name = row.name
+            change(row)
+        except (NotAllowed, NotFound, EngineUnavailable) as error:
+            refused.append(Refusal(document=document, name=name, sentence=error.message))
+        else:
+            done.append(document)
+    return tuple(done), tuple(refused)
+
+
+def _launch(documents: Sequence[UUID]) -> str:
+    """A run for each of a few pending documents. Returns why it may take longer, '' when the runs are in Dagster's queue."""
+    if not documents:
+        return ""
+    if len(documents) > LAUNCHED_HERE:
+        return "Dagster takes them up within seconds, small ones together."
+    claimed = platform.ledger().claim(len(documents), documents)
+    try:
+        platform.dagster().add_partitions([str(document) for document in claimed])
+    except AegisError as error:
+        return _give_back(claimed, error)
+    for number, document in enumerate(claimed):
+        try:
+            _launch_one(document)
+        except Unanswered as error:
+            _give_back(claimed[number + 1 :], error)
+            return f"{error.message} The document starts within a minute."
+        except AegisError as error:
+            return _give_back(claimed[number:], error)
+    return ""
+
+
+def _launch_one(document: UUID) -> None:
+    """The claim is in the ledger before the launch, and in the run's tags: if this process dies between the two, or the answer is
+    lost, the sensor finds by the tag whether there is a run."""
+    ledger = platform.ledger()
+    claim = f"claim:{uuid4()}"
+    ledger.launched([document], claim)
+    run_id = platform.dagster().launch_document(document, claim, size=ledger.document(document).size)
+    ledger.launched([document], run_id)
+
+
+def _give_back(documents: Sequence[UUID], error: AegisError) -> str:
+    log.warning("launch_failed", documents=len(documents), kind=error.kind, message=error.message)
+    sentence = f"{error.message} The document stays pending and starts as soon as Dagster runs."
+    platform.ledger().unclaim(list(documents), sentence)
+    return sentence
+
+
+def _require_dead(dagster: DagsterClient, row: DocumentRow) -> None:
+    if not row.run_id or row.run_id.startswith("claim:"):
+        raise NotAllowed(f"The document is {row.state} already.")
+    try:
+        run = dagster.run(row.run_id)
+    except NotFound:
+        return
+    if not run.ended:
+        raise NotAllowed(f"The document is {row.state} already; cancel it first to start anew.")
+
+
+def _terminate(dagster: DagsterClient, row: DocumentRow, notices: list[str]) -> None:
+    try:
+        run = dagster.run(row.run_id)
+        if not run.ended and run.partition == str(row.id):
+            dagster.terminate(run.id)
+    except NotFound:
+        return
+    except AegisError as error:
+        notices.append(f"{error.message} The run stops by itself before its next chunk.")
+
+
+_ANY: Final = frozenset(State) - {State.REMOVING}
+INGEST: Final = Action("ingest", "Ingest", "ingest_document", frozenset({State.PENDING, *AT_REST}), "{} to be ingested.", ingest)
+RETRY: Final = Action("retry", "Retry", "ingest_document", _ANY - {State.PENDING, State.SUCCEEDED}, "{} to be tried again.", retry)
+CANCEL: Final = Action(
+    "cancel",
+    "Cancel",
+    "ingest_document",
+    frozenset({State.PENDING, State.QUEUED, State.RUNNING}),
+    "{} cancelled or about to stop.",
+    cancel,
+)
+REMOVE: Final = Action("remove", "Remove", "remove_document", _ANY, "{} to be removed from every store.", remove)
+ACTIONS: Final = (INGEST, RETRY, CANCEL, REMOVE)
