@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -12,7 +15,33 @@ import pytest
 from psycopg import sql
 
 from aegis_assets.embedded.postgres import Postgres
+from aegis_assets.settings import ROOT
 from tests import services
+
+
+@dataclass(frozen=True)
+class Stack:
+    """environment: AEGIS_HOME and the ports; with it in the environment, `settings.load()` and every command meet this stack."""
+
+    home: Path
+    environment: dict[str, str]
+
+    @property
+    def admin(self) -> str:
+        return f"http://127.0.0.1:{self.environment['AEGIS_ADMIN_PORT']}"
+
+    @property
+    def dagster(self) -> str:
+        return f"http://127.0.0.1:{self.environment['AEGIS_DAGSTER_PORT']}"
+
+    @property
+    def admin_password(self) -> str:
+        return (self.home / "admin-password").read_text().strip()
+
+    def run(self, *words: str, time_out: float = 280.0) -> subprocess.CompletedProcess[str]:
+        """A command in the project, as typed beside the running stack: run(sys.executable, "manage.py", "doctor")."""
+        environment = {**os.environ, **self.environment}
+        return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=time_out, check=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -88,3 +117,11 @@ def engine_server(session_folder: Path) -> Iterator[tuple[str, str]]:
 
     with services.shared(session_folder, "engine", start) as values:
         yield values["address"], values["token"]
+
+
+@pytest.fixture(scope="session")
+def stack(session_folder: Path) -> Iterator[Stack]:
+    """The whole process group, started by our own code on free ports. Tests that kill parts wait until they are back."""
+    with services.shared(session_folder, "stack", services.start_stack) as values:
+        environment = json.loads(values["environment"])
+        yield Stack(Path(environment["AEGIS_HOME"]), environment)

@@ -25,6 +25,7 @@ from pathlib import Path
 import psutil
 
 from aegis_assets.embedded.postgres import Postgres
+from aegis_assets.embedded.secrets_file import PORTS
 from aegis_assets.settings import ROOT
 
 TEMPLATE = "aegis_template"
@@ -33,11 +34,15 @@ Being = tuple[int, float]  # a process: its id and when it was born, because ids
 
 @dataclass(frozen=True)
 class Started:
-    """values: what tests need to know. pids: what must be gone in the end. word: the signal that asks them to go."""
+    """values: what tests need to know. pids: what must be gone in the end. word: the signal that asks them to go.
+
+    stop: a command that asks first, in the environment that `values` names as `environment`, as JSON.
+    """
 
     values: dict[str, str]
     pids: tuple[int, ...]
     word: int = signal.SIGTERM
+    stop: tuple[str, ...] = ()
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Record:
     directory: str
     processes: list[Being]
     word: int
+    stop: list[str]
     users: list[Being] = field(default_factory=list)
 
 
@@ -113,6 +119,28 @@ def start_postgres(directory: Path) -> Started:
     return Started({"directory": str(server.directory), "port": str(server.port)}, (server.pid() or 0,), signal.SIGINT)
 
 
+def stack_environment(home: Path) -> dict[str, str]:
+    """The settings of a stack of its own: this home, and ports that are free now."""
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    return {"AEGIS_HOME": str(home), **{f"AEGIS_{name.upper()}": str(port) for name, port in ports.items()}}
+
+
+def stack_command(action: str) -> list[str]:
+    return [sys.executable, "-m", "aegis_assets.embedded.cli", action]
+
+
+def start_stack(directory: Path) -> Started:
+    """All parts, as `make up` starts them."""
+    environment = stack_environment(directory / "home")
+    done = subprocess.run(
+        stack_command("up"), cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=600, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"the stack did not start: {done.stdout}{done.stderr}")
+    pid = int((directory / "home" / "run" / "supervisord.pid").read_text())
+    return Started({"environment": json.dumps(environment)}, (pid,), stop=tuple(stack_command("down")))
+
+
 def migrate(database_url: str, home: Path) -> None:
     """`manage.py migrate`. Without Django's checks, which import every view: a ledger test needs the tables alone."""
     environment = {**os.environ, "AEGIS_POSTGRES_URL": database_url, "AEGIS_HOME": str(home)}
@@ -132,11 +160,14 @@ def _begin(name: str, start: Callable[[Path], Started]) -> Record:
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    return Record(started.values, str(directory), [_being(pid) for pid in started.pids], started.word)
+    return Record(started.values, str(directory), [_being(pid) for pid in started.pids], started.word, list(started.stop))
 
 
 def _end(record: Record) -> None:
     """Ask the processes to go, insist with what does not, and take everything that they started."""
+    if record.stop:
+        environment = {**os.environ, **json.loads(record.values["environment"])}
+        subprocess.run(record.stop, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, timeout=180, check=False)
     processes = []
     for pid, born in record.processes:
         with suppress(psutil.Error):

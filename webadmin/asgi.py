@@ -13,6 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webadmin.settings")
 
 from django.core.asgi import get_asgi_application
 
+from aegis_assets.logs import configure
 from aegis_assets.settings import settings
 
 Message = MutableMapping[str, Any]
@@ -53,4 +54,5 @@ async def _refuse(send: Send) -> None:
     await send({"type": "http.response.body", "body": b"This upload is too large; send fewer files at once.\n"})
 
 
+configure(settings().log_level)
 application = limited(get_asgi_application(), settings().max_file_mb * 1_000_000 * FILES_AT_THE_LIMIT)

@@ -72,7 +72,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = _settings.home / "static"
+STATIC_ROOT = None
 # Files are served from the packages they lie in: no collectstatic step that a start could forget.
 WHITENOISE_USE_FINDERS = True
 STORAGES = {

@@ -17,6 +17,7 @@ from aegis_assets.defs.ops import (
 )
 from aegis_assets.defs.partitions import documents
 
+
 @dg.graph_multi_asset(
     name="ingest_documents",
     outs={

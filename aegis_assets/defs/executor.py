@@ -1,7 +1,8 @@
 """How a run's ops are executed: processes side by side, or one after another in the run's own process.
 
-A forkserver that has imported our definitions forks a step in 0.2 s; spawning one costs 2 s. Tag limits hold a run's own ops, because
-a step that waits for a pool polls slowly. `in_process` is for a run so small that starting processes would cost more than its work.
+A forkserver that has imported our definitions forks a step in 0.2 s; spawning one costs 2 s. Tag limits hold a run's own ops,
+because a step that waits for a pool polls slowly. `in_process` is for a run so small that starting processes would cost more
+than its work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The platform as a Dagster resource: settings -> engines and stores behind the ports. Built once per step, connected on first use."""
+"""The platform as a Dagster resource: settings -> engines and stores behind the ports. Built once per process, connected on use."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import dagster as dg
@@ -32,10 +33,8 @@ def watch_bucket(platform: PlatformResource) -> dg.SkipReason:
     """New, changed and deleted objects -> documents. What it saw is in the ledger, so a restart neither doubles nor forgets."""
     chosen = settings()
     try:
-        listing = list_objects(chosen.watch_address, chosen, chosen.watch_settle_seconds, time.time())
-        seen = platform.use().ledger.sync_objects(
-            chosen.watch_address, chosen.watch_collection, listing.objects, listing.complete
-        )
+        listing = list_objects(chosen.watch_address, chosen, chosen.watch_settle_seconds, datetime.now(UTC))
+        seen = platform.use().ledger.sync_objects(chosen.watch_address, chosen.watch_collection, listing.objects, listing.complete)
     except AegisError as error:
         return dg.SkipReason(error.message)
     return dg.SkipReason(f"{len(seen.new)} new, {len(seen.changed)} changed and {len(seen.deleted)} deleted objects.")
@@ -63,9 +62,7 @@ def launch_pending(context: dg.SensorEvaluationContext, platform: PlatformResour
     return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("No document is pending.")
 
 
-def run_requests(
-    instance: dg.DagsterInstance, platform: PlatformResource, rows: Sequence[DocumentRow]
-) -> Iterator[dg.RunRequest]:
+def run_requests(instance: dg.DagsterInstance, platform: PlatformResource, rows: Sequence[DocumentRow]) -> Iterator[dg.RunRequest]:
     """A run per large document; small ones that are neighbours in Dagster's partition order share a run."""
     order = partition_order(instance)
     for group in groups(sorted(rows, key=lambda row: order[str(row.id)]), order):

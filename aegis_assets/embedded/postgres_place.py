@@ -13,6 +13,7 @@ import pwd
 import secrets
 import shutil
 import subprocess
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def forget(home: Path) -> None:
     if note.exists():
         shutil.rmtree(note.read_text().strip(), ignore_errors=True)
         note.unlink()
+        with suppress(OSError):  # another home's data is there too
+            OUTSIDE.rmdir()
     shutil.rmtree(home / "postgres", ignore_errors=True)
 
 

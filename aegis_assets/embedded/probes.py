@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 import httpx
 
 SECONDS: Final = 5.0
 REQUIRED_DAEMONS: Final = frozenset({"SENSOR", "QUEUED_RUN_COORDINATOR", "MONITORING"})
-DAEMONS: Final = "query { instance { daemonHealth { allDaemonStatuses { daemonType healthy } } } }"
+FRESH: Final = 120.0  # they report every 30 s
+DAEMONS: Final = "query { instance { daemonHealth { allDaemonStatuses { daemonType healthy lastHeartbeatTime } } } }"
 
 
 def answers(url: str, *, token: str = "") -> bool:
@@ -22,8 +24,8 @@ def answers(url: str, *, token: str = "") -> bool:
 
 def serves_code(port: int) -> bool:
     """Whether Dagster's code server says in gRPC's health protocol that it serves."""
-    import grpc
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    import grpc  # type: ignore[import-untyped]
+    from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
     try:
         # Without this option a set http_proxy would be asked for a loopback address.
@@ -42,4 +44,5 @@ def daemon_is_healthy(dagster: str) -> bool:
         statuses = answer["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
     except (httpx.HTTPError, KeyError, TypeError, ValueError):
         return False
-    return {status["daemonType"] for status in statuses if status["healthy"]} >= REQUIRED_DAEMONS
+    fresh = time.time() - FRESH
+    return {one["daemonType"] for one in statuses if one["healthy"] and (one["lastHeartbeatTime"] or 0) > fresh} >= REQUIRED_DAEMONS

@@ -85,10 +85,9 @@ class Supervisor:
         command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(self.configuration)]
         early = self.logs / "supervisord.early.log"  # what it says before its own log is open
         with early.open("w") as log:
-            # Not a setting read here: parts inherit the caller's environment as any child does.
-            inherited = {**os.environ, **environment, MARK: str(self.home)}
+            variables = inherited(environment | {MARK: str(self.home)})
             process = subprocess.Popen(
-                command, cwd=ROOT, env=inherited, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + 60
         while not self.answers():
@@ -97,12 +96,14 @@ class Supervisor:
                 raise Internal(f"supervisord did not start: {early.read_text(errors='replace').strip()[-400:]}")
             time.sleep(0.05)
 
-    def list(self) -> tuple[Running, ...]:
+    def programs(self) -> tuple[Running, ...]:
         """In the order of starting."""
         priority = {row["name"]: row["group_prio"] for row in self._call("getAllConfigInfo")}
         found = sorted(self._call("getAllProcessInfo"), key=lambda row: priority[row["name"]])
         return tuple(
-            Running(row["name"], row["statename"], row["pid"], max(0, row["now"] - row["start"]) if row["pid"] else 0, row["spawnerr"])
+            Running(
+                row["name"], row["statename"], row["pid"], max(0, row["now"] - row["start"]) if row["pid"] else 0, row["spawnerr"]
+            )
             for row in found
         )
 
@@ -178,6 +179,11 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(SECONDS)
         self.sock.connect(str(self._path))
+
+
+def inherited(environment: dict[str, str]) -> dict[str, str]:
+    """For a child: this process's environment, passed on unread, with these on top."""
+    return {**os.environ, **environment}
 
 
 def _zombie(pid: int) -> bool:

@@ -5,6 +5,7 @@ Nothing secret stands in it: parts inherit their environment. Nothing starts by 
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,10 +36,12 @@ def configuration(parts: Iterable[Part], run: Path, logs: Path, socket: Path) ->
             nodaemon="true",
             silent="true",
             umask="022",
-            **({"user": "root"} if _root() else {}),
+            **({"user": "root"} if os.geteuid() == 0 else {}),  # said aloud, or it warns that it runs as root
         ),
         _section("unix_http_server", file=socket, chmod="0600"),
-        _section("rpcinterface:supervisor", **{"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"}),
+        _section(
+            "rpcinterface:supervisor", **{"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"}
+        ),
     ]
     sections += [_program(part, priority, logs) for priority, part in enumerate(parts, start=1)]
     return "\n".join(sections)
@@ -75,9 +78,3 @@ def _value(text: str) -> str:
     if any(mark in text for mark in (" ;", " #", "\n", "\t;", "\t#")):
         raise Misconfigured(f"AEGIS_HOME or the project lies under a path that supervisord cannot take: {text!r}.")
     return text.replace("%", "%%")
-
-
-def _root() -> bool:
-    import os
-
-    return os.geteuid() == 0

@@ -78,6 +78,7 @@ class Embedder:
         self._sparse_head = chosen.embedder == "bge-m3"
         self._max_tokens = chunk_tokens(chosen)
         _prepare(self._device)
+        lexical.query_weights("warm")  # the stemmer takes a second to import
         with _quiet():
             self._model = _load(chosen.embedder, path, self._device)
         self.info = EmbedderInfo(
@@ -132,6 +133,7 @@ def _prepare(device: str) -> None:
 
 def _load(name: str, path: Path, device: str) -> Any:
     from FlagEmbedding import BGEM3FlagModel, FlagAutoModel
+    from safetensors import SafetensorError
 
     options = {"normalize_embeddings": True, "use_fp16": device != "cpu", "devices": [device], "trust_remote_code": False}
     try:
@@ -140,7 +142,7 @@ def _load(name: str, path: Path, device: str) -> Any:
         return FlagAutoModel.from_finetuned(
             str(path), model_class="encoder-only-base", pooling_method="mean", query_instruction_format="{}{}", **options
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise Misconfigured(
             f"The embedder's weights cannot be loaded ({type(error).__name__}): check AEGIS_EMBEDDER_PATH."
         ) from error

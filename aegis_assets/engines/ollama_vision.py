@@ -1,7 +1,7 @@
 """A picture of a document and its caption -> a description of a few sentences, by a vision model behind Ollama.
 
-Pictures are shrunk to MAX_SIDE before they are sent, because a vision model spends a token per 28 to 32 pixels square: a full page at
-300 dpi would take 8,000 of them and overflow the context. The questionable decision: the answer is constrained to JSON although it
+Pictures are shrunk to MAX_SIDE before they are sent, because a vision model spends a token per 28 to 32 pixels square: a full page
+at 300 dpi would take 8,000 of them and overflow the context. The questionable decision: the answer is constrained to JSON although it
 is prose, so that junk, HTML and answers that were cut off are noticed instead of being stored as a description.
 """
 

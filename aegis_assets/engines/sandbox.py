@@ -29,7 +29,7 @@ from typing import Any, Final
 import psutil
 
 from aegis_assets.errors import AegisError, EngineFailed, LimitExceeded, public
-from aegis_assets.logs import logger
+from aegis_assets.logs import configure, logger
 
 WATCH_SECONDS: Final = 0.15
 ANSWER_MB: Final = 64  # larger results belong in files
@@ -215,7 +215,11 @@ def serve(pipe: connection.Connection) -> None:
     """Take calls until the pipe closes. One byte says that answer.json is complete."""
     os.setpgid(0, 0)
     die_with_parent()
+    # The template ends when nobody holds the other end of this pipe, and hands it to each child, which may hang: then neither would
+    # end with the server. No public name leads to it.
+    os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
     _confine()
+    configure()
     while True:
         try:
             folder = Path(os.fsdecode(pipe.recv_bytes(4096)))
@@ -243,11 +247,14 @@ def _perform(folder: Path) -> Json:
         return {"result": getattr(importlib.import_module(module), name)(request["payload"])}
     except Exception as error:  # noqa: BLE001  the border of the child: every error becomes a sentence
         if not isinstance(error, AegisError):
-            # Frames without the message and the locals: both may hold document text.
-            frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-            logger(__name__).error("child_failed", job=request["job"], error=type(error).__name__, frames=frames[-12:])
+            logger(__name__).error("child_failed", job=request["job"], error=type(error).__name__, frames=frames(error))
         known = public(error)
         return {"error": {"class": type(known).__name__, **_fields(known)}}
+
+
+def frames(error: BaseException) -> list[str]:
+    """Where it happened, for the log. Not the message: it may hold document text."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)][-12:]
 
 
 def _fields(error: AegisError) -> Json:

@@ -155,8 +155,8 @@ def _pattern(name: str, broken: bool) -> re.Pattern[str] | None:
     return re.compile("".join(parts))
 
 
-class _Ground:
-    """The names found in one text so far. Private to `ground`: it exists because entities claim places in turn."""
+class Places:
+    """The places of names in one text. A class, because names claim places in turn: longer ones first."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -200,7 +200,7 @@ class _Ground:
 
 def ground(reply: Reply, text: str, schema: Schema) -> Extraction:
     """Never raises: whatever the reply holds, what comes out is true of the text. Same reply and text, same result."""
-    found = _Ground(text)
+    found = Places(text)
     dropped = max(0, len(reply.entities) - MAX_ENTITIES) + max(0, len(reply.relations) - MAX_RELATIONS)
     for entity in reply.entities[:MAX_ENTITIES]:
         name, kind = clean_name(entity.name), allowed_type(entity.type, schema.entity_types)

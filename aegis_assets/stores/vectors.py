@@ -157,11 +157,16 @@ def named(collection: UUID) -> str:
 
 
 def fused(ranked: Sequence[Sequence[tuple[UUID, float]]], limit: int) -> list[VectorHit]:
-    """ranked: the dense hits, then the sparse ones, each best first. Ties are broken by id, so that an answer is repeatable."""
+    """ranked: the dense hits, then the sparse ones, each best first.
+
+    Equal scores share a rank, and ties are broken by id: the order in which a store happens to give equals must not decide.
+    """
     singles = [dict(hits) for hits in ranked] + [{}, {}]
     scores: dict[UUID, float] = {}
     for hits in ranked:
-        for rank, (chunk, _) in enumerate(hits, start=1):
+        rank, before = 0, math.inf
+        for place, (chunk, score) in enumerate(hits, start=1):
+            rank, before = (place, score) if score < before else (rank, before)
             scores[chunk] = scores.get(chunk, 0.0) + 1 / (RRF_K + rank)
     best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:limit]
     return [VectorHit(id=chunk, score=scores[chunk], dense=singles[0].get(chunk), sparse=singles[1].get(chunk)) for chunk in best]

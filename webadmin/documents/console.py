@@ -1,4 +1,7 @@
-"""What the commands share: one clear sentence on standard error instead of a traceback, the right exit code, and waiting."""
+"""What the commands share: one clear sentence on standard error instead of a traceback, the right exit code, and waiting.
+
+An unexpected error is told by its class alone; `--traceback`, which every Django command has, shows where it was.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, InterfaceError
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 
-from aegis_assets.errors import AegisError, BadInput, NotFound, StoreUnavailable
+from aegis_assets.errors import BadInput, NotFound, StoreUnavailable, public
 from aegis_assets.logs import configure
 from aegis_assets.model.document import AT_REST
 from aegis_assets.model.ledger import DocumentRow
@@ -46,15 +49,17 @@ class Command(BaseCommand):
                 require_stack()
             if self.act(**options):
                 return
-        except AegisError as error:
-            self.say(error.message)
-        except (DatabaseError, InterfaceError) as error:
-            self.say(f"The ledger (PostgreSQL) does not answer ({type(error).__name__}).")
         except KeyboardInterrupt:
             self.say(self.interrupted)
             raise SystemExit(INTERRUPTED) from None
         except BrokenPipeError:
             sys.stderr.close()  # whoever read our output has left; there is nobody to tell
+        except (OperationalError, InterfaceError):
+            self.say("The ledger (PostgreSQL) does not answer.")
+        except Exception as error:
+            if options.get("traceback"):
+                raise
+            self.say(public(error).message)
         raise SystemExit(1)
 
     def say(self, sentence: str) -> None:

@@ -352,7 +352,7 @@ class BucketObject(models.Model):
     key = models.CharField(max_length=1024)
     etag = models.CharField(max_length=255)
     size = models.BigIntegerField()
-    document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True, related_name="objects")
+    document = models.ForeignKey(Document, on_delete=models.SET_NULL, null=True, related_name="bucket_objects")
 
     class Meta:
         db_table = "aegis_bucket_object"

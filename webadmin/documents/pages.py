@@ -60,7 +60,7 @@ def detail(model_admin: DocumentAdmin, request: HttpRequest, object_id: str) -> 
 def upload(model_admin: DocumentAdmin, request: HttpRequest) -> HttpResponse:
     if not model_admin.has_add_permission(request):
         raise PermissionDenied
-    form = UploadForm(request.POST or None, request.FILES or None)
+    form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
     outcomes: list[services.Outcome] = []
     notice = ""
     too_large = list(getattr(request, "too_large", []))

@@ -10,7 +10,19 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Count, F, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from webadmin.documents.models import Chunk, ChunkTask, Collection, Document, Failure, Mention, Placement, RunDocument, Window
+from aegis_assets.model.parsing import Frozen
+from webadmin.documents.models import (
+    Chunk,
+    ChunkTask,
+    Collection,
+    Document,
+    Failure,
+    Mention,
+    Placement,
+    Relation,
+    RunDocument,
+    Window,
+)
 
 CHUNKS_PER_PAGE: Final = 25
 FAILURES_SHOWN: Final = 100
@@ -83,3 +95,31 @@ def states(ids: Iterable[UUID]) -> list[dict[str, object]]:
     """For rows of the list that move: one query for all of them."""
     rows = Document.objects.filter(pk__in=list(ids)).values("id", "state", "fraction", "message")
     return [{**row, "id": str(row["id"])} for row in rows]
+
+
+class Said(Frozen):
+    """A relation as its sentence says it. page: None for formats without pages."""
+
+    source: str
+    type: str
+    target: str
+    sentence: str
+    page: int | None
+
+
+def relations(document: UUID | str, limit: int) -> list[Said]:
+    """The surest ones, each pair of names once: what a reader can check at a glance."""
+    rows = (
+        Relation.objects.filter(document=document)
+        .select_related("chunk", "source__canonical", "target__canonical")
+        .order_by("-confidence", "chunk__id", "start")[: limit * 20]
+    )
+    pages = dict(Placement.objects.filter(chunk__in=[row.chunk_id for row in rows]).values_list("chunk_id", "pages"))
+    found: dict[tuple[str, str], Said] = {}
+    for row in rows:
+        pair = (row.source.canonical.name, row.target.canonical.name)
+        if pair[0] != pair[1] and pair not in found:
+            page = next(iter(pages.get(row.chunk_id) or []), None)
+            sentence = " ".join(row.chunk.text[row.start : row.end].split())
+            found[pair] = Said(source=pair[0], type=row.type, target=pair[1], sentence=sentence, page=page)
+    return list(found.values())[:limit]

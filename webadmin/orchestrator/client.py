@@ -173,6 +173,18 @@ class DagsterClient:
                 return "" if found else "Dagster is still loading the code; try again in a few seconds."
         return f"Dagster has no code location named {LOCATION!r}: see workspace.yaml."
 
+    def daemon_problem(self) -> str:
+        """Which daemon is needed and gives no sign of life, '' when all do. Without them nothing leaves the queue."""
+        instance = self._post(queries.DAEMONS, {})["instance"]
+        health = instance.get("daemonHealth") if isinstance(instance, dict) else None
+        statuses = health.get("allDaemonStatuses") if isinstance(health, dict) else None
+        dead = [
+            str(status["daemonType"]).lower()
+            for status in (statuses if isinstance(statuses, list) else [])
+            if isinstance(status, dict) and status.get("required") and not status.get("healthy")
+        ]
+        return f"Dagster's daemon does not run ({', '.join(dead)}): see make status." if dead else ""
+
     def run_address(self, run_id: str) -> str:
         return f"{self.address}/runs/{run_id}"
 

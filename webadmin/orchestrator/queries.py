@@ -62,6 +62,8 @@ query Locations {
   }
 }"""
 
+DAEMONS: Final = "query Daemons { instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+
 
 def add_partitions(count: int) -> str:
     """One mutation that adds `count` partitions, $key0 ...: a round trip for each would cost a bulk action seconds."""

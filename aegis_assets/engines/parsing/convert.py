@@ -1,8 +1,9 @@
 """A whole document of any format but PDF and pictures into a plain docling document, by docling's own backends.
 
-The backend is taken by our sniffed format instead of through `DocumentConverter`, which guesses the format a second time and imports
-every pipeline. Text formats are decoded here and handed over as UTF-8, so that no backend guesses an encoding. Nothing outside the
-file is ever read: backends get a stream, which has no directory to resolve `\\input` or an image path against, and fetching is off.
+The backend is taken by our sniffed format instead of through `DocumentConverter`, which guesses the format a second time and
+imports every pipeline. Text formats are decoded here and handed over as UTF-8, so that no backend guesses an encoding. Nothing
+outside the file is ever read: backends get a stream, which has no directory to resolve an include or an image path against, and
+do not fetch.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ DECODED: Final = frozenset({"html", "markdown", "asciidoc", "latex", "webvtt"})
 _LESS_THAN: Final = "\ue0f3"
 _TAG: Final = re.compile(r"<(?=/?([A-Za-z][\w-]*)(?:[\s/>]))")
 _HTML: Final = frozenset(
-    "a abbr address area article aside b base bdi bdo big blockquote body br button caption center cite code col colgroup data dd del"
-    " details dfn dialog dir div dl dt em embed fieldset figcaption figure font footer form h1 h2 h3 h4 h5 h6 head header hgroup hr html"
-    " i iframe img input ins kbd label legend li link main map mark menu meta meter nav noscript object ol optgroup option output p param"
-    " picture pre progress q rp rt ruby s samp script section select slot small source span strike strong style sub summary sup svg table"
-    " tbody td template textarea tfoot th thead time title tr track tt u ul var video wbr".split()
+    """
+    a abbr address area article aside b base bdi bdo big blockquote body br button caption center cite code col colgroup
+    data dd del details dfn dialog dir div dl dt em embed fieldset figcaption figure font footer form h1 h2 h3 h4 h5 h6
+    head header hgroup hr html i iframe img input ins kbd label legend li link main map mark menu meta meter nav noscript
+    object ol optgroup option output p param picture pre progress q rp rt ruby s samp script section select slot small
+    source span strike strong style sub summary sup svg table tbody td template textarea tfoot th thead time title tr
+    track tt u ul var video wbr
+    """.split()  # noqa: SIM905
 )
 TOO_DEEP: Final = "The document is nested too deeply to be read. Simplify its structure and upload it again."
 

@@ -80,7 +80,7 @@ def _guess(content: bytes) -> str | None:
 def _strictly(content: bytes, encoding: str) -> str | None:
     """None where the encoding is unknown, is no text encoding, or does not fit."""
     try:
-        return codecs.lookup(encoding).decode(content, "strict")[0] if codecs.lookup(encoding)._is_text_encoding else None  # type: ignore[attr-defined]
+        return codecs.lookup(encoding).decode(content, "strict")[0] if codecs.lookup(encoding)._is_text_encoding else None
     except (LookupError, UnicodeError, ValueError):
         return None
 

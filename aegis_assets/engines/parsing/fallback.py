@@ -1,8 +1,8 @@
 """What docling refuses into the text that a LlamaIndex reader finds, in a docling document.
 
 RTF is the one such format among documents. The reader opens its file as text in the locale's encoding, so it gets a copy in which
-every byte is escaped the way RTF escapes them. The questionable decision: LaTeX that docling cannot walk is kept as plain source text,
-because half a document without a word would be worse.
+every byte is escaped the way RTF escapes them. The questionable decision: LaTeX that docling cannot walk is kept as plain source
+text, because half a document without a word would be worse.
 """
 
 from __future__ import annotations

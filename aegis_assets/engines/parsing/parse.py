@@ -1,7 +1,8 @@
 """One window of a document into the docling document of just that window, with its pictures as PNG files.
 
-Pages are laid out by the PDF parser; sections were converted by inspect and are only joined here. Pictures leave the artifact: as text
-inside JSON they are a third larger, and the chunker, which reads the artifact next, needs their descriptions only.
+Pages are laid out by the PDF parser or by a docling-serve server; sections were converted by inspect and are only joined here.
+Pictures leave the artifact: as text inside JSON they are a third larger, and the chunker, which reads it next, needs their
+descriptions only.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from aegis_assets.engines.parsing import sections
-from aegis_assets.engines.parsing.tree import Node, Tree, carried, children, node, walk
+from aegis_assets.engines.parsing.docling_serve import DoclingServe
+from aegis_assets.engines.parsing.tree import Assembly, Node, Slice, Tree, carried, children, node, walk
 from aegis_assets.errors import EngineFailed
 from aegis_assets.model.parsing import Box, Heading, ParsedWindow, ParseRequest, Picture
 
@@ -24,18 +26,29 @@ WINDOW: Final = "window.json"
 _PIXELS: Final = 89_478_485  # Pillow's own limit: a larger picture is a decompression bomb
 
 
-def parse(path: Path, whole: Path | None, request: ParseRequest, out: Path, picture_min_pixels: int, parser: str) -> ParsedWindow:
+def parse(
+    path: Path,
+    whole: Path | None,
+    request: ParseRequest,
+    out: Path,
+    picture_min_pixels: int,
+    parser: str,
+    serve: DoclingServe | None = None,
+) -> ParsedWindow:
     """Writes window.json and picture-<n>.png into `out`. whole: the artifact that inspect wrote, for unit 'section'."""
-    if request.unit == "page":
+    started = time.monotonic()
+    if request.unit == "page" and serve is not None:
+        tree, parser = _served(path, request, serve), "docling-serve"
+    elif request.unit == "page":
         from aegis_assets.engines.parsing import pdf
 
         return pdf.parse_pages(path, request, out, picture_min_pixels, parser)
-    if whole is None:
+    elif whole is None:
         raise EngineFailed(
             "The converted document is missing, so this window cannot be parsed. Retry the document.", retryable=False
         )
-    started = time.monotonic()
-    tree = sections.join(sections.read(whole, request.first, request.last))
+    else:
+        tree = sections.join(sections.read(whole, request.first, request.last))
     pictures = tuple(_pictures(tree, out, picture_min_pixels))
     refs = list(walk(tree))
     (out / WINDOW).write_text(json.dumps(tree, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
@@ -49,6 +62,27 @@ def parse(path: Path, whole: Path | None, request: ParseRequest, out: Path, pict
         seconds=time.monotonic() - started,
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
+
+
+def _served(path: Path, request: ParseRequest, serve: DoclingServe) -> Tree:
+    """The window's pages with one neighbour on each side, of which the items that begin in the window are kept."""
+    several = request.length > 1
+    near = (max(1, request.first - 1), min(request.length, request.last + 1)) if several else None
+    tree = serve.convert(path, request.format, near)
+    assembly = Assembly()
+    owned = {ref for each in ("pictures", "tables", "texts") for item in tree.get(each, ()) for ref in carried(item)}
+    for ref in children(tree["body"]):
+        if ref not in owned and (not several or request.first <= _begins(tree, ref, request.first) <= request.last):
+            assembly.add(Slice(tree, ref))
+    return assembly.tree
+
+
+def _begins(tree: Tree, root: str, otherwise: int) -> int:
+    """The page on which a node or the first of its children begins."""
+    for ref in walk(tree, root):
+        for provenance in node(tree, ref).get("prov", ()):
+            return int(provenance["page_no"])
+    return otherwise
 
 
 def _characters(item: Node) -> int:
@@ -68,7 +102,7 @@ def _headings(tree: Tree, refs: list[str]) -> list[Heading]:
 
 
 def _pictures(tree: Tree, out: Path, smallest: int) -> list[Picture]:
-    found = []
+    found: list[Picture] = []
     for item in tree["pictures"]:
         image = item.pop("image", None)
         png = _png(image["uri"], smallest) if image and isinstance(image.get("uri"), str) else None

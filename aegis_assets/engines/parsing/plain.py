@@ -1,7 +1,7 @@
 """Plain text and CSV into docling documents, without a parser between: what stands in the file is the text.
 
-docling reads plain text as Markdown, which eats `*`, `_` and `<`, and builds a typed object for every cell of a CSV (100,000 rows of
-ten columns take 2 GB). So text becomes one item per paragraph, and a CSV is kept as rows until the window that needs them is parsed.
+docling reads plain text as Markdown, which eats `*`, `_` and `<`, and builds a typed object for every cell of a CSV, a kilobyte
+each. So text becomes one item per paragraph, and a CSV is kept as rows until the window that needs them is parsed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def read_rows(text: str) -> Iterator[list[str]]:
 
 
 def _delimiter(sample: str) -> str:
-    """The one that cuts most of the first lines into the same number of cells, more than one. csv.Sniffer takes letters for delimiters."""
+    """The one that cuts most of the first lines into the same number of cells. csv.Sniffer takes letters for delimiters."""
     best, score = ",", (0.0, 0)
     for mark in _DELIMITERS:
         widths = [len(row) for row in csv.reader(sample.split("\n")[:50], delimiter=mark, strict=False) if row]

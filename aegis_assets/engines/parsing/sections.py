@@ -12,6 +12,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -28,6 +29,8 @@ _PICTURE: Final = 60  # tokens of a description
 _OPEN_GROUPS: Final = frozenset(
     {"unspecified", "chapter", "section", "sheet", "slide", "form_area", "key_value_area", "comment_section", "picture_area"}
 )
+# Running headers, the <title> of a page and hidden sheets are no part of what a reader reads.
+_LAYERS: Final = frozenset({"body", "notes"})
 _HEADINGS: Final = frozenset({"title", "section_header"})
 _WORD: Final = re.compile(r"\S{1,400}\s*|\s+")
 _SENTENCE_END: Final = (".", "!", "?", "…", "。", "！", "？", "\n")
@@ -55,8 +58,8 @@ def tokens(text: str) -> int:
 def cuts(units: Iterable[tuple[int, int, bool]], limit: int) -> Iterator[int]:
     """Indices at which a new run begins, none longer than `limit` unless one unit is.
 
-    units: (tokens, hash, may a run end before it). Past half the limit a unit begins a new run by the chance that its hash gives it, so
-    the same units are cut at the same places whatever stands before them.
+    units: (tokens, hash, may a run end before it). Past half the limit a unit begins a new run by the chance that its hash gives
+    it, so the same units are cut at the same places whatever stands before them.
     """
     size = 0
     for index, (length, key, allowed) in enumerate(units):
@@ -85,7 +88,7 @@ class _Sizes:
 
 
 def _own(item: Node) -> int:
-    if "data" in item and isinstance(item["data"], dict):
+    if isinstance(item.get("data"), dict):
         return sum(tokens(cell.get("text", "")) for cell in item["data"].get("table_cells", ()))
     return tokens(item["text"]) if item.get("text") else (_PICTURE if item.get("label") in ("picture", "chart") else 0)
 
@@ -99,6 +102,8 @@ def blocks(tree: Tree, limit: int) -> Iterator[Block]:
         if ref in sizes.carried:
             continue
         item = node(tree, ref)
+        if item.get("content_layer", "body") not in _LAYERS:
+            continue
         label = item.get("label")
         kids = list(reversed(children(item)))
         if label in _HEADINGS:
@@ -164,7 +169,7 @@ def _listed(tree: Tree, ref: str, sizes: _Sizes) -> bool:
 
 def _runs(units: list[tuple[int, int, bool]], limit: int) -> Iterator[tuple[int, int]]:
     edges = [0, *cuts(units, limit), len(units)]
-    return zip(edges, edges[1:], strict=False)
+    return pairwise(edges)
 
 
 def _table(tree: Tree, ref: str, item: Node, limit: int) -> Iterator[Block]:

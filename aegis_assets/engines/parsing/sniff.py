@@ -136,7 +136,7 @@ def _not_encrypted(path: Path, names: frozenset[str]) -> None:
 
 def _compound(path: Path) -> str:
     """The format of an OLE compound file by its streams: Outlook mail, or an office file that no installed parser reads."""
-    import olefile
+    import olefile  # type: ignore[import-untyped]
 
     try:
         with olefile.OleFileIO(path) as compound:

@@ -1,7 +1,7 @@
 """Slices of docling documents into one new docling document, as JSON trees.
 
-docling's own `concatenate` shifts page numbers and copies items as typed objects several times; `extract_items_range` knows no part of
-a list, table or text. Here a slice is copied once, and its references are rewritten.
+docling's own `concatenate` shifts page numbers and copies items as typed objects several times; `extract_items_range` knows no
+part of a list, table or text. Here a slice is copied once, and its references are rewritten.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ into a document.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata, util
 from pathlib import Path
@@ -130,7 +130,7 @@ class Documents:
         with self._folder() as folder:
             self._run("ready", {}, folder, "Starting the parser", Event())
 
-    def _run(self, job: str, payload: dict[str, object], folder: Path, subject: str, cancelled: Event) -> Outcome:
+    def _run(self, job: str, payload: Mapping[str, object], folder: Path, subject: str, cancelled: Event) -> Outcome:
         return self._sandbox.run(f"{JOBS}:{job}", payload, folder, self._limits, subject, cancelled)
 
     @contextmanager

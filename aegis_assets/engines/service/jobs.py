@@ -1,8 +1,7 @@
-"""What runs in the sandbox's children: a JSON payload -> the engines' functions -> a JSON result. Files stay files, named by path."""
+"""What runs in the sandbox's children: a JSON payload -> the engines' functions -> a JSON result. Files are named by path."""
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -39,9 +38,8 @@ def chunk(payload: Json) -> Json:
     _still()
     from aegis_assets.engines.parsing.chunk import chunk as run
 
-    artifact = json.loads(Path(payload["artifact"]).read_bytes())
     request = ChunkRequest.model_validate(payload["request"])
-    drafts = run(artifact, request, Path(payload["tokenizer"]), payload["max_tokens"])
+    drafts = run(Path(payload["artifact"]), request, Path(payload["tokenizer"]), payload["max_tokens"])
     return {"chunks": [draft.model_dump(mode="json") for draft in drafts]}
 
 

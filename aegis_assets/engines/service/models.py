@@ -27,14 +27,13 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from aegis_assets.engines.sandbox import die_with_parent
-from aegis_assets.engines.service.wire import EmbedAnswer, EmbedBody, ExtractAnswer, ExtractBody, encode_error
+from aegis_assets.engines.service.wire import SOCKET, EmbedAnswer, EmbedBody, ExtractAnswer, ExtractBody, encode_error
 from aegis_assets.errors import AegisError, Internal, Misconfigured, public
 from aegis_assets.logs import configure, logger
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.settings import settings
 
 BATCH_SECONDS: Final = 0.01  # how long a request waits for others to join it
-SOCKET: Final = "models.sock"
 
 
 class PatientLoop(BatchedLoop):

@@ -1,7 +1,7 @@
 """What the sandbox's template process imports, so that a child has it for nothing: about 6 s of imports for one parse.
 
-Importing this module is the work. Nothing here may start a thread: a fork copies only the thread that forks, and a lock that another
-one held stays locked in the child for ever. onnxruntime starts some, so OCR's children import it themselves.
+Importing this module is the work. Nothing here may start a thread: a fork copies only the thread that forks, and a lock that
+another one held stays locked in the child for ever. onnxruntime starts some, so OCR's children import it themselves.
 """
 
 from __future__ import annotations
@@ -15,17 +15,21 @@ MODULES: Final = (
     "aegis_assets.engines.parsing.inspect",
     "aegis_assets.engines.parsing.parse",
     "aegis_assets.engines.parsing.chunk",
-    "aegis_assets.engines.parsing.pdf",
+    "aegis_assets.engines.parsing.hybrid",
+    "aegis_assets.engines.parsing.tokens",
+    "aegis_assets.engines.parsing.pieces",
+    "aegis_assets.engines.parsing.pdf.window",
+    "aegis_assets.engines.parsing.pdf.pipeline",
+    "aegis_assets.engines.parsing.pdf.backend",
+    "aegis_assets.engines.parsing.pdf.reading",
     "docling.datamodel.document",
     "docling.datamodel.pipeline_options",
-    "docling.document_converter",
     "docling.backend.html_backend",
     "docling.backend.md_backend",
     "docling.backend.msword_backend",
     "docling.backend.mspowerpoint_backend",
     "docling.backend.msexcel_backend",
-    "docling_core.transforms.chunker.hybrid_chunker",
-    "docling_core.transforms.chunker.tokenizer.huggingface",
+    "tokenizers",
 )
 
 for _name in MODULES:

@@ -29,6 +29,7 @@ from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.parsing import ChunkDraft, Frozen
 
 TEXTS_PER_REQUEST: Final = 256  # the most that one request may carry; the client sends fewer
+SOCKET: Final = "models.sock"  # between the server and its models
 STATUS: Final[dict[type[AegisError], int]] = {
     BadInput: 400,
     NotAllowed: 401,

@@ -32,9 +32,7 @@ async def embed_window(platform: Platform, window: UUID, run_id: str) -> None:
             return
         except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
             for chunk in batch:
-                record(
-                    platform, error, document=row.document, run_id=run_id, stage=Stage.EMBED, window=window, chunk=chunk.id
-                )
+                record(platform, error, document=row.document, run_id=run_id, stage=Stage.EMBED, window=window, chunk=chunk.id)
 
 
 async def _embed(

@@ -15,7 +15,7 @@ from aegis_assets.model.document import Mark, Stage
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.ledger import WindowRow
 from aegis_assets.model.parsing import ChunkRequest, Heading, ParsedWindow, Picture, PictureDescription
-from aegis_assets.pipeline.flow.fingerprints import Fingerprints, of_collection
+from aegis_assets.pipeline.flow.fingerprints import of_collection
 from aegis_assets.pipeline.flow.headings import after
 from aegis_assets.pipeline.flow.platform import Platform, record
 

@@ -38,18 +38,14 @@ async def extract_window(platform: Platform, window: UUID, run_id: str) -> None:
             except Superseded:
                 return
             except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
-                record(
-                    platform, error, document=row.document, run_id=run_id, stage=Stage.EXTRACT, window=window, chunk=chunk.id
-                )
+                record(platform, error, document=row.document, run_id=run_id, stage=Stage.EXTRACT, window=window, chunk=chunk.id)
 
     async with asyncio.TaskGroup() as group:
         for chunk in chunks:
             group.create_task(one(chunk))
 
 
-async def _extract(
-    platform: Platform, document: UUID, chunk: ChunkRow, schema: Schema, fingerprint: str, run_id: str
-) -> None:
+async def _extract(platform: Platform, document: UUID, chunk: ChunkRow, schema: Schema, fingerprint: str, run_id: str) -> None:
     async with platform.lease(platform.extractor.lease, document):
         platform.ledger.check(document, run_id)
         platform.ledger.start_chunks([chunk.id], Stage.EXTRACT, run_id)

@@ -17,7 +17,7 @@ DISK_FLOOR_MB = 500  # artifacts of a few windows; a full disk corrupts stores
 
 
 async def preflight(platform: Platform, home: Path, collections: Iterable[UUID]) -> None:
-    """Raises the first AegisError met: too little memory or disk, a store or engine away, a model missing, vectors that do not fit."""
+    """Raises the first AegisError met: too little memory or disk, a store or engine away, a model missing, vectors that differ."""
     _machine(home)
     platform.ledger.ping()
     platform.bucket.exists("preflight")
@@ -33,7 +33,9 @@ async def preflight(platform: Platform, home: Path, collections: Iterable[UUID])
 def _machine(home: Path) -> None:
     memory = psutil.virtual_memory().available // 2**20
     if memory < MEMORY_FLOOR_MB:
-        raise Misconfigured(f"Only {memory} MB of memory are free and a run needs {MEMORY_FLOOR_MB}: stop something, or add memory.")
+        raise Misconfigured(
+            f"Only {memory} MB of memory are free and a run needs {MEMORY_FLOOR_MB}: stop something, or add memory."
+        )
     disk = shutil.disk_usage(home).free // 2**20
     if disk < DISK_FLOOR_MB:
         raise Misconfigured(f"Only {disk} MB of disk are free under {home.name} and a run needs {DISK_FLOOR_MB}: free some space.")

@@ -1,12 +1,42 @@
-"""The ledger: what is done, for which text, by which engine. The only memory of progress, in PostgreSQL."""
+"""The ledger: what is done, for which text, by which engine. The only memory of progress, in PostgreSQL.
+
+One class, so that the flow has one thing to ask; its methods lie in one module for each subject.
+"""
 
 from __future__ import annotations
 
-from aegis_assets.stores.ledger.base import Base
+from aegis_assets.stores.ledger.chunks import Chunks
+from aegis_assets.stores.ledger.documents import Documents
+from aegis_assets.stores.ledger.extraction import Extractions
+from aegis_assets.stores.ledger.failures import Failures
+from aegis_assets.stores.ledger.generations import Generations
+from aegis_assets.stores.ledger.launching import Launching
+from aegis_assets.stores.ledger.progress import Progressing
+from aegis_assets.stores.ledger.queries import Queries
+from aegis_assets.stores.ledger.resolving import Resolving
+from aegis_assets.stores.ledger.runs import Runs
+from aegis_assets.stores.ledger.watched import Watched
+from aegis_assets.stores.ledger.windows import Windows
 
 
-class Ledger(Base):
-    """url: postgresql://..."""
+class Ledger(
+    Documents,
+    Watched,
+    Launching,
+    Runs,
+    Generations,
+    Windows,
+    Chunks,
+    Extractions,
+    Failures,
+    Resolving,
+    Progressing,
+    Queries,
+):
+    """url: postgresql://... Every method raises StoreUnavailable when PostgreSQL does not answer.
+
+    What a run writes carries its run_id and raises Superseded once the document is another's.
+    """
 
 
 __all__ = ["Ledger"]

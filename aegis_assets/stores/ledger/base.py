@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -69,6 +70,7 @@ class Base:
         self._guard = threading.Lock()
         self._pool: ConnectionPool[Connection] | None = None
         self._pid = 0
+        self._told: dict[UUID, float] = {}
 
     @property
     def pool(self) -> ConnectionPool[Connection]:
@@ -119,6 +121,17 @@ class Base:
         """Raises StoreUnavailable when PostgreSQL does not answer, Misconfigured when the tables are not there."""
         with self.connection() as connection:
             connection.execute("SELECT 1 FROM aegis_document LIMIT 1")
+
+    def due(self, document: UUID, seconds: float = 1.0) -> bool:
+        """Whether that long has passed since the last time this was so for the document."""
+        now = time.monotonic()
+        with self._guard:
+            if now - self._told.get(document, -seconds) < seconds:
+                return False
+            if len(self._told) > 1000:
+                self._told.clear()
+            self._told[document] = now
+            return True
 
     def _retrying(self, work: Callable[[], R]) -> R:
         with sentences():

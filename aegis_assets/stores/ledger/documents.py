@@ -15,15 +15,17 @@ from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, re
 from aegis_assets.stores.ledger.base import fence as fence_run
 from aegis_assets.stores.ledger.naming import KEY_LENGTH, collection_name, document_name, holdable
 
-COLUMNS: Final = """id, collection_id AS collection, name, source, source_key, state, message, blob, sha256, size, format, media_type,
-    parser, extractor, embedder, live_id AS live, making_id AS making, run_id, cancel_requested, fraction, created_at, updated_at"""
+COLUMNS: Final = """id, collection_id AS collection, name, source, source_key, state, message, blob, sha256, size, format,
+    media_type, parser, extractor, embedder, live_id AS live, making_id AS making, run_id, cancel_requested, fraction,
+    created_at, updated_at"""
 DOCUMENT: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = %(document)s"
 DOCUMENTS: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = ANY(%(documents)s)"
 COLLECTION: Final = "SELECT id, name, entity_types, relation_types, prompt FROM aegis_collection WHERE id = %(collection)s"
 ADD_COLLECTION: Final = "INSERT INTO aegis_collection (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT DO NOTHING"
 
 FOR_UPDATE: Final = """
-SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob FROM aegis_document WHERE id = %(document)s FOR NO KEY UPDATE"""
+SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob FROM aegis_document
+WHERE id = %(document)s FOR NO KEY UPDATE"""
 SAME_BYTES: Final = """
 SELECT id, name, state FROM aegis_document
 WHERE collection_id = %(collection)s AND sha256 = %(sha256)s AND state <> 'removing' ORDER BY created_at, id LIMIT 1"""
@@ -52,7 +54,8 @@ REMOVE: Final = """
 UPDATE aegis_document SET state = 'removing', message = '', cancel_requested = false WHERE id = %(document)s"""
 TO_REMOVE: Final = "SELECT id FROM aegis_document WHERE state = 'removing' ORDER BY updated_at, id"
 SET_CONTENT: Final = """
-UPDATE aegis_document SET blob = %(blob)s, sha256 = %(sha256)s, size = %(size)s WHERE id = %(document)s AND run_claimed_at IS NULL"""
+UPDATE aegis_document SET blob = %(blob)s, sha256 = %(sha256)s, size = %(size)s
+WHERE id = %(document)s AND run_claimed_at IS NULL"""
 SET_ENGINES: Final = """
 UPDATE aegis_document SET parser = %(parser)s, embedder = %(embedder)s, extractor = %(extractor)s WHERE id = %(document)s"""
 
@@ -177,7 +180,7 @@ def add_collection(connection: Connection, name: str) -> UUID:
     return identity
 
 
-def _again(connection: Connection, document: UUID, state: State, same: bool, values: dict[str, str | int]) -> Registered:
+def _again(connection: Connection, document: UUID, state: State, same: bool, values: dict[str, object]) -> Registered:
     """A name that is known: the same bytes, or new ones."""
     if state == State.REMOVING:
         raise NotAllowed(REMOVING)

@@ -1,7 +1,7 @@
 """The contents of a document: which generation a run works on, and how it is cut into windows.
 
-A live generation that was planned otherwise (other window size, parser or chunker) is left as it is and a new one is made of the same
-bytes: cutting the live one anew would empty the search until the run ends.
+A live generation that was planned otherwise (other window size, parser or chunker) is left as it is and a new one is made of the
+same bytes: cutting the live one anew would empty the search until the run ends.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from aegis_assets.model.document import Mark, Stage
 from aegis_assets.model.ledger import WindowRow
 from aegis_assets.model.parsing import ParsedWindow
 from aegis_assets.stores.ledger.base import Base, Connection, clean_json, fence, one, reads, rows, writes
+from aegis_assets.stores.ledger.progress import advance
 
 COLUMNS: Final = """w.id, w.document_id AS document, w.generation_id AS generation, w.ordinal, w.first, w.last, w.key, w.headings,
     w.parse_state, w.parse_fingerprint, w.parsed, w.enrich_state, w.enrich_fingerprint"""
@@ -40,8 +41,10 @@ WHERE id = %(window)s"""
 COUNT_PARSED: Final = """
 UPDATE aegis_run_document SET parsed_windows = parsed_windows + 1, parse_seconds = parse_seconds + %(seconds)s
 WHERE run_id = %(run_id)s AND document_id = %(document)s"""
+# Only failures of earlier runs: enrich records a picture it could not describe and then saves the chunks without it.
 RESOLVE: Final = """
-UPDATE aegis_failure SET resolved = true WHERE window_id = %(window)s AND stage = %(stage)s AND chunk_id IS NULL AND NOT resolved"""
+UPDATE aegis_failure SET resolved = true
+WHERE window_id = %(window)s AND stage = %(stage)s AND run_id <> %(run_id)s AND chunk_id IS NULL AND NOT resolved"""
 REOPEN: Final = "UPDATE aegis_window SET enrich_state = 'pending' WHERE id = %(window)s"
 
 # A stage counts as done only under the fingerprint asked for.
@@ -113,7 +116,7 @@ class Windows(Base):
         """Mark as parsed without work."""
         fenced_window(connection, window, run_id)
         connection.execute(SAVE_PARSED, _parsed(window, parsed, fingerprint))
-        resolve_window(connection, window, Stage.PARSE)
+        resolve_window(connection, window, Stage.PARSE, run_id)
 
     @writes
     def start_window(self, connection: Connection, window: UUID, stage: Stage, run_id: str) -> None:
@@ -127,9 +130,10 @@ class Windows(Base):
     ) -> None:
         row = fenced_window(connection, window, run_id)
         connection.execute(SAVE_PARSED, _parsed(window, parsed, fingerprint))
-        resolve_window(connection, window, Stage.PARSE)
+        resolve_window(connection, window, Stage.PARSE, run_id)
         if row.parse_state != Mark.DONE or row.parse_fingerprint != fingerprint:
             connection.execute(COUNT_PARSED, {"run_id": run_id, "document": row.document, "seconds": seconds})
+        advance(self, connection, row.document)
 
     @writes
     def reopen(self, connection: Connection, window: UUID, run_id: str) -> None:
@@ -150,8 +154,8 @@ def fenced_window(connection: Connection, window: UUID, run_id: str, *, alone: b
     return WindowRow.model_validate(row)
 
 
-def resolve_window(connection: Connection, window: UUID, stage: Stage) -> None:
-    connection.execute(RESOLVE, {"window": window, "stage": stage})
+def resolve_window(connection: Connection, window: UUID, stage: Stage, run_id: str) -> None:
+    connection.execute(RESOLVE, {"window": window, "stage": stage, "run_id": run_id})
 
 
 def _window(connection: Connection, window: UUID) -> WindowRow:

@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(max_length=1024)),
                 ('etag', models.CharField(max_length=255)),
                 ('size', models.BigIntegerField()),
-                ('document', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='objects', to='documents.document')),
+                ('document', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='bucket_objects', to='documents.document')),
             ],
             options={
                 'db_table': 'aegis_bucket_object',

@@ -11,7 +11,7 @@ CREATE TABLE aegis_transition (old text NOT NULL, new text NOT NULL, PRIMARY KEY
 INSERT INTO aegis_transition (old, new) VALUES {ROWS};
 CREATE FUNCTION aegis_check_transition() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF NEW.state <> OLD.state AND NOT EXISTS (SELECT 1 FROM aegis_transition WHERE old = OLD.state AND new = NEW.state) THEN
+  IF NEW.state <> OLD.state AND NOT EXISTS (SELECT 1 FROM aegis_transition t WHERE t.old = OLD.state AND t.new = NEW.state) THEN
     RAISE EXCEPTION 'a document cannot go from % to %', OLD.state, NEW.state USING ERRCODE = 'check_violation';
   END IF;
   NEW.updated_at := now();

@@ -7,31 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
-from typing import TypeVar
 
-from aegis_assets.engines.parsing.pdf.geometry import Line, Rect
+from aegis_assets.engines.parsing.pdf.geometry import Line, Rect, in_rows
 
-Item = TypeVar("Item", bound=Rect)
 STEP = 3.0
 GUTTER = 7.0  # points, the narrowest
 LIMIT = 3000  # items of one page; more is a drawing made of letters
 
 
-def flows(items: Sequence[Item], depth: int = 0) -> list[list[Item]]:
+def flows(items: Sequence[Rect], depth: int = 0) -> list[list[Rect]]:
     """Each flow from top to bottom; flows in reading order."""
     gutter = _gutter(items) if depth < 3 and 6 <= len(items) <= LIMIT else None
     if gutter is None:
-        return [sorted(items, key=lambda x: (x.t, x.l))] if items else []
-    found: list[list[Item]] = []
-    wide: list[Item] = []
-    sides: tuple[list[Item], list[Item]] = ([], [])
+        return [in_rows(items)] if items else []
+    found: list[list[Rect]] = []
+    wide: list[Rect] = []
+    sides: tuple[list[Rect], list[Rect]] = ([], [])
 
     def close_sides() -> None:
         for side in sides:
             found.extend(flows(side, depth + 1))
             side.clear()
 
-    ordered = sorted(items, key=lambda x: (x.t, x.l))
+    ordered = in_rows(items)
     for index, item in enumerate(ordered):
         if _crosses(item, gutter) or _tail_of(item, wide, ordered[index + 1 : index + 8]):
             close_sides()

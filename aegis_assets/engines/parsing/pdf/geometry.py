@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(slots=True)
@@ -70,7 +70,12 @@ class Sheet:
     bitmaps: list[Rect]
     body: float = 10.0
     scanned: bool = False
-    sizes: dict[str, float] = field(default_factory=dict)
+
+    def words_in(self, lines: Sequence[Line]) -> list[Word]:
+        """The words of these lines: a table takes whole lines, so that no word stands in it and in the text beside it."""
+        box = around(lines) if lines else Rect(0, 0, 0, 0)
+        near = [word for word in self.words if box.holds_centre(word)]
+        return [word for word in near if any(line.holds_centre(word, 1.0) for line in lines)]
 
 
 def around(rects: Iterable[Rect]) -> Rect:
@@ -105,3 +110,16 @@ def spans(intervals: Iterable[tuple[float, float]], gap: float) -> list[tuple[fl
         else:
             found.append((start, end))
     return found
+
+
+def in_rows(items: Iterable[Rect]) -> list[Rect]:
+    """Top to bottom, and left to right where lines stand on one row: letters of two fonts do not begin at one height."""
+    rows: list[list[Rect]] = []
+    for item in sorted(items, key=lambda x: (x.t, x.l)):
+        if rows and isinstance(item, Line) and isinstance(rows[-1][0], Line):
+            first = rows[-1][0]
+            if min(item.b, first.b) - max(item.t, first.t) > 0.5 * min(item.height, first.height):
+                rows[-1].append(item)
+                continue
+        rows.append([item])
+    return [item for row in rows for item in sorted(row, key=lambda x: x.l)]

@@ -13,7 +13,7 @@ from statistics import median
 from aegis_assets.engines.parsing.pdf import tables
 from aegis_assets.engines.parsing.pdf.columns import flows
 from aegis_assets.engines.parsing.pdf.facts import NUMBERED, Facts, letters, without_digits
-from aegis_assets.engines.parsing.pdf.geometry import Line, Rect, Sheet, around, merged
+from aegis_assets.engines.parsing.pdf.geometry import Line, Rect, Sheet, around, in_rows, merged
 from aegis_assets.engines.parsing.pdf.lines import MARKER
 
 HEADING, TEXT, LIST, CODE, CAPTION = "section_header", "text", "list_item", "code", "caption"
@@ -22,6 +22,7 @@ FOOTNOTE, TABLE, PICTURE, HEADER, FOOTER = "footnote", "table", "picture", "page
 CAPTIONED = re.compile(r"^(figure|fig\.|table|listing|exhibit|algorithm|scheme|abbildung|abb\.|tabelle|tab\.)\s*\d+([.:\-]\d+)*\s*([:.\-–|]|$|\s[A-Z])", re.I)
 LEADER = re.compile(r"(\.\s?){4,}\s*\w{0,6}\s*$")
 ITEM = re.compile(r"^([•·▪◦‣∙●○■□►➢✓–—*-]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|\([ivx]+\)|\[\d+\])\s+\S")
+CHAPTER = re.compile(r"^(chapter|appendix|part|kapitel|anhang|teil)\s+([\dIVXL]{1,4}|[A-Z])$", re.I)  # its title is the next line
 PAGE_NUMBER = re.compile(r"^[-–—\s]*(page|seite|p\.)?\s*(\d{1,4}|[ivxlc]{1,7})(\s*(of|/|von)\s*\d{1,4})?[-–—\s.]*$", re.I)
 NOTE = re.compile(r"^(\d{1,2}|[*†‡§¶]|\[\d{1,2}\])\s*\S")
 BAND = 0.08  # of the height; a lone page number stands in it
@@ -48,7 +49,7 @@ class Graphic(Rect):
 def blocks(sheet: Sheet, facts: Facts) -> list[Block]:
     """Headers first, then the flows of the page, footers last."""
     head, rest, foot = _furniture(sheet, facts)
-    grids = tables.ruled(sheet.rules, sheet.words) if not sheet.scanned else []
+    grids = tables.ruled(sheet, rest) if not sheet.scanned else []
     figures = [x for x in _figures(sheet, grids, rest, facts) if not any(x.shared(grid) > 0.6 for grid in grids)]
     grids = [x for x in grids if not any(x.shared(figure) > 0.6 for figure in figures)]
     placed: list[Graphic] = []
@@ -109,13 +110,12 @@ def _flow(items: Sequence[Rect], sheet: Sheet, facts: Facts) -> list[Block]:
     """The blocks of one column. Aligned columns become tables before the rest becomes paragraphs."""
     lines = [x for x in items if isinstance(x, Line)]
     leaders = sum(bool(LEADER.search(line.text)) for line in lines)
-    words = sheet.words
-    grids = tables.aligned([line for line in lines if not line.mono], words) if leaders < 4 else []
+    grids = tables.aligned([line for line in lines if not line.mono], sheet) if leaders < 4 else []
     queue: list[Rect] = [x for x in items if not (isinstance(x, Line) and any(grid.holds_centre(x, 0.5) for grid in grids))]
     queue += [Graphic(grid.l, grid.t, grid.r, grid.b, Block(TABLE, grid, grid=grid)) for grid in grids]
     found: list[Block] = []
     stretch: list[Line] = []
-    for item in sorted(queue, key=lambda x: (x.t, x.l)):
+    for item in in_rows(queue):
         if isinstance(item, Line):
             stretch.append(item)
             continue
@@ -150,13 +150,20 @@ def _label(lines: Sequence[Line], index: int, last: Block | None, lead: float, s
         return HEADING
     if CAPTIONED.match(text) and not (last is not None and last.label == TEXT and close):
         return CAPTION
-    if line.mono:
+    if line.mono and not (close and last is not None and _mid_sentence(last, line, lines)):
         return CODE
     if line.size <= 0.92 * sheet.body and line.t > 0.6 * sheet.height and NOTE.match(text) and not (last and last.label == CAPTION):
         return FOOTNOTE
     if ITEM.match(text) or (MARKER.match(text) and not text[0].isalpha()):
         return LIST
     return TEXT
+
+
+def _mid_sentence(last: Block, line: Line, lines: Sequence[Line]) -> bool:
+    """A line of a paragraph that happens to be code throughout: the line before it is full, and both begin at one edge."""
+    edge = max(x.r for x in lines)
+    full = last.lines[-1].r > edge - 0.12 * (edge - min(x.l for x in lines))
+    return last.label in (TEXT, LIST, FOOTNOTE) and full and abs(line.l - last.lines[-1].l) < 2
 
 
 def _is_heading(lines: Sequence[Line], index: int, lead: float, sheet: Sheet, facts: Facts) -> bool:
@@ -196,6 +203,8 @@ def _goes_on(block: Block, line: Line, label: str, lead: float, body: float) -> 
         return True  # one row of a listing or a form
     if label == CODE and block.label == CODE:
         return gap < 1.8 * body
+    if block.label == label == HEADING and CHAPTER.match(block.text.strip()):
+        return gap < 4 * last.size
     if block.label == HEADING or label == HEADING:
         return label == block.label and abs(line.size - last.size) < 0.5 and gap < 0.8 * line.size and _wraps(block, line)
     if gap > max(lead + 0.3 * body, 0.55 * body) or label in (LIST, CAPTION, FOOTNOTE) or CODE in (label, block.label):

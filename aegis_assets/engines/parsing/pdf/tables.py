@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from aegis_assets.engines.parsing.pdf.geometry import Line, Rect, Word, around, spans
+from aegis_assets.engines.parsing.pdf.geometry import Line, Rect, Sheet, Word, around, spans
 from aegis_assets.engines.parsing.pdf.lines import MARKER
 
 TOUCH = 3.0  # points; ends of rules that meet
@@ -36,8 +36,9 @@ class Grid(Rect):
     cells: list[Cell]
 
 
-def ruled(rules: Sequence[Rect], words: Sequence[Word]) -> list[Grid]:
-    """Tables drawn with rules."""
+def ruled(sheet: Sheet, lines: Sequence[Line]) -> list[Grid]:
+    """Tables drawn with rules, around some of the lines."""
+    rules = sheet.rules
     level = _straightened([x for x in rules if x.width >= x.height and x.width > 8], flat=True)
     upright = _straightened([x for x in rules if x.height > x.width and x.height > 4], flat=False)
     if len(level) + len(upright) > RULE_LIMIT:
@@ -45,14 +46,14 @@ def ruled(rules: Sequence[Rect], words: Sequence[Word]) -> list[Grid]:
     found = []
     for flat, standing in _connected(level, upright):
         if standing:
-            grid = _boxed(flat, standing, words)
+            grid = _boxed(flat, standing, sheet, lines)
             if grid is not None:
                 found.append(grid)
     free = [x for x in level if not any(grid.shared(x) or x.near(grid, 1) for grid in found)]
-    return found + _between(free, words)
+    return found + _between(free, sheet, lines)
 
 
-def aligned(lines: Sequence[Line], words: Sequence[Word]) -> list[Grid]:
+def aligned(lines: Sequence[Line], sheet: Sheet) -> list[Grid]:
     """Tables without rules, in the lines of one flow: three rows or more whose cells share their columns."""
     found, run = [], list[list[Line]]()
     for row in [*_rows(lines), []]:
@@ -62,7 +63,7 @@ def aligned(lines: Sequence[Line], words: Sequence[Word]) -> list[Grid]:
             run.append(row)  # a cell's text goes on below
             continue
         if run and (cells < 2 or apart):
-            grid = _columnar(run, words)
+            grid = _columnar(run, sheet)
             if grid is not None:
                 found.append(grid)
             run = []
@@ -111,14 +112,14 @@ def _connected(level: list[Rect], upright: list[Rect]) -> list[tuple[list[Rect],
     return groups
 
 
-def _boxed(level: list[Rect], upright: list[Rect], words: Sequence[Word]) -> Grid | None:
+def _boxed(level: list[Rect], upright: list[Rect], sheet: Sheet, lines: Sequence[Line]) -> Grid | None:
     """A grid from rules in both directions; spanning cells are those with a rule missing between them."""
     box = around([*level, *upright])
     ys = _stops([(x.t + x.b) / 2 for x in level] + [box.t, box.b])
     xs = _stops([(x.l + x.r) / 2 for x in upright] + [box.l, box.r])
     if len(xs) < 2 or len(ys) < 2 or (len(xs) - 1) * (len(ys) - 1) < 2 or len(xs) * len(ys) > 10_000:
         return None
-    inside = [word for word in words if box.holds_centre(word)]
+    inside = sheet.words_in([line for line in lines if box.holds_centre(line)])
     rows, columns = list(zip(ys, ys[1:], strict=False)), list(zip(xs, xs[1:], strict=False))
     if len(rows) <= 3 and len(columns) >= 2:
         rows = _split(rows, columns, inside)
@@ -174,7 +175,7 @@ def _spanning(rows: list[Interval], columns: list[Interval], level: list[Rect], 
     return found
 
 
-def _between(level: Sequence[Rect], words: Sequence[Word]) -> list[Grid]:
+def _between(level: Sequence[Rect], sheet: Sheet, lines: Sequence[Line]) -> list[Grid]:
     """Tables with horizontal rules alone: three or more of equal length, and rows of several cells between them."""
     groups: list[list[Rect]] = []
     for rule in sorted((x for x in level if x.width > 60), key=lambda x: x.t):
@@ -189,13 +190,13 @@ def _between(level: Sequence[Rect], words: Sequence[Word]) -> list[Grid]:
         box = around(group)
         if len(group) < 3 or box.height < 18:
             continue
-        grid = _from_words(box, [word for word in words if box.holds_centre(word)])
+        grid = _from_words(box, sheet.words_in([line for line in lines if box.holds_centre(line)]))
         if grid is not None and grid.columns >= 2 and grid.rows >= 2:
             found.append(grid)
     return found
 
 
-def _columnar(rows: Sequence[Sequence[Line]], words: Sequence[Word]) -> Grid | None:
+def _columnar(rows: Sequence[Sequence[Line]], sheet: Sheet) -> Grid | None:
     lines = [line for row in rows for line in row]
     if len(rows) < 3 or all(line.mono for line in lines):
         return None
@@ -207,8 +208,7 @@ def _columnar(rows: Sequence[Sequence[Line]], words: Sequence[Word]) -> Grid | N
     for start, end in columns:
         if sum(any(start - 1 <= line.l and line.r <= end + 1 for line in row) for row in rows) < 0.6 * len(rows):
             return None
-    box = around(lines)
-    return _from_words(box, [word for word in words if box.holds_centre(word, 0.5)])
+    return _from_words(around(lines), sheet.words_in(lines))
 
 
 def _from_words(box: Rect, words: Sequence[Word]) -> Grid | None:

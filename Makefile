@@ -1,0 +1,53 @@
+# What people type. Everything lives in .venv and, at run time, in AEGIS_HOME (default .aegis).
+# Installing takes minutes the first time and nothing while pyproject.toml and constraints.txt stay as they are.
+#
+# PyPI's torch for Linux brings CUDA along. To install the smaller CPU build, set PIP_EXTRA_INDEX_URL to PyTorch's CPU index.
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
+PYTHON ?= $(shell for one in python3 python3.12 python3.11; do if $$one -c '$(FITS)' 2>/dev/null; then echo $$one; break; fi; done)
+
+.PHONY: help demo test up down status clean install install-test
+
+help:
+	@echo "make demo     set everything up, start the stack, ingest a sample and show what came out"
+	@echo "make test     set everything up and run every test"
+	@echo "make up       start the stack        make down    stop it"
+	@echo "make status   what runs              make clean   stop it and delete its data"
+
+demo: up
+	@$(BIN)/python manage.py demo
+
+test: install-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
+
+up: install
+	@$(BIN)/python -m aegis_assets.embedded.cli up
+
+down status clean:
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m aegis_assets.embedded.cli $@; else echo "Nothing is installed, so nothing runs."; fi
+
+install:
+	$(call INSTALL,.)
+
+install-test:
+	$(call INSTALL,.[test])
+
+# The stamp holds a hash of what was installed, not a time: a fresh checkout must not install again. The tests' installation serves
+# the demo too.
+define INSTALL
+@set -e; want="$$(cat pyproject.toml constraints.txt | sha256sum | cut -d' ' -f1)"; \
+if $(BIN)/python -c '$(FITS)' 2>/dev/null && grep -qsF -e "$$want $(1)" -e "$$want .[test]" $(VENV)/installed; then exit 0; fi; \
+if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or 3.12 is needed; this machine's python3 is neither. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi; \
+if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then echo "$(PYTHON) cannot make virtual environments. On Debian: apt-get install python3-venv" >&2; exit 1; fi; \
+if ! $(BIN)/python -c '$(FITS)' 2>/dev/null; then $(PYTHON) -m venv --clear $(VENV); fi; \
+echo "Installing into $(VENV); the first time this takes some minutes."; \
+$(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt -e '$(1)'; \
+echo "$$want $(1)" > $(VENV)/installed
+endef

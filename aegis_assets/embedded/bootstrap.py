@@ -1,0 +1,103 @@
+"""A reachable PostgreSQL -> databases, tables, an admin account and a Dagster home: what the other parts stand on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import yaml
+from psycopg import sql
+
+from aegis_assets.embedded.supervision import inherited
+from aegis_assets.errors import Internal, Misconfigured, StoreUnavailable
+from aegis_assets.settings import ROOT, Settings
+
+ADMIN: Final = "admin"
+SECONDS: Final = 10
+HAS_ADMIN: Final = "SELECT 1 FROM auth_user WHERE username = %s"
+
+
+def prepare(now: Settings, environment: dict[str, str], say: Callable[[str], None]) -> None:
+    """Doing it twice changes nothing. environment: of the stack, for the commands."""
+    for url, setting in (
+        (now.postgres_url.get_secret_value(), "AEGIS_POSTGRES_URL"),
+        (now.dagster_postgres_url.get_secret_value(), "AEGIS_DAGSTER_POSTGRES_URL"),
+    ):
+        ensure_database(url, setting)
+    _finish(_manage(environment, "migrate", "--noinput", "--verbosity", "0"), "migrate")
+    if password := admin_password(now, environment):
+        say(f"  made the admin account: user {ADMIN}, password {password} (kept in {now.home / 'admin-password'})")
+
+
+def ensure_database(url: str, setting: str) -> None:
+    """Made if it is not there, on a server that lets us. Raises Misconfigured or StoreUnavailable, naming the setting."""
+    url = url.replace("postgresql+psycopg2://", "postgresql://", 1)
+    name = urlsplit(url).path.lstrip("/")
+    try:
+        with psycopg.connect(url, connect_timeout=SECONDS):
+            return
+    except psycopg.OperationalError as error:
+        if "does not exist" not in str(error):
+            raise StoreUnavailable(f"{setting} does not answer: {str(error).strip().splitlines()[-1]}") from error
+    try:
+        with psycopg.connect(
+            urlunsplit(urlsplit(url)._replace(path="/postgres")), autocommit=True, connect_timeout=SECONDS
+        ) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg.Error as error:
+        raise Misconfigured(f"The database {name} of {setting} does not exist and cannot be made: {error}") from error
+
+
+def admin_password(now: Settings, environment: dict[str, str]) -> str | None:
+    """The password, when this call made the account. It is kept 0600 and never on a command line."""
+    with psycopg.connect(now.postgres_url.get_secret_value(), connect_timeout=SECONDS) as connection:
+        if connection.execute(HAS_ADMIN, (ADMIN,)).fetchone():
+            return None
+    path = now.home / "admin-password"
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(12))
+    password = path.read_text().strip()
+    words = ("createsuperuser", "--noinput", "--username", ADMIN, "--email", f"{ADMIN}@localhost")
+    _finish(_manage(environment | {"DJANGO_SUPERUSER_PASSWORD": password}, *words), "createsuperuser")
+    return password
+
+
+def dagster_home(home: Path, parallel_documents: int) -> Path:
+    """AEGIS_HOME/dagster with the project's dagster.yaml and the one number that cannot come from the environment."""
+    directory = home / "dagster"
+    directory.mkdir(exist_ok=True)
+    instance = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    instance["concurrency"]["runs"]["max_concurrent_runs"] = parallel_documents
+    (directory / "dagster.yaml").write_text(yaml.safe_dump(instance))
+    return directory
+
+
+def _manage(environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "manage.py"), *words]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=inherited(environment),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def _finish(process: subprocess.Popen[str], name: str) -> None:
+    try:
+        output, _ = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        raise Internal(f"manage.py {name} did not end within 300 s.") from error
+    if process.returncode:
+        raise Internal(f"manage.py {name} failed: {' | '.join(output.strip().splitlines()[-3:])}")

@@ -1,0 +1,98 @@
+"""Pages of a PDF or frames of an image -> pixels and text runs, on demand: most pages are never rendered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import pypdfium2
+
+from aegis_assets.engines.parsing.pdf import measure
+from aegis_assets.engines.parsing.pdf.geometry import Rect
+
+LONGEST = 4000  # pixels; a poster is rendered smaller, not in full
+
+
+class Pages(Protocol):
+    """Pages from 1. image: PIL, RGB, of the whole page or a box of it, at most `scale` pixels per point, and the scale it has."""
+
+    def runs(self, page: int) -> list[measure.Run]: ...
+    def image(self, page: int, scale: float, box: Rect | None = None) -> tuple[Any, float]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+class PdfPages:
+    """pdfium is not thread-safe, and docling calls it from its own threads under this lock."""
+
+    def __init__(self, path: Path) -> None:
+        from docling.utils.locks import pypdfium2_lock
+
+        self._lock = pypdfium2_lock
+        self._opened = measure.opened(path)
+        with self._lock:
+            self._document = self._opened.__enter__()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._lock:
+            self._opened.__exit__(None, None, None)
+
+    def runs(self, page: int) -> list[measure.Run]:
+        with self._lock:
+            try:
+                loaded = self._document[page - 1]
+            except pypdfium2.PdfiumError:
+                return []
+            try:
+                return measure.runs(loaded)
+            finally:
+                loaded.close()
+
+    def image(self, page: int, scale: float, box: Rect | None = None) -> tuple[Any, float]:
+        with self._lock:
+            loaded = self._document[page - 1]
+            try:
+                width, height = loaded.get_size()
+                box = box or Rect(0, 0, width, height)
+                scale = min(scale, LONGEST / max(box.width, box.height, 1.0))
+                crop = (max(0.0, box.l), max(0.0, height - box.b), max(0.0, width - box.r), max(0.0, box.t))
+                bitmap = loaded.render(scale=scale, crop=crop)
+                return bitmap.to_pil().convert("RGB"), scale
+            finally:
+                loaded.close()
+
+
+class ImagePages:
+    """Frames, turned as their EXIF says, in points by their resolution: docling's own image reader."""
+
+    def __init__(self, path: Path) -> None:
+        from docling.backend.image_backend import ImageDocumentBackend
+        from docling.datamodel.base_models import InputFormat
+        from docling.datamodel.document import InputDocument
+
+        self._document: Any = InputDocument(path, InputFormat.IMAGE, ImageDocumentBackend)._backend
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._document.unload()
+
+    def runs(self, page: int) -> list[measure.Run]:
+        return []
+
+    def image(self, page: int, scale: float, box: Rect | None = None) -> tuple[Any, float]:
+        from docling_core.types.doc import BoundingBox
+
+        loaded = self._document.load_page(page - 1)
+        try:
+            size = loaded.get_size()
+            box = box or Rect(0, 0, size.width, size.height)
+            scale = min(scale, loaded._image.width / size.width, LONGEST / max(box.width, box.height, 1.0))  # never beyond its own pixels
+            return loaded.get_page_image(scale=scale, cropbox=BoundingBox(l=box.l, t=box.t, r=box.r, b=box.b)), scale
+        finally:
+            loaded.unload()

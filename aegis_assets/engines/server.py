@@ -1,0 +1,69 @@
+"""`python -m aegis_assets.engines.server`: the resident engine server, one address for parser, chunker, OCR, embedder and spaCy.
+
+Heavy engines are loaded once, here, so that ops and the web process import none of them. This process itself stays light: it owns
+the address, a template process that parses in forked children, and a process with the two models.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+
+from aegis_assets.logs import configure, logger
+from aegis_assets.settings import settings
+
+# Nothing here may reach a model hub, and a template that is forked must not have the threads of OpenBLAS and of pyarrow's jemalloc.
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "OPENBLAS_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def main() -> None:
+    os.environ.update(ENVIRONMENT)
+    chosen = settings()
+    configure(chosen.log_level)
+
+    import uvicorn
+
+    from aegis_assets.engines.sandbox import Sandbox
+    from aegis_assets.engines.service.app import Service
+    from aegis_assets.engines.service.documents import Documents, OcrDesk, parser_fingerprint
+    from aegis_assets.engines.service.group import Models
+    from aegis_assets.stores.bucket import open_bucket
+
+    scratch = chosen.home / "scratch" / f"engine-{chosen.engine_port}"
+    shutil.rmtree(scratch, ignore_errors=True)  # what a killed server left
+    scratch.mkdir(parents=True, mode=0o700)
+    sandbox = Sandbox(preload=["aegis_assets.engines.service.preload"])
+    sandbox.start()
+    service = Service(
+        Documents(chosen, open_bucket(chosen.bucket_address, chosen), sandbox, scratch),
+        OcrDesk(chosen, sandbox, scratch),
+        Models(scratch),
+        token=chosen.engine_token.get_secret_value(),
+        parser=parser_fingerprint(chosen),
+        patience=chosen.parse_timeout,
+    )
+    logger(__name__).info("engine_server", address=f"{chosen.listen}:{chosen.engine_port}")
+    uvicorn.run(
+        service.app(),
+        host=chosen.listen,
+        port=chosen.engine_port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    main()

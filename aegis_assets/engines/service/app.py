@@ -1,0 +1,162 @@
+"""HTTP requests -> calls of the engines: token, size, shape, errors as JSON, and work that stops when its caller hangs up.
+
+One address for everything. LitServe has its own server behind it for what gains from batches; a parse does not: it needs to know
+whether the caller is still there, statuses of its own and minutes of time, none of which LitServe's routes give.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from aegis_assets.engines.sandbox import frames
+from aegis_assets.engines.service.desk import Desk
+from aegis_assets.engines.service.documents import Documents, OcrDesk, ocr_fingerprint
+from aegis_assets.engines.service.group import READY, STARTING, Models
+from aegis_assets.engines.service.requests import GONE, as_error, as_json, no_such_route, read, while_connected
+from aegis_assets.engines.service.wire import EmbedBody, ExtractBody, Health, OcrBody, ServerInfo
+from aegis_assets.errors import AegisError, NotAllowed, public
+from aegis_assets.logs import logger
+from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest
+
+BODY_MB: Final = 64  # a picture of 40 MB as base64, or the facts of a very long document
+PARSES_AT_ONCE: Final = 2
+CHUNKS_AT_ONCE: Final = 2
+OCR_REST_SECONDS: Final = 120.0  # without a picture for this long, OCR's memory is given back
+
+Body = TypeVar("Body", bound=BaseModel)
+Handler = Callable[[Request], Awaitable[Response]]
+log = logger(__name__)
+
+
+class Service:
+    def __init__(self, documents: Documents, ocr: OcrDesk, models: Models, *, token: str, parser: str, patience: float) -> None:
+        """parser: its fingerprint. Without a token everyone who reaches the address may ask."""
+        self._documents = documents
+        self._ocr = ocr
+        self._models = models
+        self._token = token.encode()
+        self._parser = parser
+        self._parser_state = STARTING
+        self._parses = Desk(PARSES_AT_ONCE, patience)
+        self._chunks = Desk(CHUNKS_AT_ONCE, patience)
+        self._pictures = Desk(1, patience)
+
+    def app(self) -> Starlette:
+        routes = [
+            Route("/health", self.health, methods=["GET"]),
+            Route("/info", self._border(self._info), methods=["GET"]),
+            Route("/inspect", self._post(InspectRequest, self._inspect), methods=["POST"]),
+            Route("/parse", self._post(ParseRequest, self._parse), methods=["POST"]),
+            Route("/chunk", self._post(ChunkRequest, self._chunk), methods=["POST"]),
+            Route("/ocr", self._post(OcrBody, self._read), methods=["POST"]),
+            Route("/embed", self._post(EmbedBody, self._embed), methods=["POST"]),
+            Route("/extract", self._post(ExtractBody, self._extract), methods=["POST"]),
+        ]
+        return Starlette(routes=routes, lifespan=self._life, exception_handlers={HTTPException: no_such_route})
+
+    @asynccontextmanager
+    async def _life(self, _: Starlette) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(task) for task in (self._models.supervise(), self._warm(), self._rest())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._models.close()
+            self._ocr.rest()
+
+    async def _warm(self) -> None:
+        while self._parser_state != READY:
+            try:
+                await asyncio.to_thread(self._documents.ready)
+                self._parser_state = READY
+                log.info("parser_ready")
+            except Exception as error:  # noqa: BLE001  a task's end: the state says it, and it is tried again
+                self._parser_state = public(error).message
+                log.error("parser_unusable", error=type(error).__name__, message=self._parser_state)
+                await asyncio.sleep(5.0)
+
+    async def _rest(self) -> None:
+        """Give OCR's memory back when nobody has asked for a while."""
+        while True:
+            await asyncio.sleep(OCR_REST_SECONDS / 4)
+            if self._pictures.idle() > OCR_REST_SECONDS:
+                await self._pictures.run(lambda _: self._ocr.rest())
+
+    # Routes
+
+    async def health(self, _: Request) -> Response:
+        """200 when everything is ready, else 503; the body is the same."""
+        engines = {"parser": self._parser_state, **self._models.states()}
+        health = Health(ready=all(state == READY for state in engines.values()), engines=engines)
+        return JSONResponse(health.model_dump(), 200 if health.ready else 503)
+
+    async def _info(self, _: Request) -> Response:
+        info = ServerInfo(
+            parser=self._parser,
+            ocr=ocr_fingerprint(),
+            embedder=self._models.embedder(),
+            extractor="spacy en-core-web-sm",
+            extractor_fingerprint=self._models.extractor_fingerprint(),
+        )
+        return JSONResponse(info.model_dump())
+
+    async def _inspect(self, body: InspectRequest) -> Response:
+        return as_json(await self._parses.run(lambda cancelled: self._documents.inspect(body, cancelled)))
+
+    async def _parse(self, body: ParseRequest) -> Response:
+        return as_json(await self._parses.run(lambda cancelled: self._documents.parse(body, cancelled)))
+
+    async def _chunk(self, body: ChunkRequest) -> Response:
+        return as_json(await self._chunks.run(lambda cancelled: self._documents.chunk(body, cancelled)))
+
+    async def _read(self, body: OcrBody) -> Response:
+        return as_json(await self._pictures.run(lambda cancelled: self._ocr.read(body.png, cancelled)))
+
+    async def _embed(self, body: EmbedBody) -> Response:
+        return Response(await self._models.embed(body), media_type="application/json")
+
+    async def _extract(self, body: ExtractBody) -> Response:
+        return Response(await self._models.extract(body), media_type="application/json")
+
+    # Around every route
+
+    def _post(self, kind: type[Body], function: Callable[[Body], Coroutine[Any, Any, Response]]) -> Handler:
+        async def handler(request: Request) -> Response:
+            body = await read(request, kind, BODY_MB)
+            return await while_connected(request, function(body))
+
+        return self._border(handler)
+
+    def _border(self, handler: Handler) -> Handler:
+        """Token first, and every error becomes JSON."""
+
+        async def guarded(request: Request) -> Response:
+            try:
+                self._authorize(request)
+                return await handler(request)
+            except ClientDisconnect:
+                return Response(status_code=GONE)
+            except Exception as error:  # noqa: BLE001  the border of the server
+                if not isinstance(error, AegisError):
+                    log.error("request_failed", path=request.url.path, error=type(error).__name__, frames=frames(error))
+                return as_error(public(error))
+
+        return guarded
+
+    def _authorize(self, request: Request) -> None:
+        given = request.headers.get("Authorization", "").encode()
+        if self._token and not hmac.compare_digest(given, b"Bearer " + self._token):
+            raise NotAllowed("The engine server wants the token of AEGIS_ENGINE_TOKEN.")

@@ -1,0 +1,158 @@
+"""The process that holds the embedder and spaCy: kept alive, asked whether it is ready, and spoken to over its unix socket.
+
+A process of its own under LitServe, because a worker that dies leaves LitServe's queues in an unknown state: all of it is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from asyncio.subprocess import Process
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal
+
+import httpx
+from pydantic import BaseModel
+
+from aegis_assets.engines.service.wire import SOCKET, EmbedAnswer, EmbedBody, ExtractAnswer, ExtractBody, decode_error
+from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable
+from aegis_assets.logs import logger
+from aegis_assets.model.embedding import EmbedderInfo
+
+CALL_SECONDS: Final = 300.0
+PROBE_SECONDS: Final = 1.0
+BACK_OFF: Final = (0.5, 15.0)  # seconds before a restart, first and most
+STEADY_SECONDS: Final = 60.0  # a process that lived this long did not fail at its start
+CALLERS_AT_ONCE: Final = 4  # requests of texts to embed that wait in the model's queue: a search overtakes all others
+STARTING: Final = "starting"
+READY: Final = "ready"
+
+Name = Literal["embedder", "extractor"]
+NAMES: Final[tuple[Name, ...]] = ("embedder", "extractor")
+JSON: Final = {"Content-Type": "application/json"}
+log = logger(__name__)
+
+
+class Models:
+    def __init__(self, directory: Path) -> None:
+        """directory: where the socket is made."""
+        self._known: dict[Name, BaseModel | AegisError] = {}
+        self._directory = directory
+        self._folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+        transport = httpx.AsyncHTTPTransport(uds=f"/proc/self/fd/{self._folder}/{SOCKET}")
+        # Compressing vectors on their way through a local socket would cost more than it saves.
+        self._client = httpx.AsyncClient(
+            transport=transport, base_url="http://models", timeout=CALL_SECONDS, headers={"Accept-Encoding": "identity"}
+        )
+        self._passages = asyncio.Semaphore(CALLERS_AT_ONCE)
+        self._process: Process | None = None
+
+    def states(self) -> dict[str, str]:
+        """By engine: 'ready', 'starting', or the sentence that says what is wrong."""
+        return {name: _state(self._known.get(name)) for name in NAMES}
+
+    # Life
+
+    async def supervise(self) -> None:
+        """Run the process, and run it again when it ends, until cancelled."""
+        pause = BACK_OFF[0]
+        while True:
+            started = time.monotonic()
+            await self._run_once()
+            pause = BACK_OFF[0] if time.monotonic() - started > STEADY_SECONDS else min(2 * pause, BACK_OFF[1])
+            await asyncio.sleep(pause)
+
+    async def _run_once(self) -> None:
+        command = (sys.executable, "-m", "aegis_assets.engines.service.models", str(self._directory))
+        self._process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
+        probes = [asyncio.create_task(self._probe(name)) for name in NAMES]
+        try:
+            code = await self._process.wait()
+            log.error("models_ended", exit_code=code)
+        finally:
+            for probe in probes:
+                probe.cancel()
+            self._known.clear()
+            await self._end()
+
+    async def _end(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()  # its children die with it
+            await self._process.wait()
+
+    async def _probe(self, name: Name) -> None:
+        """Ask until it answers: an empty request comes back with what the model is."""
+        while name not in self._known:
+            try:
+                if name == "embedder":
+                    content = await self._post("/embed", EmbedBody(texts=(), kind="query"))
+                    self._known[name] = EmbedAnswer.model_validate_json(content)
+                else:
+                    self._known[name] = ExtractAnswer.model_validate_json(await self._post("/extract", ExtractBody(texts=())))
+                log.info("model_ready", model=name)
+            except EngineUnavailable:
+                await asyncio.sleep(PROBE_SECONDS)
+            except AegisError as error:
+                self._known[name] = error
+                log.error("model_unusable", model=name, message=error.message)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+        await self._end()
+        (self._directory / SOCKET).unlink(missing_ok=True)
+        os.close(self._folder)
+
+    # Calls. Answers stay JSON: the server has no use for their content.
+
+    async def embed(self, body: EmbedBody) -> bytes:
+        self._answer("embedder")
+        if body.kind == "query":
+            return await self._post("/embed", body)
+        async with self._passages:
+            return await self._post("/embed", body)
+
+    async def extract(self, body: ExtractBody) -> bytes:
+        self._answer("extractor")
+        return await self._post("/extract", body)
+
+    def embedder(self) -> EmbedderInfo:
+        answer = self._answer("embedder")
+        assert isinstance(answer, EmbedAnswer)
+        return answer.info
+
+    def extractor_fingerprint(self) -> str:
+        answer = self._answer("extractor")
+        assert isinstance(answer, ExtractAnswer)
+        return answer.fingerprint
+
+    def _answer(self, name: Name) -> BaseModel:
+        known = self._known.get(name)
+        if known is None:
+            raise EngineUnavailable(f"The {name} of the engine server is starting.")
+        if isinstance(known, AegisError):
+            raise known
+        return known
+
+    async def _post(self, path: str, body: BaseModel) -> bytes:
+        try:
+            response = await self._client.post(path, content=body.model_dump_json(by_alias=True).encode(), headers=JSON)
+        except httpx.ReadTimeout as error:
+            log.error("model_hangs", path=path)
+            if self._process is not None and self._process.returncode is None:
+                self._process.kill()  # supervise() starts another
+            raise EngineFailed(f"A model did not answer within {CALL_SECONDS:.0f} s and was restarted.") from error
+        except httpx.HTTPError as error:
+            raise EngineUnavailable("The models of the engine server are starting.") from error
+        if response.status_code != httpx.codes.OK:
+            raise decode_error(response.content, response.status_code)
+        return response.content
+
+
+def _state(known: BaseModel | AegisError | None) -> str:
+    if known is None:
+        return STARTING
+    return known.message if isinstance(known, AegisError) else READY

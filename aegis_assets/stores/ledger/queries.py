@@ -1,0 +1,121 @@
+"""What commands and pages show of a document. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from aegis_assets.errors import NotFound
+from aegis_assets.model.document import Stage
+from aegis_assets.model.ledger import Counts, SearchRow
+from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows
+from aegis_assets.stores.ledger.failures import OPEN
+
+SHOWN: Final = """
+SELECT d.id, d.name, c.name AS collection, d.state, d.parser, d.embedder, d.extractor, d.run_id, g.id AS generation_id,
+    g.number AS generation, g.pages
+FROM aegis_document d JOIN aegis_collection c ON c.id = d.collection_id
+LEFT JOIN aegis_generation g ON g.id = coalesce(d.making_id, d.live_id)
+WHERE d.id = %(document)s"""
+COUNTS: Final = """
+SELECT
+    (SELECT count(*) FROM aegis_window WHERE generation_id = %(generation)s) AS windows,
+    (SELECT count(*) FROM aegis_placement WHERE generation_id = %(generation)s) AS chunks,
+    (SELECT count(*) FROM aegis_placement p JOIN aegis_chunk_task t ON t.chunk_id = p.chunk_id
+        WHERE p.generation_id = %(generation)s AND t.stage = 'embed' AND t.state = 'done') AS vectors,
+    (SELECT count(*) FROM aegis_placement p JOIN aegis_mention m ON m.chunk_id = p.chunk_id
+        WHERE p.generation_id = %(generation)s) AS mentions,
+    (SELECT count(DISTINCT e.canonical_id) FROM aegis_placement p JOIN aegis_mention m ON m.chunk_id = p.chunk_id
+        JOIN aegis_entity e ON e.id = m.entity_id WHERE p.generation_id = %(generation)s) AS entities,
+    (SELECT count(DISTINCT (s.canonical_id, r.type, t.canonical_id)) FROM aegis_placement p
+        JOIN aegis_relation r ON r.chunk_id = p.chunk_id
+        JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
+        WHERE p.generation_id = %(generation)s AND s.canonical_id <> t.canonical_id) AS relations"""
+LAST_RUN: Final = """
+SELECT *, extract(epoch FROM coalesce(finished_at, now()) - started_at)::float AS total_seconds FROM aegis_run_document
+WHERE document_id = %(document)s AND (%(run_id)s::text IS NULL OR run_id = %(run_id)s) ORDER BY started_at DESC, id DESC LIMIT 1"""
+# A chunk shows where it stands in what answers searches: the live generation, or the one in the making of a first ingestion.
+SEARCH: Final = """
+SELECT c.id AS chunk, d.id AS document, d.name AS document_name, p.pages, p.headings, p.boxes, c.text,
+    coalesce((
+        SELECT jsonb_agg(DISTINCT jsonb_build_object('id', e.id, 'name', e.name, 'type', e.type))
+        FROM aegis_mention m JOIN aegis_entity a ON a.id = m.entity_id JOIN aegis_entity e ON e.id = a.canonical_id
+        WHERE m.chunk_id = c.id), '[]') AS entities
+FROM unnest(%(chunks)s::uuid[]) WITH ORDINALITY AS asked(chunk, rank)
+JOIN aegis_chunk c ON c.id = asked.chunk
+JOIN aegis_document d ON d.id = c.document_id AND d.state <> 'removing'
+JOIN aegis_placement p ON p.chunk_id = c.id AND p.generation_id = coalesce(d.live_id, d.making_id)
+ORDER BY asked.rank"""
+
+
+class Queries(Base):
+    @reads
+    def counts(self, connection: Connection, document: UUID) -> Counts:
+        """Raises NotFound."""
+        return _counts(connection, _shown(connection, document))
+
+    @reads
+    def result(self, connection: Connection, document: UUID, run_id: str | None = None) -> dict[str, Any]:
+        """The object that `ingest --json` prints. Raises NotFound.
+
+        run_id: whose seconds and work; None for the last run. One that did nothing for the document, '' say, gives zeros.
+        """
+        shown = _shown(connection, document)
+        counts = _counts(connection, shown)
+        run = one(connection, LAST_RUN, document=document, run_id=run_id) or {}
+        return {
+            "document": str(document),
+            "name": shown["name"],
+            "collection": shown["collection"],
+            "state": shown["state"],
+            "generation": shown["generation"] or 0,
+            "pages": counts.pages,
+            "windows": counts.windows,
+            "chunks": counts.chunks,
+            "vectors": counts.vectors,
+            "entities": counts.entities,
+            "relations": counts.relations,
+            "failures": [_failure(row) for row in rows(connection, OPEN, document=document)],
+            "seconds": _seconds(run),
+            "work": {name: run.get(name, 0) for name in ("parsed_windows", "embedded_chunks", "extracted_chunks", "llm_calls")},
+            "engines": {name: shown[name] for name in ("parser", "embedder", "extractor")},
+            "run_id": run.get("run_id", run_id or ""),
+        }
+
+    @reads
+    def search_rows(self, connection: Connection, chunks: Sequence[UUID]) -> list[SearchRow]:
+        """In the order asked for. What may not answer a search now is left out."""
+        return [SearchRow.model_validate(row) for row in rows(connection, SEARCH, chunks=list(chunks))]
+
+
+def _shown(connection: Connection, document: UUID) -> DictRow:
+    row = one(connection, SHOWN, document=document)
+    if row is None:
+        raise NotFound(f"There is no document {document}.")
+    return row
+
+
+def _counts(connection: Connection, shown: DictRow) -> Counts:
+    row = one(connection, COUNTS, generation=shown["generation_id"]) or {}
+    return Counts(pages=shown["pages"] or 0, **row)
+
+
+def _seconds(run: DictRow) -> dict[str, float]:
+    """total is by the clock; stages are sums over windows that run side by side."""
+    stages = {stage.value: round(run.get(f"{stage.value}_seconds", 0.0), 3) for stage in Stage}
+    return {"total": round(run.get("total_seconds", 0.0), 3), **stages}
+
+
+def _failure(row: DictRow) -> dict[str, Any]:
+    return {
+        "stage": row["stage"],
+        "kind": row["kind"],
+        "retryable": row["retryable"],
+        "message": row["message"],
+        "attempt": row["attempt"],
+        "window": row["window_ordinal"],
+        "chunk": None if row["chunk"] is None else str(row["chunk"]),
+    }

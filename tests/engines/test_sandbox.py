@@ -1,0 +1,222 @@
+"""The jobs at the end of this file run in real children; what they do wrong is what hostile documents make parsers do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Thread
+
+import psutil
+import pytest
+
+from aegis_assets.engines.sandbox import Cancelled, Child, Json, Limits, Outcome, Sandbox
+from aegis_assets.errors import BadInput, EngineFailed, Internal, LimitExceeded
+
+AMPLE = Limits(seconds=60, memory_mb=1000)
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Sandbox:
+    return Sandbox(preload=["aegis_assets.engines.sandbox"])
+
+
+@pytest.fixture
+def run(sandbox: Sandbox, tmp_path: Path) -> Run:
+    def call(job: Callable[[Json], object], limits: Limits = AMPLE, cancelled: Event | None = None, **payload: object) -> Outcome:
+        return sandbox.run(name_of(job), payload, tmp_path, limits, "Parsing pages 1 to 16", cancelled or Event())
+
+    return call
+
+
+def name_of(job: Callable[[Json], object]) -> str:
+    return f"{__name__}:{job.__name__}"
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_a_job_gives_its_result(run: Run) -> None:
+    outcome = run(double, value=21)
+    assert outcome.result == {"value": 42}
+    assert outcome.peak_mb > 1
+
+
+def test_a_hanging_child_is_killed_and_the_sentence_names_the_setting(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(LimitExceeded, match=r"Parsing pages 1 to 16 took longer than 0.5 s .*AEGIS_PARSE_TIMEOUT") as error:
+        run(hang, Limits(seconds=0.5, memory_mb=1000), file=str(tmp_path / "pid"))
+    assert not error.value.retryable
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_child_that_eats_memory_is_killed(run: Run) -> None:
+    with pytest.raises(LimitExceeded, match=r"more than 150 MB .*AEGIS_PARSE_MEMORY_MB"):
+        run(eat, Limits(seconds=60, memory_mb=150))
+
+
+def test_memory_of_grandchildren_counts_and_they_die_too(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(LimitExceeded, match="more than 150 MB"):
+        run(eat_in_a_grandchild, Limits(seconds=60, memory_mb=150), file=str(tmp_path / "pid"))
+    until(lambda: gone(int((tmp_path / "pid").read_text())))
+
+
+def test_a_crash_in_a_c_library_is_no_reason_to_try_again(run: Run) -> None:
+    with pytest.raises(EngineFailed, match=r"pages 1 to 16 .*SIGSEGV") as error:
+        run(crash)
+    assert not error.value.retryable
+
+
+def test_a_child_that_exits_without_an_answer_has_failed(run: Run) -> None:
+    with pytest.raises(EngineFailed, match="exit code 3"):
+        run(leave)
+
+
+def test_an_error_of_ours_comes_through_unchanged(run: Run) -> None:
+    with pytest.raises(BadInput, match="encrypted") as error:
+        run(refuse)
+    assert (error.value.kind, error.value.retryable) == ("encrypted", False)
+
+
+def test_an_unknown_error_hides_its_message_which_may_hold_document_text(run: Run) -> None:
+    with pytest.raises(Internal, match="ValueError") as error:
+        run(fail)
+    assert "secret" not in error.value.message
+
+
+def test_an_answer_that_is_a_link_is_not_followed(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere.json"
+    target.write_text('{"result": {}}')
+    with pytest.raises(EngineFailed, match="cannot be read"):
+        run(answer_with_a_link, target=str(target), folder=str(tmp_path))
+
+
+def test_a_caller_that_hangs_up_stops_the_child(run: Run, tmp_path: Path) -> None:
+    cancelled = Event()
+    Thread(target=lambda: (until((tmp_path / "pid").exists), cancelled.set())).start()
+    with pytest.raises(Cancelled):
+        run(hang, cancelled=cancelled, file=str(tmp_path / "pid"))
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_child_can_be_kept_for_several_calls_also_after_an_error(sandbox: Sandbox, tmp_path: Path) -> None:
+    def call(child: Child, job: Callable[[Json], object], number: int) -> Outcome:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        return child.call(name_of(job), {"value": 1}, folder, AMPLE, "Reading", Event())
+
+    with sandbox.child() as child:
+        first = call(child, who, 1).result["pid"]
+        with pytest.raises(BadInput):
+            call(child, refuse, 2)
+        assert call(child, who, 3).result["pid"] == first
+        assert child.calls == 3
+    assert gone(first)
+
+
+def test_each_single_call_has_a_child_of_its_own(run: Run) -> None:
+    assert run(who).result["pid"] != run(who).result["pid"]
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A server in small: its child hangs."""
+    code = f"""
+from pathlib import Path
+from threading import Event
+from aegis_assets.engines.sandbox import Limits, Sandbox
+if __name__ == "__main__":
+    folder = Path({str(tmp_path)!r})
+    Sandbox().run("{__name__}:hang", {{"file": str(folder / "pid")}}, folder, Limits(60, 1000), "Parsing", Event())
+"""
+    script = tmp_path / "parent.py"
+    script.write_text(code)
+    process = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": os.getcwd()})
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_children_end_with_a_server_that_is_killed(parent: subprocess.Popen[bytes], tmp_path: Path, how: signal.Signals) -> None:
+    until((tmp_path / "pid").exists)
+    child = int((tmp_path / "pid").read_text())
+    assert not gone(child)
+    parent.send_signal(how)
+    parent.wait(10)
+    until(lambda: gone(child))
+
+
+# Jobs
+
+
+def double(payload: Json) -> Json:
+    return {"value": 2 * payload["value"]}
+
+
+def who(_: Json) -> Json:
+    return {"pid": os.getpid()}
+
+
+def hang(payload: Json) -> Json:
+    (Path(payload["file"] + ".part")).write_text(str(os.getpid()))
+    os.rename(payload["file"] + ".part", payload["file"])
+    signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))  # as deaf as a C loop
+    while True:
+        time.sleep(3600)
+
+
+def eat(_: Json) -> Json:
+    hoard = []
+    while True:
+        hoard.append(bytearray(os.urandom(2**20)) * 4)
+
+
+def eat_in_a_grandchild(payload: Json) -> Json:
+    code = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); x = bytearray(200 * 2**20); time.sleep(3600)"
+    subprocess.run([sys.executable, "-c", code, payload["file"]], check=True, start_new_session=True)
+    return {}
+
+
+def crash(_: Json) -> Json:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return {}
+
+
+def leave(_: Json) -> Json:
+    os._exit(3)
+
+
+def refuse(_: Json) -> Json:
+    raise BadInput("The document is encrypted.", kind="encrypted")
+
+
+def fail(_: Json) -> Json:
+    raise ValueError("secret text of the document")
+
+
+def answer_with_a_link(payload: Json) -> Json:
+    """A child that was taken over: it writes the answer itself and says that it is complete."""
+    (Path(payload["folder"]) / "answer.json").symlink_to(payload["target"])
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{descriptor}").startswith("socket:"):
+                os.write(int(descriptor), b"1")
+    time.sleep(3600)
+    return {}

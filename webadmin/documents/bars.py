@@ -1,0 +1,106 @@
+"""Documents at work -> a bar each on a terminal, or a line for each step of ten per cent where nobody watches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from aegis_assets.errors import AegisError
+from aegis_assets.model.document import AT_REST, State
+from aegis_assets.model.ledger import DocumentRow
+from aegis_assets.model.progress import Progress
+from webadmin.documents import platform
+from webadmin.documents.console import printable
+
+BARS = 12  # more do not fit a terminal; the others are counted
+NAME_WIDTH = 40
+
+
+class Display(Protocol):
+    def show(self, rows: Sequence[DocumentRow]) -> None: ...
+    def close(self) -> None: ...
+
+
+def display(say: Callable[[str], None]) -> Display:
+    return Bars() if sys.stderr.isatty() else Lines(say)
+
+
+class Lines:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._said: dict[UUID, tuple[State, int]] = {}
+
+    def show(self, rows: Sequence[DocumentRow]) -> None:
+        for row in rows:
+            now = (row.state, 0 if row.state in AT_REST else int(row.fraction * 10))
+            if self._said.get(row.id) != now:
+                self._said[row.id] = now
+                self._say(self._line(row))
+
+    def close(self) -> None:
+        pass
+
+    def _line(self, row: DocumentRow) -> str:
+        if row.state == State.RUNNING:
+            return f"{row.name}: {int(row.fraction * 100)} % {stages(row)}".rstrip()
+        return f"{row.name}: {row.state}. {row.message}".rstrip()
+
+
+class Bars:
+    """Bars of the documents at work; one that is at rest becomes a line above them."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[stages]}", markup=False),
+            console=Console(stderr=True),
+            refresh_per_second=4,
+        )
+        self._bars.start()
+        self._tasks: dict[UUID, object] = {}
+        self._done: set[UUID] = set()
+
+    def show(self, rows: Sequence[DocumentRow]) -> None:
+        for row in rows:
+            if row.state in AT_REST:
+                self._rest(row)
+            elif row.id in self._tasks or len(self._tasks) < BARS:
+                if row.id not in self._tasks:
+                    name = printable(row.name)[:NAME_WIDTH].ljust(min(NAME_WIDTH, 24))
+                    self._tasks[row.id] = self._bars.add_task(name, total=1.0, stages="")
+                text = stages(row) if row.state == State.RUNNING else row.state.value
+                self._bars.update(self._tasks[row.id], completed=row.fraction, stages=text)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        self._bars.stop()
+
+    def _rest(self, row: DocumentRow) -> None:
+        if row.id in self._done:
+            return
+        self._done.add(row.id)
+        task = self._tasks.pop(row.id, None)
+        if task is not None:
+            self._bars.remove_task(task)  # type: ignore[arg-type]
+        self._bars.console.print(printable(f"{row.name}: {row.state}. {row.message}").rstrip(), markup=False, highlight=False)
+
+
+def stages(row: DocumentRow) -> str:
+    """'parse 3/25 · embed 40/190': the stages that have begun and are not through. '' when the ledger cannot tell now."""
+    try:
+        progress = platform.ledger().progress(row.id)
+    except AegisError:
+        return ""
+    return in_words(progress)
+
+
+def in_words(progress: Progress) -> str:
+    begun = [(stage, count) for stage, count in progress.stages.items() if count.total and count.done + count.failed < count.total]
+    return " · ".join(f"{stage} {count.done}/{count.total}" for stage, count in begun)

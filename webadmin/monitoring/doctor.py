@@ -1,0 +1,137 @@
+"""Every engine and store: which one is used, whether it answers, and what to do when it does not.
+
+Each part is asked for itself, with a short time-out, and one that fails does not hide the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from aegis_assets.errors import EngineUnavailable, StoreUnavailable, public
+from aegis_assets.model.parsing import Frozen
+from aegis_assets.settings import Settings, settings
+from webadmin.documents import platform
+
+DISK_FLOOR_MB = 500
+
+
+class Check(Frozen):
+    """used: which one, and where. sentence: what is wrong and what to do, '' when all is well."""
+
+    part: str
+    used: str
+    ok: bool
+    sentence: str
+
+
+def diagnose() -> list[Check]:
+    chosen = settings()
+    return [_check(part, used, ask) for part, used, ask in _parts(chosen)]
+
+
+def _parts(chosen: Settings) -> list[tuple[str, str, Callable[[], str | None]]]:
+    """Part, which one is used, and what asks it: raises AegisError, or returns more about it."""
+    extractor = f"Ollama {chosen.ollama_model} at {chosen.ollama_url}" if chosen.extractor_engine == "ollama" else "spaCy, embedded"
+    vision = f"Ollama {chosen.vision_model} at {chosen.ollama_url}" if _sees(chosen) else "OCR, embedded"
+    return [
+        ("ledger", f"PostgreSQL at {_place(chosen.postgres_url.get_secret_value())}", _ledger),
+        ("bucket", chosen.bucket_address, lambda: platform.bucket().check()),  # type: ignore[attr-defined]
+        ("vectors", chosen.qdrant_url or f"Qdrant, local path {chosen.vectors_path}", lambda: platform.vectors().check()),
+        ("graph", f"{'Neo4j' if chosen.neo4j_url else 'ArcadeDB'} at {chosen.graph_address}", _graph),
+        ("engine server", chosen.engine_address, _engine),
+        ("parser", chosen.docling_serve_url or "docling, in the engine server", lambda: platform.engine().server_info().parser),
+        ("embedder", f"{chosen.embedder} on {chosen.embedder_device}", _embedder),
+        ("extractor", extractor, _extractor),
+        ("vision", vision, _vision),
+        ("dagster", chosen.dagster_address, _dagster),
+        ("dagster daemon", chosen.dagster_address, _daemon),
+        ("disk", str(chosen.home), _disk),
+    ]
+
+
+def _check(part: str, used: str, ask: Callable[[], str | None]) -> Check:
+    try:
+        more = ask()
+    except Exception as error:  # noqa: BLE001  the part's end; the next one is asked all the same
+        return Check(part=part, used=used, ok=False, sentence=public(error).message)
+    return Check(part=part, used=f"{used} ({more})" if more else used, ok=True, sentence="")
+
+
+def _ledger() -> None:
+    from webadmin.documents.console import require_stack
+
+    require_stack()
+    platform.ledger().ping()
+
+
+def _graph() -> None:
+    """Its own client: the runs' one waits a minute for a server that is being restarted."""
+    from aegis_assets.stores.graph import BoltGraph
+
+    chosen = settings()
+    graph = BoltGraph(chosen.graph_address, chosen.neo4j_user, chosen.neo4j_password.get_secret_value(), timeout=5, patience=3)
+    try:
+        graph.check()
+    finally:
+        graph.close()
+
+
+def _engine() -> str | None:
+    platform.engine().server_info()
+    return None
+
+
+def _embedder() -> str:
+    info = platform.engine().info()
+    return f"{info.name}, {info.dimension} dimensions, sparse {info.sparse}"
+
+
+def _extractor() -> str | None:
+    if settings().extractor_engine != "ollama":
+        return platform.engine().server_info().extractor
+    from aegis_assets.engines.ollama import OllamaExtractor
+
+    asyncio.run(OllamaExtractor.from_settings(settings()).check())
+    return None
+
+
+def _vision() -> str | None:
+    if not _sees(settings()):
+        return None
+    from aegis_assets.engines.ollama_vision import OllamaVision
+
+    asyncio.run(OllamaVision.from_settings(settings()).check())
+    return None
+
+
+def _dagster() -> str:
+    client = platform.dagster()
+    version = client.version()
+    if problem := client.location_problem():
+        raise EngineUnavailable(problem)
+    return version
+
+
+def _daemon() -> None:
+    if problem := platform.dagster().daemon_problem():
+        raise EngineUnavailable(problem)
+
+
+def _disk() -> str:
+    free = shutil.disk_usage(settings().home if settings().home.exists() else settings().home.parent).free // 2**20
+    if free < DISK_FLOOR_MB:
+        raise StoreUnavailable(f"Only {free} MB are free under {settings().home}: free some space.")
+    return f"{free / 1024:.0f} GB free"
+
+
+def _sees(chosen: Settings) -> bool:
+    return bool(chosen.ollama_url and chosen.vision_model)
+
+
+def _place(url: str) -> str:
+    """Without the password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 5432}{parts.path}" if parts.hostname else "(none; make up starts one)"
