@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
+HAS_PIP := import pip; $(FITS)
 PYTHON ?= $(shell for one in python3 python3.12 python3.11; do if $$one -c '$(FITS)' 2>/dev/null; then echo $$one; break; fi; done)
 
 .PHONY: help demo test up down status clean install install-test
@@ -43,10 +44,10 @@ install-test:
 # the demo too.
 define INSTALL
 @set -e; want="$$(cat pyproject.toml constraints.txt | sha256sum | cut -d' ' -f1)"; \
-if $(BIN)/python -c '$(FITS)' 2>/dev/null && grep -qsF -e "$$want $(1)" -e "$$want .[test]" $(VENV)/installed; then exit 0; fi; \
+if $(BIN)/python -c '$(HAS_PIP)' 2>/dev/null && grep -qsF -e "$$want $(1)" -e "$$want .[test]" $(VENV)/installed; then exit 0; fi; \
 if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or 3.12 is needed; this machine's python3 is neither. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi; \
 if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then echo "$(PYTHON) cannot make virtual environments. On Debian: apt-get install python3-venv" >&2; exit 1; fi; \
-if ! $(BIN)/python -c '$(FITS)' 2>/dev/null; then $(PYTHON) -m venv --clear $(VENV); fi; \
+if ! $(BIN)/python -c '$(HAS_PIP)' 2>/dev/null; then $(PYTHON) -m venv --clear $(VENV); fi; \
 echo "Installing into $(VENV); the first time this takes some minutes."; \
 $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt -e '$(1)'; \
 echo "$$want $(1)" > $(VENV)/installed

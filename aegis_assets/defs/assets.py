@@ -1,7 +1,5 @@
 """The assets of a document, as one graph of ops. Windows stream: window k+1 is parsed while window k is embedded and extracted."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from aegis_assets.defs.ops import (

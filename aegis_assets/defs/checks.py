@@ -1,7 +1,5 @@
 """Asset checks. `publish` evaluates this one for each document that it publishes; here it can be run again at any time."""
 
-from __future__ import annotations
-
 from uuid import UUID
 
 import dagster as dg

@@ -5,8 +5,6 @@ because a step that waits for a pool polls slowly. `in_process` is for a run so 
 than its work.
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
 LANES = {"docling": 2, "ollama": 4, "gpu": 2}

@@ -1,7 +1,5 @@
 """The jobs: `ingest`, the four assets of a document, and `remove`."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from aegis_assets.defs.assets import ingested

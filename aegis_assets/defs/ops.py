@@ -3,8 +3,6 @@
 A unit is a list of window ids: one window of a large document, or the windows of several small ones.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from uuid import UUID

@@ -3,8 +3,6 @@
 One sensor watches, another launches: an upload made while Dagster was down takes the same way as a new object.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime

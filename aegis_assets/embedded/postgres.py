@@ -41,7 +41,7 @@ OPTIONS = {
     "log_timezone": "UTC",
     "logging_collector": "off",
 }
-VOLATILE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+VOLATILE = {"fsync": "off", "full_page_writes": "off"}  # synchronous_commit stays: without it a killed server forgets commits
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def write(home: Path, own: Settings) -> dict[str, str]:
 def _databases(home: Path, own: Settings) -> dict[str, str]:
     ledger = own.postgres_url.get_secret_value() or postgres.of_home(home, own.postgres_port).prepared().url()
     dagster = own.dagster_postgres_url.get_secret_value() or urlunsplit(urlsplit(ledger)._replace(path=f"/{DAGSTER}"))
-    # Named, because SQLAlchemy 2.1 takes psycopg 3 for a plain postgresql://, with which dagster-postgres' NOTIFY is a syntax error.
+    # Named, because SQLAlchemy 2.1 reads plain postgresql:// as psycopg 3, which refuses dagster-postgres' NOTIFY.
     driver = urlunsplit(urlsplit(dagster)._replace(scheme="postgresql+psycopg2"))
     return {"AEGIS_POSTGRES_URL": ledger, "AEGIS_DAGSTER_POSTGRES_URL": driver}
 

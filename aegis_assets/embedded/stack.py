@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from aegis_assets.embedded import bootstrap, parts, ports, postgres, postgres_place, secrets_file, supervisor_conf
+from aegis_assets.embedded import bootstrap, parts, ports, postgres, postgres_place, secrets_file
 from aegis_assets.embedded.parts import Part
 from aegis_assets.embedded.supervision import Running, Supervisor
 from aegis_assets.errors import AegisError, Misconfigured
@@ -119,7 +119,7 @@ def _start(supervisor: Supervisor, own: Settings, say: Say) -> None:
         "AEGIS_CODE_PORT": str(now.code_port),
         "AEGIS_PARALLEL_DOCUMENTS": str(now.parallel_documents),
     }
-    supervisor.start(supervisor_conf.configuration(group, supervisor.run, supervisor.logs, supervisor.socket), environment)
+    supervisor.start(group, environment)
     _bring_up(supervisor, group, say, lambda: bootstrap.prepare(now, environment, say))
 
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,9 @@ from typing import Any, Final
 
 import psutil
 
+from aegis_assets.embedded import supervisor_conf
+from aegis_assets.embedded.parts import Part
 from aegis_assets.errors import Internal, Misconfigured
-from aegis_assets.settings import ROOT
 
 MARK: Final = "AEGIS_STACK_HOME"
 LONGEST_SOCKET: Final = 90  # the system's limit is 107; supervisord binds a temporary name that is longer by its pid
@@ -73,21 +75,22 @@ class Supervisor:
             return True
         return False
 
-    def start(self, configuration: str, environment: dict[str, str]) -> None:
-        """In the background, until it answers. environment: of the parts, on top of this process's own."""
+    def start(self, parts: Iterable[Part], environment: dict[str, str]) -> None:
+        """In the background, until it answers; the parts are launched one by one. environment: theirs, on top of this process's."""
         for directory in (self.run, self.logs, self.socket.parent):
             directory.mkdir(mode=0o700, exist_ok=True)
         mode = self.socket.parent.lstat()
         if not stat.S_ISDIR(mode.st_mode) or mode.st_uid != os.geteuid() or mode.st_mode & 0o077:
             raise Misconfigured(f"{self.socket.parent} is not a directory of this account alone; remove it, or move AEGIS_HOME.")
         self.configuration.touch(mode=0o600)
-        self.configuration.write_text(configuration)
+        relative = (self.run.relative_to(self.home), self.logs.relative_to(self.home))
+        self.configuration.write_text(supervisor_conf.configuration(parts, *relative, self.socket))
         command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(self.configuration)]
         early = self.logs / "supervisord.early.log"  # what it says before its own log is open
         with early.open("w") as log:
             variables = inherited(environment | {MARK: str(self.home)})
             process = subprocess.Popen(
-                command, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command, cwd=self.home, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + 60
         while not self.answers():

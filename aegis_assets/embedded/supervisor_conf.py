@@ -12,7 +12,6 @@ from pathlib import Path
 
 from aegis_assets.embedded.parts import Part
 from aegis_assets.errors import Misconfigured
-from aegis_assets.settings import ROOT
 
 # A part that ends within its first seconds counts as a failed start: three more are tried after 1, 2 and 3 s, then it is FATAL.
 # One that ends later is started again at once.
@@ -23,7 +22,7 @@ LOG_BACKUPS = 3
 
 
 def configuration(parts: Iterable[Part], run: Path, logs: Path, socket: Path) -> str:
-    """run: where pid file and configuration live."""
+    """run, logs: relative to supervisord's own directory, for it expands a log's path twice and would stumble over a '%' in it."""
     sections = [
         _section(
             "supervisord",
@@ -32,7 +31,6 @@ def configuration(parts: Iterable[Part], run: Path, logs: Path, socket: Path) ->
             logfile_backups=LOG_BACKUPS,
             pidfile=run / "supervisord.pid",
             childlogdir=logs,
-            directory=ROOT,
             nodaemon="true",
             silent="true",
             umask="022",

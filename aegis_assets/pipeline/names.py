@@ -15,7 +15,7 @@ from typing import Final
 from rapidfuzz.distance import Levenshtein
 
 # Not in, on, to: "sign in" is not "sign on".
-_SMALL: Final = frozenset({"the", "a", "an", "of", "and", "de", "des", "du", "der", "die", "und", "et"})
+_SMALL: Final = frozenset({"the", "an", "of", "and", "de", "des", "du", "der", "die", "und", "et"})
 _TITLES: Final = frozenset({"mr", "mrs", "ms", "dr", "prof", "professor", "sir", "lord", "lady", "dame", "president", "phd", "md"})
 _GENERATIONS: Final = frozenset({"jr", "sr", "junior", "senior"})
 _LEGAL: Final = frozenset(
@@ -88,8 +88,10 @@ def form(normalised: str, entity_type: str) -> Form:
     """Pure, and cached because a name is compared with every neighbour in its blocks."""
     plain = _without_marks(normalised)
     words = plain.split()
+    if words[:1] == ["a"] and len(words) > 1 and not is_person(entity_type):
+        words = words[1:]  # an article; "Vitamin A" keeps its letter
+    tokens = words if is_person(entity_type) else [word for word in words if word not in _SMALL] or words
     signs = tuple(sorted(sign for word in words if (sign := _sign(word, is_person(entity_type)))))
-    tokens = [word for word in words if word not in _SMALL] or words
     if _is_organization(entity_type):
         while len(tokens) > 1 and tokens[-1] in _LEGAL:
             tokens.pop()
@@ -117,7 +119,7 @@ def _sign(word: str, person: bool) -> str:
         return _ROMAN[word]
     if person:
         return word if word in _GENERATIONS else ""
-    return word if len(word) == 1 and word.isalpha() and word != "a" else ""
+    return word if len(word) == 1 and word.isalpha() else ""
 
 
 def _one_spelling(word: str) -> str:

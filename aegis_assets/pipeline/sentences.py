@@ -95,9 +95,8 @@ def _fitting(text: str, start: int, end: int, budget: int, cost: Callable[[str],
 def middle_of(text: str, start: int, end: int) -> int:
     """The best place to halve text[start:end]: white space nearest the middle, else the middle itself."""
     half = (start + end) // 2
-    reach = (end - start) // 4
-    after = next((i for i in range(half, min(half + reach, end)) if text[i].isspace()), None)
-    before = next((i for i in range(half, max(half - reach, start), -1) if text[i].isspace()), None)
+    after = next((i for i in range(half, end) if text[i].isspace()), None)
+    before = next((i for i in range(half, start, -1) if text[i].isspace()), None)
     if after is None or (before is not None and half - before <= after - half):
         return half if before is None else before
     return after

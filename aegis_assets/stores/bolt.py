@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import stamina
 
@@ -25,8 +26,9 @@ Statement = tuple[str, Mapping[str, Any]]
 
 CONNECT_SECONDS = 5.0
 TRANSACTION_SECONDS = 60.0  # a batch takes 0.1 to 4 s on two busy cores
-ATTEMPTS = 8
-RETRY_SECONDS = 60.0  # a supervised restart of the embedded server takes about 3 s
+ATTEMPTS = 30
+RETRY_SECONDS = 60.0  # ends the attempts; a supervised restart of the embedded server takes about 3 s
+BAD_ADDRESS = "The graph server's address must begin with bolt:// or neo4j://: check AEGIS_NEO4J_URL."
 
 
 class Bolt:
@@ -35,6 +37,8 @@ class Bolt:
     def __init__(
         self, address: str, user: str, password: str, timeout: float = TRANSACTION_SECONDS, patience: float = RETRY_SECONDS
     ) -> None:
+        if urlsplit(address).scheme.partition("+")[0] not in ("bolt", "neo4j"):
+            raise Misconfigured(BAD_ADDRESS)
         self._address, self._auth = address, (user, password)
         self._timeout, self._patience = timeout, patience
         self._guard = threading.Lock()
@@ -128,7 +132,7 @@ def translated(error: Exception) -> AegisError:
     if isinstance(error, AuthError):
         return Misconfigured("The graph server refuses access: check AEGIS_NEO4J_USER and AEGIS_NEO4J_PASSWORD.")
     if isinstance(error, ConfigurationError | ValueError):
-        return Misconfigured("The graph server's address is not one: check AEGIS_NEO4J_URL.")
+        return Misconfigured(BAD_ADDRESS)
     if isinstance(error, ServiceUnavailable | OSError | TimeoutError):
         return StoreUnavailable("The graph server does not answer: check that it runs, and AEGIS_NEO4J_URL.")
     # A concurrent MERGE of one key breaks ArcadeDB's constraint, a concurrent DELETE leaves it without the record.

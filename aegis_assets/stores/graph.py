@@ -23,10 +23,6 @@ Triple = tuple[UUID, str, UUID]
 BATCH = 500  # rows of a transaction: 0.1 to 1 s, and a few MB with the chunks' texts
 
 
-def open_graph(settings: Settings) -> BoltGraph:
-    return BoltGraph(settings.graph_address, settings.neo4j_user, settings.neo4j_password.get_secret_value())
-
-
 class BoltGraph:
     """The port `Graph`. Writers of one collection take turns (publish holds a lock); those of others may run beside them.
 
@@ -35,6 +31,10 @@ class BoltGraph:
 
     def __init__(self, address: str, user: str, password: str, timeout: float = 60.0, patience: float = 60.0) -> None:
         self._bolt = Bolt(address, user, password, timeout, patience)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> BoltGraph:
+        return cls(settings.graph_address, settings.neo4j_user, settings.neo4j_password.get_secret_value())
 
     def ensure_schema(self) -> None:
         for statement in cypher.SCHEMA:

@@ -32,9 +32,7 @@ LOCK_SECONDS = 120.0
 
 
 def open_vectors(settings: Settings) -> QdrantVectors:
-    if settings.qdrant_url:
-        return QdrantVectors(url=settings.qdrant_url, api_key=settings.qdrant_api_key.get_secret_value())
-    return QdrantVectors(path=settings.vectors_path)
+    return QdrantVectors.from_settings(settings)
 
 
 class QdrantVectors:
@@ -49,6 +47,12 @@ class QdrantVectors:
             raise Misconfigured("The vector store needs a directory or AEGIS_QDRANT_URL.")
         self._on_server = bool(url)
         self._qdrant: Qdrant = ServerQdrant(url, api_key) if url or path is None else LocalQdrant(path, lock_seconds)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> QdrantVectors:
+        if settings.qdrant_url:
+            return cls(url=settings.qdrant_url, api_key=settings.qdrant_api_key.get_secret_value())
+        return cls(path=settings.vectors_path)
 
     def ensure(self, collection: UUID, info: EmbedderInfo) -> None:
         """Create the vector collection, or check that the same embedder fills it. An empty one is made anew."""

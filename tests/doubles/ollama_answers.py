@@ -137,7 +137,7 @@ def faulty(mode: str, text: str, schema: Mapping[str, Any], good: str) -> str:
     if mode == "thinking":
         return f"<think>\nLet me see {{what}} this is.\n</think>\n```json\n{good}\n```"
     if mode == "huge":
-        return good + " " * 5_000_000
+        return good + " " * 2_500_000
     if mode == "translated":
         return _ungrounded(schema, "Unerwähntes Bürgeramt", "Nirgends genannte Behörde")
     if mode == "obeys_document":

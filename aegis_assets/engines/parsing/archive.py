@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +53,14 @@ def member(path: Path, name: str, limit: int) -> bytes:
             return stream.read(limit)
     except (zipfile.BadZipFile, KeyError, RuntimeError, zlib.error, EOFError, OSError, struct.error, NotImplementedError) as error:
         raise BadInput(DAMAGED) from error
+
+
+def read(path: Path, endings: tuple[str, ...]) -> Iterator[bytes]:
+    """The members with one of these endings, of an archive that passed `check`."""
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.filename.lower().endswith(endings):
+                yield archive.read(info)
 
 
 def check(path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aegis_assets.engines.parsing import archive
 from aegis_assets.engines.parsing.decode import clean, decode
+from aegis_assets.engines.parsing.nesting import TOO_DEEP, check, shallow
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, LimitExceeded
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ _HTML: Final = frozenset(
     track tt u ul var video wbr
     """.split()  # noqa: SIM905
 )
-TOO_DEEP: Final = "The document is nested too deeply to be read. Simplify its structure and upload it again."
 
 
 class Unsupported(Exception):
@@ -51,6 +51,9 @@ def convert(path: Path, kind: str) -> Tree:
     """kind: a format as sniffed. Raises Unsupported, BadInput or LimitExceeded; other failures of a backend as EngineFailed."""
     if kind in ZIPPED:
         archive.check(path)
+    if kind == "epub":
+        for chapter in archive.read(path, (".xhtml", ".html", ".htm")):
+            check(decode(chapter))
     content = path.read_bytes()
     if kind in DECODED:
         content = _as_utf8(decode(content), kind)
@@ -162,7 +165,10 @@ def _as_utf8(text: str, kind: str) -> bytes:
         from aegis_assets.engines.parsing.sniff import BLANK
 
         raise BadInput(BLANK)
+    if kind == "html":
+        text = shallow(text)
     if kind == "markdown":
+        check(text)
         text = _TAG.sub(lambda match: "<" if match.group(1).lower() in _HTML else _LESS_THAN, text)
     # The mark makes the HTML parser ignore a charset that the markup declares.
     return text.encode("utf-8-sig" if kind == "html" else "utf-8")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from aegis_assets.engines.parsing.convert import TOO_DEEP
 from aegis_assets.engines.parsing.decode import clean, decode
+from aegis_assets.engines.parsing.nesting import TOO_DEEP
 from aegis_assets.engines.parsing.plain import text_tree
 from aegis_assets.engines.parsing.tree import Tree
 from aegis_assets.errors import BadInput

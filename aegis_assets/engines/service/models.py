@@ -71,13 +71,13 @@ class _Model(litserve.LitAPI):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         configure(settings().log_level)
         logging.disable(logging.ERROR)  # LitServe logs the input of a request that fails
-        os.nice(5)
         try:
             self.load()
         except Exception as error:  # noqa: BLE001  the border of the worker
             if not isinstance(error, AegisError):
                 logger(__name__).error("model_failed_to_load", model=self.api_path, exc_info=error)
             self.failure = public(error)
+        os.nice(5)  # a long batch must not starve the web process; loading may hurry
 
     def load(self) -> None:
         raise NotImplementedError

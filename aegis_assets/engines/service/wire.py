@@ -1,7 +1,7 @@
 """What crosses the wire between the engine server and its clients: JSON of frozen types, and errors that survive the trip.
 
 An error is `{"kind", "message", "retryable"}` with a status, and becomes the same class again on the other side. The kind decides,
-not the status: proxies change statuses.
+since proxies change statuses; the status only where the kind is a finer one than a class's own.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ STATUS: Final[dict[type[AegisError], int]] = {
     EngineUnavailable: 503,
     StoreUnavailable: 503,
 }
-_CLASSES: Final = {cls.kind: cls for cls in STATUS}
+_BY_KIND: Final = {cls.kind: cls for cls in STATUS}
+_BY_STATUS: Final = {**{status: cls for cls, status in STATUS.items()}, 500: Internal, 503: EngineUnavailable}
 
 
 class EmbedBody(Frozen):
@@ -111,4 +112,5 @@ def decode_error(content: bytes, status: int) -> AegisError:
         kind, message, retryable = str(fields["kind"]), str(fields["message"]), bool(fields["retryable"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return EngineFailed(f"The engine server answered with status {status} and no explanation.")
-    return _CLASSES.get(kind, EngineFailed)(message, kind=kind, retryable=retryable)
+    cls = _BY_KIND.get(kind) or _BY_STATUS.get(status, EngineFailed)
+    return cls(message, kind=kind, retryable=retryable)

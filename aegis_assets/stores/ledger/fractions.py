@@ -1,7 +1,8 @@
 """Marks of windows and chunks -> how much of a document's work is done, from 0 to 1. Pure.
 
 Each window has a share of the whole by its size, and in it each stage a share by what it costs. Chunks count only within their
-window once that is enriched. So nothing in the sum falls when more chunks become known, as a ratio of chunks done to chunks known would.
+window once that is enriched. So nothing in the sum falls when more chunks become known, as a ratio of chunks done to chunks
+known would.
 """
 
 from __future__ import annotations

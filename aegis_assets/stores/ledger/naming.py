@@ -37,7 +37,7 @@ def document_name(name: str, length: int = NAME_LENGTH) -> str:
 
 
 def _visible(char: str) -> bool:
-    return char.isspace() or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+    return char in "\t\r\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn")
 
 
 def holdable(key: str) -> bool:

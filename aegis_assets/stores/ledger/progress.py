@@ -178,7 +178,7 @@ def _rate(connection: Connection, head: DictRow) -> float:
     if head["run"] is None:
         return 0.0
     found = rows(connection, RECENT, document=head["id"], run_id=head["run_id"], recent=head["recent"])
-    done = {row["stage"]: row["done"] for row in found}
+    done: dict[str, int] = {row["stage"]: row["done"] for row in found}
     seconds: float = head["recent"]
     return min(done.get(Stage.EMBED, 0), done.get(Stage.EXTRACT, 0)) / seconds
 

@@ -11,7 +11,7 @@ from psycopg.rows import DictRow
 from aegis_assets.errors import NotAllowed, NotFound, Superseded
 from aegis_assets.model.document import State
 from aegis_assets.model.ledger import DocumentRow
-from aegis_assets.stores.ledger.base import Base, Connection, lock, one, reads, require_running, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, clean, lock, one, reads, require_running, rows, writes
 from aegis_assets.stores.ledger.documents import DOCUMENT, FOR_UPDATE, REMOVING
 
 PEEK: Final = "SELECT id, state, run_id, cancel_requested FROM aegis_document WHERE id = %(document)s"
@@ -35,8 +35,8 @@ REST_CHUNKS: Final = """
 UPDATE aegis_chunk_task SET state = 'pending'
 WHERE document_id = %(document)s AND stage IN ('embed', 'extract') AND state = 'running'"""
 FINISH: Final = """
-UPDATE aegis_document SET state = %(state)s, message = %(message)s, cancel_requested = false, run_claimed_at = NULL,
-    fraction = CASE WHEN %(state)s IN ('succeeded', 'partial') THEN 1 WHEN %(state)s = 'pending' THEN 0 ELSE fraction END
+UPDATE aegis_document SET state = %(state)s::text, message = %(message)s, cancel_requested = false, run_claimed_at = NULL,
+    fraction = CASE %(state)s::text WHEN 'succeeded' THEN 1 WHEN 'partial' THEN 1 WHEN 'pending' THEN 0 ELSE fraction END
 WHERE id = %(document)s"""
 # What no later attempt can resolve by itself, because it belongs to no window or chunk.
 SETTLE: Final = """
@@ -103,8 +103,8 @@ class Runs(Base):
         return {row["id"] for row in rows(connection, PEEK_MANY, documents=list(documents), run_id=run_id)}
 
     @writes
-    def finish(self, connection: Connection, document: UUID, run_id: str, state: State, message: str) -> State:
-        """The end of a run's work on a document; gives the state it has now, which is not the one asked for
+    def finish(self, connection: Connection, document: UUID, run_id: str, state: State, message: str) -> None:
+        """The end of a run's work on a document. The state is another than the one asked for
 
         - when it was cancelled meanwhile: cancelled,
         - when newer bytes came meanwhile: pending, so that another run takes them.
@@ -114,7 +114,7 @@ class Runs(Base):
         lock(connection, document)
         row = one(connection, FOR_UPDATE, document=document)
         require_running(row, document, run_id)
-        return _end(connection, row or {}, state, message)
+        _end(connection, row or {}, state, message)
 
     @writes
     def fail_run(self, connection: Connection, run_id: str, message: str) -> list[UUID]:
@@ -142,7 +142,7 @@ def _end_all(connection: Connection, run_id: str, state: State, message: str) ->
     return ended
 
 
-def _end(connection: Connection, row: DictRow, state: State, message: str) -> State:
+def _end(connection: Connection, row: DictRow, state: State, message: str) -> None:
     document, run_id = row["id"], row["run_id"]
     if row["cancel_requested"]:
         state, message = State.CANCELLED, CANCELLED
@@ -152,8 +152,7 @@ def _end(connection: Connection, row: DictRow, state: State, message: str) -> St
     connection.execute(RUN_ENDS, {"document": document, "run_id": run_id})
     if state in (State.SUCCEEDED, State.PARTIAL):
         connection.execute(SETTLE, {"document": document, "run_id": run_id, "all": state == State.SUCCEEDED})
-    connection.execute(FINISH, {"document": document, "state": state, "message": message[:2000]})
-    return state
+    connection.execute(FINISH, {"document": document, "state": state, "message": clean(message)[:2000]})
 
 
 def _set_marks_back(connection: Connection, document: UUID) -> None:

@@ -35,8 +35,8 @@ START: Final[Mapping[Stage, str]] = {
 }
 # Other items make other chunks: the mark of enrich goes back with a new parse.
 SAVE_PARSED: Final = """
-UPDATE aegis_window w SET parse_state = 'done', parsed = %(parsed)s, parse_fingerprint = %(fingerprint)s, parsed_at = now(),
-    enrich_state = CASE WHEN w.parse_fingerprint = %(fingerprint)s THEN w.enrich_state ELSE 'pending' END
+UPDATE aegis_window w SET parse_state = 'done', parsed = %(parsed)s, parse_fingerprint = %(fingerprint)s::text, parsed_at = now(),
+    enrich_state = CASE WHEN w.parse_fingerprint = %(fingerprint)s::text THEN w.enrich_state ELSE 'pending' END
 WHERE id = %(window)s"""
 COUNT_PARSED: Final = """
 UPDATE aegis_run_document SET parsed_windows = parsed_windows + 1, parse_seconds = parse_seconds + %(seconds)s

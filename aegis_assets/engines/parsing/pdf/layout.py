@@ -19,7 +19,10 @@ from aegis_assets.engines.parsing.pdf.lines import MARKER
 HEADING, TEXT, LIST, CODE, CAPTION = "section_header", "text", "list_item", "code", "caption"
 FOOTNOTE, TABLE, PICTURE, HEADER, FOOTER = "footnote", "table", "picture", "page_header", "page_footer"
 
-CAPTIONED = re.compile(r"^(figure|fig\.|table|listing|exhibit|algorithm|scheme|abbildung|abb\.|tabelle|tab\.)\s*\d+([.:\-]\d+)*\s*([:.\-–|]|$|\s[A-Z])", re.I)
+CAPTIONED = re.compile(
+    r"^(figure|fig\.|table|listing|exhibit|algorithm|scheme|abbildung|abb\.|tabelle|tab\.)\s*\d+([.:\-]\d+)*\s*([:.\-–|]|$|\s[A-Z])",
+    re.I,
+)
 LEADER = re.compile(r"(\.\s?){4,}\s*\w{0,6}\s*$")
 ITEM = re.compile(r"^([•·▪◦‣∙●○■□►➢✓–—*-]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|\([ivx]+\)|\[\d+\])\s+\S")
 CHAPTER = re.compile(r"^(chapter|appendix|part|kapitel|anhang|teil)\s+([\dIVXL]{1,4}|[A-Z])$", re.I)  # its title is the next line
@@ -173,26 +176,36 @@ def _is_heading(lines: Sequence[Line], index: int, lead: float, sheet: Sheet, fa
         return False
     if facts.outlined(sheet.number, text) is not None:
         return True
-    ratio, bold = line.size / sheet.body, line.bold and not facts.body_bold
+    ratio, bold, stack = line.size / sheet.body, line.bold and not facts.body_bold, _stack(lines, index)
     if ITEM.match(text) and not NUMBERED.match(text):
         return False
-    if len(text) < 110 and (ratio >= 1.35 or (ratio >= 1.12 and (bold or line.size in {size for size, _ in facts.levels}))):
+    known = line.size in {size for size, _ in facts.levels} and text[-1] not in ".,;" and stack <= 2
+    large = ratio >= 1.35 or (ratio >= 1.12 and (bold or known))
+    if large and stack <= 3 and len(text) < 110:
         return not line.ocr or _alone(lines, index, 0.3 * sheet.body + lead)
-    numbered = bool(NUMBERED.match(text)) and (bold or ratio >= 1.12)
-    if len(text) < 90 and ratio >= 0.95 and numbered:
+    if NUMBERED.match(text) and (bold or ratio >= 1.12) and ratio >= 0.95 and stack <= 3 and len(text) < 90:
         return True
     plain = text[0].isupper() and text[-1] not in ".,;:?!" and len(text) < 80 and ratio >= 0.97
-    return bold and plain and _alone(lines, index, 0.25 * sheet.body + lead)
+    return bold and plain and stack == 1 and _alone(lines, index, 0.25 * sheet.body + lead)
+
+
+def _stack(lines: Sequence[Line], index: int) -> int:
+    """How many lines of the same type stand close together here: more than three in large type are text, not a heading."""
+    count = 1
+    for step in (-1, 1):
+        at = index
+        while count < 5 and 0 <= at + step < len(lines):
+            one, two = lines[at], lines[at + step]
+            apart = max(one.t, two.t) - min(one.b, two.b)
+            if abs(one.size - two.size) > 0.3 or one.bold != two.bold or apart > 0.7 * one.size:
+                break
+            count, at = count + 1, at + step
+    return count
 
 
 def _alone(lines: Sequence[Line], index: int, gap: float) -> bool:
-    """With space above, and no bold line around that it would be a part of."""
-    line = lines[index]
-    above = lines[index - 1] if index else None
-    below = lines[index + 1] if index + 1 < len(lines) else None
-    if above is not None and line.t - above.b < gap:
-        return False
-    return below is None or not (below.bold and abs(below.size - line.size) < 0.5 and below.t - line.b < gap)
+    """With space above."""
+    return index == 0 or lines[index].t - lines[index - 1].b >= gap
 
 
 def _goes_on(block: Block, line: Line, label: str, lead: float, body: float) -> bool:

@@ -12,7 +12,9 @@ from typing import Any
 from aegis_assets.engines.parsing.pdf.geometry import Line, Word
 from aegis_assets.engines.parsing.pdf.measure import BOLD, MONO, Run, plain_font
 
-MARKER = re.compile(r"^([•·▪◦‣∙●○■□►➢✓–—*-]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|\([ivx]+\)|\[\d+\]|(\d{1,3}\.)*\d{1,3}\.?|[A-Z](\.\d{1,3})+)$")
+MARKER = re.compile(
+    r"^([•·▪◦‣∙●○■□►➢✓–—*-]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|\([ivx]+\)|\[\d+\]|(\d{1,3}\.)*\d{1,3}\.?|[A-Z](\.\d{1,3})+)$"
+)
 # \x02 and the soft hyphen are hyphens at a line's end; the rest are bullets of symbol fonts.
 REPLACED = str.maketrans({"\t": " ", "\x02": "-", "\u00ad": "-", "\uf0b7": "•", "\uf0a7": "▪", "\uf076": "•", "\uf0d8": "►"})
 BUCKET = 12.0  # points; runs are looked up by height
@@ -20,8 +22,8 @@ WORD_GAP = 0.12  # of the letters' height; smaller gaps join letters of one word
 LINE_GAP = 0.75  # larger gaps separate columns and table cells
 
 
-class Sizes:
-    """Font size at a place of the page."""
+class Fonts:
+    """The run at a place of the page, which knows the true size of its font."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self._buckets: dict[int, list[Run]] = defaultdict(list)
@@ -29,28 +31,30 @@ class Sizes:
             for bucket in range(int(run.t // BUCKET), int(run.b // BUCKET) + 1):
                 self._buckets[bucket].append(run)
 
-    def at(self, l: float, t: float, r: float, b: float) -> float | None:  # noqa: E741
-        """Of the run that covers most of the box, None where there is no run."""
+    def at(self, l: float, t: float, r: float, b: float) -> Run | None:  # noqa: E741
+        """The run that covers most of the box, None where there is none."""
         middle = (t + b) / 2
-        best, most = None, 0.0
+        best: Run | None = None
+        most = 0.0
         for run in self._buckets.get(int(middle // BUCKET), ()):
             if run.t - 3 <= middle <= run.b + 3:
                 covered = min(r, run.r) - max(l, run.l)
                 if covered > most:
-                    best, most = run.size, covered
+                    best, most = run, covered
         return best
 
 
-def from_cells(cells: Iterable[Any], sizes: Sizes) -> list[Line]:
+def from_cells(cells: Iterable[Any], fonts: Fonts) -> list[Line]:
     """docling-parse text cells, top-left origin -> lines. Cells on one baseline are joined: a cell ends where the font changes."""
     pieces = []
     for cell in cells:
         box, text = cell.rect.to_bounding_box(), _clean(cell.text)
         if not text.strip() or box.width <= 0 or box.height <= 0:
             continue
-        font = plain_font(getattr(cell, "font_name", "") or "")
+        run = fonts.at(box.l, box.t, box.r, box.b)
+        font = run.font if run is not None else plain_font(getattr(cell, "font_name", "") or "")
         upright = abs(cell.rect.r_y1 - cell.rect.r_y0) <= abs(cell.rect.r_x1 - cell.rect.r_x0)
-        size = sizes.at(box.l, box.t, box.r, box.b) or round(1.1 * box.height, 1)
+        size = run.size if run is not None and run.size > 0 else round(1.1 * box.height, 1)
         pieces.append(
             Line(box.l, box.t, box.r, box.b, text, size, bool(BOLD.search(font)), bool(MONO.search(font)), upright=upright)
         )
@@ -131,7 +135,9 @@ def from_pixels(image: Any, scale: float) -> tuple[list[Line], list[Word]]:
     for x in ocr.readings(image):
         box = (x.l / scale, x.t / scale, x.r / scale, x.b / scale)
         words.append(Word(*box, x.text))
-        pieces.append(Line(*box, x.text, round(0.8 * (box[3] - box[1]), 1), ocr=True, upright=box[3] - box[1] <= 2 * (box[2] - box[0])))
+        pieces.append(
+            Line(*box, x.text, round(0.8 * (box[3] - box[1]), 1), ocr=True, upright=box[3] - box[1] <= 2 * (box[2] - box[0]))
+        )
     usual = median(piece.size for piece in pieces) if pieces else 10.0
     for piece in pieces:  # the detector's boxes vary by a few pixels from line to line
         if abs(piece.size - usual) < 0.25 * usual:

@@ -87,7 +87,9 @@ class WindowReading(ReadingOrderModel):
         self._first, self._last, self._facts, self._bodies = first, last, facts, bodies
         self.short_before = self.short_after = False
 
-    def _readingorder_elements_to_docling_doc(self, conv_res: Any, *, ordered_siblings: dict[Any, list[Any]], **mappings: Any) -> Any:
+    def _readingorder_elements_to_docling_doc(
+        self, conv_res: Any, *, ordered_siblings: dict[Any, list[Any]], **mappings: Any
+    ) -> Any:
         self._judge_edges(ordered_siblings[None], mappings["el_merges_mapping"])
         within = {
             parent: [x for x in siblings if self._first <= x.page_no <= self._last] if parent is None else siblings

@@ -92,7 +92,9 @@ class ImagePages:
         try:
             size = loaded.get_size()
             box = box or Rect(0, 0, size.width, size.height)
-            scale = min(scale, loaded._image.width / size.width, LONGEST / max(box.width, box.height, 1.0))  # never beyond its own pixels
+            scale = min(
+                scale, loaded._image.width / size.width, LONGEST / max(box.width, box.height, 1.0)
+            )  # never beyond its own pixels
             return loaded.get_page_image(scale=scale, cropbox=BoundingBox(l=box.l, t=box.t, r=box.r, b=box.b)), scale
         finally:
             loaded.unload()

@@ -9,7 +9,7 @@ from typing import Any
 
 from aegis_assets.engines.parsing.pdf.facts import Facts
 from aegis_assets.engines.parsing.pdf.geometry import Rect, Sheet, around
-from aegis_assets.engines.parsing.pdf.lines import Sizes, body_size, from_cells, from_pixels, words_of
+from aegis_assets.engines.parsing.pdf.lines import Fonts, body_size, from_cells, from_pixels, words_of
 from aegis_assets.engines.parsing.pdf.render import Pages
 
 SCAN_SCALE = 2.5  # pixels per point: 180 dpi
@@ -31,7 +31,7 @@ def sheet_of(page: Any, pages: Pages, facts: Facts) -> Sheet:
     if _is_scan(sum(len(cell.text.strip()) for cell in cells), sheet):
         _read_pixels(sheet, pages)
         return sheet
-    sheet.lines = from_cells(cells, Sizes(pages.runs(page.page_no)))
+    sheet.lines = from_cells(cells, Fonts(pages.runs(page.page_no)))
     sheet.words = words_of(parsed.word_cells) if parsed is not None else []
     sheet.rules = _rules(backend, shapes)
     if facts.body_size is None:

@@ -85,7 +85,9 @@ def _pipeline(parser: str, pages: Pages, facts: Facts, first: int, last: int) ->
     if parser != "docling":
         raise Misconfigured(f"There is no PDF parser named {parser!r}; AEGIS_PARSER is rules or docling.")
     if importlib.util.find_spec("torchvision") is None:
-        raise Misconfigured("AEGIS_PARSER is docling, but its models are not installed: install aegis with the extra [gpu], or set rules.")
+        raise Misconfigured(
+            "AEGIS_PARSER is docling, but its models are not installed: install aegis with the extra [gpu], or set rules."
+        )
     from aegis_assets.engines.parsing.pdf.stock import StockPipeline
 
     return StockPipeline(facts, first, last)

@@ -1,0 +1,14 @@
+"""remove_document: a document that is being removed -> nothing of it in any store."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from aegis_assets.pipeline.flow.platform import Platform
+
+
+def remove_document(platform: Platform, document: UUID) -> None:
+    """Twice is once: a document that is gone is gone."""
+    from aegis_assets.pipeline.remove import remove  # TEMP
+
+    remove(platform, document)

@@ -1,0 +1,146 @@
+"""A real supervisord over small parts that live, die and run away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from aegis_assets.embedded.parts import Part
+from aegis_assets.embedded.postgres import last_words
+from aegis_assets.embedded.supervision import MARK, Running, Supervisor
+from aegis_assets.embedded.supervisor_conf import configuration
+from aegis_assets.errors import Misconfigured
+
+SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")
+RUNAWAY = (  # a part whose child leaves for a session of its own, as run workers do
+    sys.executable,
+    "-c",
+    "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+    " start_new_session=True); time.sleep(600)",
+)
+DYING = ("/bin/sh", "-c", "echo the cable is not plugged in; exit 3")
+
+
+def part(name: str, command: tuple[str, ...]) -> Part:
+    return Part(name, command, "-", (), lambda: True)
+
+
+@pytest.fixture
+def supervisor(open_directory: Path) -> Iterator[Supervisor]:
+    home = open_directory / "100% of a home"
+    home.mkdir()
+    one = Supervisor(home)
+    yield one
+    one.stop()
+
+
+def start(supervisor: Supervisor, *parts: Part, **environment: str) -> None:
+    supervisor.start(parts, environment)
+    for one in parts:
+        supervisor.launch(one.name)
+
+
+def eventually(supervisor: Supervisor, name: str, fits: Callable[[Running], bool]) -> Running:
+    """The part's state as soon as it fits."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        one = next(one for one in supervisor.programs() if one.name == name)
+        if fits(one):
+            return one
+        time.sleep(0.1)
+    raise AssertionError(f"{name} is {one}")
+
+
+def marked(supervisor: Supervisor) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == str(supervisor.home) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def test_parts_are_listed_in_their_order_and_a_killed_one_comes_back(supervisor: Supervisor) -> None:
+    start(supervisor, part("zebra", SLEEPER), part("ant", SLEEPER))
+    assert [one.name for one in supervisor.programs()] == ["zebra", "ant"]
+    before = eventually(supervisor, "ant", lambda one: one.state == "RUNNING")
+    os.kill(before.pid, signal.SIGKILL)
+    eventually(supervisor, "ant", lambda one: one.state == "RUNNING" and one.pid != before.pid)
+
+
+def test_a_part_that_keeps_dying_is_given_up_with_its_last_words(supervisor: Supervisor) -> None:
+    start(supervisor, part("dying", DYING), part("sleeper", SLEEPER))
+    eventually(supervisor, "dying", lambda one: one.state == "FATAL")
+    assert last_words(supervisor.logs / "dying.log", 1) == "the cable is not plugged in"
+    assert eventually(supervisor, "sleeper", lambda one: one.state == "RUNNING").pid
+
+
+def test_stopping_takes_runaway_children_along_and_leaves_no_file_of_its_own(supervisor: Supervisor) -> None:
+    start(supervisor, part("runaway", RUNAWAY))
+    eventually(supervisor, "runaway", lambda one: len(psutil.Process(one.pid).children()) == 1 if one.pid else False)
+    supervisor.stop()
+    assert marked(supervisor) == []
+    assert not supervisor.run.exists()
+    assert [path.name for path in supervisor.home.iterdir()] == ["logs"]
+
+
+def test_what_a_killed_supervisord_leaves_behind_is_swept_up(supervisor: Supervisor) -> None:
+    start(supervisor, part("sleeper", SLEEPER))
+    eventually(supervisor, "sleeper", lambda one: one.pid > 0)
+    os.kill(int((supervisor.run / "supervisord.pid").read_text()), signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while supervisor.answers() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert supervisor.sweep() >= 1
+    assert marked(supervisor) == []
+    start(supervisor, part("sleeper", SLEEPER))
+    assert supervisor.answers()
+
+
+def test_a_home_too_deep_for_a_socket_gets_a_short_directory_of_its_own(open_directory: Path) -> None:
+    deep = open_directory / ("long" * 30)
+    deep.mkdir()
+    supervisor = Supervisor(deep)
+    assert len(os.fsencode(supervisor.socket)) < 90
+    try:
+        start(supervisor, part("sleeper", SLEEPER))
+        assert supervisor.answers()
+        assert supervisor.socket.parent.stat().st_mode & 0o777 == 0o700
+    finally:
+        supervisor.stop()
+    assert not supervisor.socket.parent.exists()
+
+
+def test_a_short_directory_that_someone_else_prepared_is_not_used(open_directory: Path) -> None:
+    deep = open_directory / ("trap" * 30)
+    deep.mkdir()
+    supervisor = Supervisor(deep)
+    supervisor.socket.parent.symlink_to(open_directory)
+    try:
+        with pytest.raises(Misconfigured, match="not a directory of this account alone"):
+            start(supervisor, part("sleeper", SLEEPER))
+    finally:
+        supervisor.socket.parent.unlink()
+
+
+def test_a_secret_reaches_the_parts_but_no_command_line_and_no_configuration(supervisor: Supervisor) -> None:
+    start(supervisor, part("sleeper", SLEEPER), AEGIS_ENGINE_TOKEN="for-your-eyes")
+    pid = eventually(supervisor, "sleeper", lambda one: one.pid > 0).pid
+    assert psutil.Process(pid).environ()["AEGIS_ENGINE_TOKEN"] == "for-your-eyes"
+    assert all("for-your-eyes" not in " ".join(process.cmdline()) for process in marked(supervisor))
+    assert "for-your-eyes" not in supervisor.configuration.read_text()
+    assert supervisor.socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_path_that_supervisord_would_cut_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="cannot take"):
+        configuration([part("odd", ("/opt/a #1/bin/x",))], tmp_path, tmp_path, tmp_path / "socket")

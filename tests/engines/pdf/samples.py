@@ -1,0 +1,306 @@
+"""PDFs made for the tests, by reportlab: what people upload, one thing per page or one kind per document."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pypdfium2
+from PIL import Image, ImageDraw
+from reportlab.lib import colors
+from reportlab.lib.pagesizes import A4, landscape
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import (
+    BaseDocTemplate,
+    Frame,
+    FrameBreak,
+    NextPageTemplate,
+    PageTemplate,
+    Paragraph,
+    Spacer,
+    Table,
+    TableStyle,
+)
+
+WIDTH, HEIGHT = A4
+BODY = ParagraphStyle("body", fontName="Times-Roman", fontSize=11, leading=13.5, spaceAfter=7, alignment=4)
+HEAD = ParagraphStyle("head", parent=BODY, fontName="Helvetica-Bold", fontSize=18, leading=22, spaceBefore=14, spaceAfter=8)
+SUB = ParagraphStyle("sub", parent=BODY, fontName="Helvetica-Bold", fontSize=13, leading=16, spaceBefore=10, spaceAfter=5)
+ITEM = ParagraphStyle("item", parent=BODY, leftIndent=18, bulletIndent=6)
+WORDS = (
+    "river harbour engine granite lantern meadow copper signal archive window turbine valley orchard bridge compass mineral "
+    "harvest thunder pilgrim cabinet journal anchor saddle timber gravel beacon ledger quarry saffron velvet"
+).split()
+
+
+def prose(random_: random.Random, words: int) -> str:
+    """Sentences of plain words; each has a capital and a full stop, so that the parts of a broken paragraph can be told."""
+    found: list[str] = []
+    while words > 0:
+        count = min(words, random_.randint(9, 19))
+        sentence = [random_.choice(WORDS) for _ in range(max(3, count))]
+        found.append(" ".join(sentence).capitalize() + ".")
+        words -= count
+    return " ".join(found)
+
+
+class Report(BaseDocTemplate):
+    """With a running header, page numbers, and an outline of its headings."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), pagesize=A4, invariant=1)
+        frame = Frame(70, 80, WIDTH - 140, HEIGHT - 170, id="body", leftPadding=0, rightPadding=0)
+        self.addPageTemplates([PageTemplate(id="page", frames=[frame], onPage=self._edges)])
+
+    def _edges(self, canvas: Canvas, document: Any) -> None:
+        canvas.setFont("Times-Roman", 9)
+        canvas.drawString(70, HEIGHT - 45, "Annual report of the harbour office")
+        canvas.drawCentredString(WIDTH / 2, 40, f"{document.page}")
+
+    def afterFlowable(self, flowable: Any) -> None:
+        if isinstance(flowable, Paragraph) and flowable.style.name in ("head", "sub"):
+            key = f"h{self.seq.nextf('h')}"
+            self.canv.bookmarkPage(key)
+            self.canv.addOutlineEntry(flowable.getPlainText(), key, 0 if flowable.style.name == "head" else 1)
+
+
+def report(path: Path, chapters: int = 8) -> Path:
+    """20 pages and more: paragraphs and lists over page breaks, headings anywhere, ruled tables, no figure."""
+    rng, story = random.Random(7), list[Any]()
+    for chapter in range(1, chapters + 1):
+        story.append(Paragraph(f"{chapter} Chapter of {WORDS[chapter]}", HEAD))
+        for section in range(1, 4):
+            story.append(Paragraph(f"{chapter}.{section} Notes on {WORDS[10 + section]} {chapter}", SUB))
+            story += [Paragraph(prose(rng, rng.randint(60, 190)), BODY) for _ in range(3)]
+            story += [Paragraph(prose(rng, rng.randint(12, 45)), ITEM, bulletText="•") for _ in range(6)]
+            if section == 2:
+                story += [_ruled(rng), Spacer(1, 10)]
+    Report(path).build(story)
+    return path
+
+
+def long_paragraph(path: Path) -> Path:
+    """One paragraph over four pages between two short ones: longer than any neighbour page shows."""
+    rng = random.Random(3)
+    text = " ".join(rng.choice(WORDS) for _ in range(2300))
+    story = [Paragraph("Before it.", BODY), Paragraph(f"Begin {text} end.", BODY), Paragraph("After it.", BODY)]
+    Report(path).build(story)
+    return path
+
+
+def _ruled(rng: random.Random) -> Table:
+    rows = [["Station", "Depth", "Flow"]] + [
+        [f"{rng.choice(WORDS)} {i}", f"{rng.randint(1, 99)} m", f"{rng.randint(100, 999)}"] for i in range(5)
+    ]
+    style = [("GRID", (0, 0), (-1, -1), 0.5, colors.black), ("FONTSIZE", (0, 0), (-1, -1), 10)]
+    return Table(rows, colWidths=[120, 80, 80], style=TableStyle(style))
+
+
+def two_columns(path: Path) -> Path:
+    """A paper: title and abstract across, then two columns, a figure with a caption, footnotes at the columns' ends."""
+    rng = random.Random(11)
+    document = BaseDocTemplate(str(path), pagesize=A4, invariant=1)
+    half = (WIDTH - 140 - 18) / 2
+    title = Frame(70, HEIGHT - 250, WIDTH - 140, 190, id="title", leftPadding=0, rightPadding=0)
+
+    def columns(height: float) -> list[Frame]:
+        return [Frame(70 + i * (half + 18), 70, half, height, id=f"c{i}", leftPadding=0, rightPadding=0) for i in range(2)]
+
+    document.addPageTemplates(
+        [PageTemplate(id="first", frames=[title, *columns(HEIGHT - 330)]), PageTemplate(id="rest", frames=columns(HEIGHT - 140))]
+    )
+    small = ParagraphStyle("small", parent=BODY, fontSize=9.5, leading=11.5)
+    story: list[Any] = [
+        Paragraph("On the Measurement of Harbour Lanterns", HEAD),
+        Paragraph("Abstract. " + prose(rng, 90), BODY),
+        NextPageTemplate("rest"),
+        FrameBreak(),
+    ]
+    for number in range(1, 5):
+        story.append(Paragraph(f"{number} Section {WORDS[number]}", SUB))
+        story += [Paragraph(f"Mark{number}{i} " + prose(rng, 110), small) for i in range(4)]
+    document.build(story)
+    return path
+
+
+def slides(path: Path) -> Path:
+    """Three landscape slides: title, bullets, a picture beside two lines."""
+    canvas = Canvas(str(path), pagesize=landscape(A4), invariant=1)
+    for number in range(1, 4):
+        canvas.setFont("Helvetica-Bold", 34)
+        canvas.drawString(60, 500, f"Topic {number} of the harbour")
+        canvas.setFont("Helvetica", 20)
+        for i in range(4):
+            canvas.drawString(70, 430 - 50 * i, f"•  Point {number}.{i} about the {WORDS[number + i]} works")
+        canvas.drawImage(ImageReader(_photo(number)), 520, 120, 220, 180)
+        canvas.showPage()
+    canvas.save()
+    return path
+
+
+def _photo(seed: int) -> Image.Image:
+    rng = random.Random(seed)
+    image = Image.new("RGB", (440, 360), (200, 220, 240))
+    draw = ImageDraw.Draw(image)
+    for _ in range(25):
+        x, y = rng.randint(0, 400), rng.randint(0, 320)
+        draw.ellipse((x, y, x + 40, y + 40), fill=(rng.randint(0, 255), rng.randint(0, 255), 90))
+    return image
+
+
+def form(path: Path) -> Path:
+    """A form in ruled boxes: label and value per row."""
+    canvas = Canvas(str(path), pagesize=A4, invariant=1)
+    canvas.setFont("Helvetica-Bold", 16)
+    canvas.drawString(70, 760, "Application for a berth")
+    canvas.setFont("Helvetica", 11)
+    for i, (label, value) in enumerate(
+        [("Name", "Ada Miller"), ("Vessel", "Northern Star"), ("Length", "12 m"), ("Port", "Aberdeen")]
+    ):
+        canvas.rect(70, 700 - 30 * i, 120, 30)
+        canvas.rect(190, 700 - 30 * i, 250, 30)
+        canvas.drawString(76, 710 - 30 * i, label)
+        canvas.drawString(196, 710 - 30 * i, value)
+    canvas.save()
+    return path
+
+
+def zoo(path: Path) -> Path:
+    """One thing per page: 1 table with spans, 2 unruled table, 3 code, 4 footnote, 5 figures, 6 empty, 7 booktabs, 8 turned by /Rotate."""
+    canvas = Canvas(str(path), pagesize=A4, invariant=1)
+    for draw in (_spans, _unruled, _code, _footnote, _figures, _nothing, _booktabs, _turned):
+        canvas.setFont("Times-Roman", 11)
+        draw(canvas)
+        canvas.showPage()
+    canvas.save()
+    return path
+
+
+def _lines(canvas: Canvas, lines: Iterable[str], x: float, y: float, step: float = 14) -> float:
+    for line in lines:
+        canvas.drawString(x, y, line)
+        y -= step
+    return y
+
+
+def _spans(canvas: Canvas) -> None:
+    rows = [["Quarter", "Ships", ""], ["", "in", "out"], ["First", "12", "14"], ["Second", "15", "11"]]
+    style = [("GRID", (0, 0), (-1, -1), 0.7, colors.black), ("SPAN", (1, 0), (2, 0)), ("SPAN", (0, 0), (0, 1))]
+    table = Table(rows, colWidths=[100, 70, 70], style=TableStyle(style))
+    table.wrapOn(canvas, 400, 400)
+    table.drawOn(canvas, 100, 600)
+
+
+def _unruled(canvas: Canvas) -> None:
+    canvas.drawString(70, 760, "The depths of the basins were measured twice, in spring and in autumn of the year:")
+    for i, row in enumerate(
+        [("Basin", "Spring", "Autumn"), ("North", "11.2", "10.9"), ("South", "9.7", "9.9"), ("East", "14.0", "13.5")]
+    ):
+        for x, text in zip((100, 220, 320), row, strict=True):
+            canvas.drawString(x, 720 - 18 * i, text)
+    canvas.drawString(70, 620, "After that nobody measured them again, although the harbour office had asked for it.")
+
+
+def _code(canvas: Canvas) -> None:
+    canvas.drawString(70, 760, "The following function returns the depth of a basin in metres:")
+    canvas.setFont("Courier", 10)
+    _lines(
+        canvas, ["def depth(basin):", "    for reading in basin:", "        if reading:", "            return reading"], 90, 730, 12
+    )
+    canvas.setFont("Times-Roman", 11)
+    canvas.drawString(70, 660, "It is called once per hour.")
+
+
+def _footnote(canvas: Canvas) -> None:
+    _lines(
+        canvas,
+        ["The harbour was dredged in the spring of that year, and the work took four months,", "which was longer than planned.1"],
+        70,
+        760,
+    )
+    canvas.setFont("Times-Roman", 8.5)
+    canvas.drawString(70, 90, "1 The reasons are given in the report of the commission.")
+
+
+def _figures(canvas: Canvas) -> None:
+    canvas.drawString(70, 780, "Two figures follow, the first a photograph and the second a drawing by the engineer.")
+    canvas.drawImage(ImageReader(_photo(5)), 120, 560, 240, 190)
+    canvas.drawString(120, 540, "Figure 1: The lanterns of the northern pier at night.")
+    for i in range(7):
+        canvas.line(120 + 30 * i, 330, 150 + 25 * i, 480 - 12 * i)
+    canvas.circle(230, 400, 60)
+    canvas.rect(110, 320, 240, 180)
+    canvas.drawString(120, 300, "Figure 2: The crane seen from the side.")
+    canvas.drawImage(ImageReader(_photo(6)), 500, 700, 12, 12)
+
+
+def _nothing(canvas: Canvas) -> None:
+    pass
+
+
+def _booktabs(canvas: Canvas) -> None:
+    canvas.drawString(100, 705, "Table 1: Tides.")
+    for y in (690, 670, 612):
+        canvas.line(100, y, 340, y)
+    for i, row in enumerate(
+        [("Port", "High", "Low"), ("Leith", "5.6", "0.8"), ("Wick", "3.5", "0.7"), ("Tobermory", "4.4", "0.6")]
+    ):
+        for x, text in zip((105, 210, 290), row, strict=True):
+            canvas.drawString(x, 676 - 18 * i - (2 if i else 0), text)
+
+
+def _turned(canvas: Canvas) -> None:
+    canvas.setPageRotation(90)
+    canvas.saveState()
+    canvas.translate(WIDTH, 0)
+    canvas.rotate(90)
+    _lines(
+        canvas,
+        ["This page lies on its side in the file and is shown upright,", "so its lines are read from left to right as any others."],
+        80,
+        WIDTH - 80,
+    )
+    canvas.restoreState()
+
+
+def page_image(path: Path, page: int, scale: float = 2.0) -> Image.Image:
+    with pypdfium2.PdfDocument(path) as document:
+        return document[page - 1].render(scale=scale).to_pil().convert("RGB")
+
+
+def scan(path: Path, source: Path, pages: Iterable[int]) -> Path:
+    """Pages of a PDF as bitmaps, as a scanner makes them."""
+    canvas = Canvas(str(path), pagesize=A4, invariant=1)
+    for page in pages:
+        canvas.drawImage(ImageReader(page_image(source, page)), 0, 0, WIDTH, HEIGHT)
+        canvas.showPage()
+    canvas.save()
+    return path
+
+
+def scan_source(path: Path) -> Path:
+    """A page with few large lines: OCR takes seconds per page."""
+    canvas = Canvas(str(path), pagesize=A4, invariant=1)
+    canvas.setFont("Helvetica-Bold", 26)
+    canvas.drawString(70, 740, "Harbour Regulations")
+    canvas.setFont("Helvetica", 14)
+    _lines(
+        canvas,
+        ["Every vessel shall report to the harbour office", "before it enters the northern basin.", "Lanterns are lit at dusk."],
+        70,
+        690,
+        20,
+    )
+    canvas.save()
+    return path
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

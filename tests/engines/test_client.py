@@ -1,0 +1,248 @@
+"""The client against a server that misbehaves as told. It speaks real HTTP on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from aegis_assets.engines.client import EngineClient, SpacyClient
+from aegis_assets.engines.service.wire import decode_error, encode_error
+from aegis_assets.errors import (
+    AegisError,
+    BadInput,
+    EngineFailed,
+    EngineUnavailable,
+    LimitExceeded,
+    Misconfigured,
+    NotFound,
+    StoreUnavailable,
+)
+from aegis_assets.model.extraction import Schema
+from aegis_assets.model.parsing import InspectRequest
+from aegis_assets.settings import Settings
+from tests.engine_service import free_port
+
+INFO = {"name": "m", "dimension": 2, "sparse": "lexical", "max_tokens": 256, "fingerprint": "f1"}
+REQUEST = InspectRequest(blob="b", name="n", artifacts="a")
+
+
+class Scripted(ThreadingHTTPServer):
+    """Answers with what is in `script`, the last for ever; None closes the connection, 'hang' waits until the test ends."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.script: list[Any] = []
+        self.seen: list[tuple[str, str, Any]] = []
+        self.hang_up = threading.Event()
+        self.over = threading.Event()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Scripted
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null")
+        self.server.seen.append((self.path, self.headers.get("Authorization", ""), body))
+        answer = self.server.script.pop(0) if len(self.server.script) > 1 else self.server.script[0]
+        if answer == "hang":
+            self.connection.settimeout(0.1)
+            while not self.server.over.is_set():
+                try:
+                    if not self.connection.recv(1):
+                        self.server.hang_up.set()
+                        return
+                except TimeoutError:
+                    continue
+            return
+        if answer is None:
+            self.close_connection = True
+            self.connection.close()
+            return
+        status, content = answer(body) if callable(answer) else answer
+        encoded = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(encoded)))
+        self.end_headers()
+        self.wfile.write(encoded)
+
+    do_GET = do_POST
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with serving(Scripted()) as running:
+        yield running
+
+
+class serving:
+    def __init__(self, server: Scripted) -> None:
+        self.server = server
+
+    def __enter__(self) -> Scripted:
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self.server
+
+    def __exit__(self, *_: object) -> None:
+        self.server.over.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def vectors(body: Any) -> tuple[int, Any]:
+    """The dense vector tells which text it belongs to."""
+    embeddings = [{"dense": [float(len(text)), 0.0], "indices": [], "values": []} for text in body["texts"]]
+    return 200, {"info": INFO, "embeddings": embeddings}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BadInput("Empty."),
+        BadInput("Locked.", kind="encrypted"),
+        LimitExceeded("Too long."),
+        EngineFailed("Crashed.", retryable=False),
+        Misconfigured("Wrong."),
+        NotFound("Gone."),
+        StoreUnavailable("Away."),
+    ],
+)
+def test_an_error_arrives_as_what_it_was_and_is_asked_for_once(server: Scripted, error: AegisError) -> None:
+    server.script = [encode_error(error)]
+    with pytest.raises(type(error)) as caught:
+        EngineClient(server.address).inspect(REQUEST)
+    assert (caught.value.kind, caught.value.message, caught.value.retryable) == (error.kind, error.message, error.retryable)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>Bad gateway</html>", b"[]", b'{"kind": 1}'])
+def test_a_page_of_a_proxy_is_a_failure_of_the_engine(content: bytes) -> None:
+    assert isinstance(decode_error(content, 502), EngineFailed)
+
+
+def test_junk_with_status_200_is_a_failure_of_the_engine(server: Scripted) -> None:
+    server.script = [(200, {"surprise": True})]
+    with pytest.raises(EngineFailed):
+        EngineClient(server.address).inspect(REQUEST)
+
+
+def test_a_server_that_starts_or_closes_the_connection_is_asked_again(server: Scripted) -> None:
+    server.script = [encode_error(EngineUnavailable("Starting.")), None, vectors]
+    assert EngineClient(server.address).embed(["abc"], "query")[0].dense == (3.0, 0.0)
+    assert len(server.seen) == 3
+
+
+def test_a_server_that_comes_up_late_is_waited_for() -> None:
+    port = free_port()
+    client = EngineClient(f"http://127.0.0.1:{port}")
+    answer: list[Any] = []
+    caller = threading.Thread(target=lambda: answer.extend(client.embed(["abc"], "query")))
+    caller.start()
+    caller.join(0.5)
+    assert caller.is_alive()
+    with serving(Scripted(port)) as late:
+        late.script = [vectors]
+        caller.join(30)
+    assert answer[0].dense == (3.0, 0.0)
+
+
+def test_a_server_that_stays_away_is_a_sentence_with_its_address() -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(EngineUnavailable, match=f"{address}.*ConnectError.*AEGIS_ENGINE_URL") as error:
+        EngineClient(address, patience=0.3).info()
+    assert error.value.retryable
+
+
+def test_a_server_that_never_answers_is_given_up_and_not_asked_again(server: Scripted) -> None:
+    server.script = ["hang"]
+    client = EngineClient(server.address)
+    with pytest.raises(EngineUnavailable, match="did not answer within"):
+        client._call("GET", "/info", None, dict, 0.3)  # type: ignore[type-var]
+    assert len(server.seen) == 1
+
+
+def test_a_cancelled_call_closes_its_connection(server: Scripted) -> None:
+    server.script = ["hang"]
+
+    async def give_up() -> None:
+        task = asyncio.create_task(SpacyClient(EngineClient(server.address)).extract("text", Schema()))
+        while not server.seen:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(give_up())
+    assert server.hang_up.wait(10)
+
+
+def test_many_texts_go_in_parts_and_come_back_in_order(server: Scripted) -> None:
+    server.script = [vectors]
+    texts = ["x" * n for n in range(1, 101)]
+    assert [embedding.dense[0] for embedding in EngineClient(server.address).embed(texts, "passage")] == list(range(1, 101))
+    assert max(len(body["texts"]) for _, _, body in server.seen) <= 32
+
+
+def test_no_texts_need_no_server() -> None:
+    assert EngineClient("http://127.0.0.1:1", patience=0.1).embed([], "passage") == []
+
+
+def test_fewer_vectors_than_texts_are_an_error(server: Scripted) -> None:
+    """Lists that no longer line up would give texts their neighbours' vectors."""
+    server.script = [(200, {"info": INFO, "embeddings": []})]
+    with pytest.raises(EngineFailed, match="0 vectors for 1 texts"):
+        EngineClient(server.address).embed(["a"], "query")
+
+
+def test_a_lone_surrogate_is_replaced_by_one_character(server: Scripted) -> None:
+    server.script = [vectors]
+    EngineClient(server.address).embed(["a\ud800b"], "query")
+    assert server.seen[0][2]["texts"] == ["a?b"]
+
+
+def test_the_token_goes_with_every_request(server: Scripted) -> None:
+    server.script = [vectors]
+    EngineClient(server.address, "hush").embed(["a"], "query")
+    assert server.seen[0][1] == "Bearer hush"
+
+
+def test_what_the_server_is_is_asked_once_until_its_model_changes(server: Scripted) -> None:
+    info = {"parser": "p", "ocr": "o", "embedder": INFO, "extractor": "s", "extractor_fingerprint": "e"}
+    changed = {**INFO, "fingerprint": "f2"}
+    one = {"dense": [1.0, 0.0], "indices": [], "values": []}
+    server.script = [(200, info), (200, {"info": changed, "embeddings": [one]}), (200, {**info, "embedder": changed})]
+    client = EngineClient(server.address)
+    assert (client.fingerprint(), client.info().fingerprint) == ("p", "f1")
+    assert len(server.seen) == 1
+    client.embed(["a"], "query")
+    assert client.info().fingerprint == "f2"
+
+
+def test_video_memory_is_leased_only_for_a_gpu() -> None:
+    assert EngineClient.from_settings(Settings()).lease is None
+    on_gpu = EngineClient.from_settings(Settings(embedder_device="cuda:0", embedder="bge-m3", embedder_path="/weights")).lease
+    assert on_gpu is not None
+    assert on_gpu[0] == "vram"
+    assert 0 < on_gpu[1] <= Settings().vram_budget_mb
+
+
+def test_importing_the_client_loads_nothing_heavy() -> None:
+    heavy = {"torch", "docling", "spacy", "FlagEmbedding", "transformers", "numpy", "litserve"}
+    code = f"import sys, aegis_assets.engines.client; print(sorted({heavy} & set(sys.modules)))"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert output.stdout.strip() == "[]"
