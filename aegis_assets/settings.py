@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import AliasChoices, Field, PositiveInt, SecretStr
@@ -169,7 +169,7 @@ def load() -> Settings:
     return Settings(_env_file=home() / "stack.env", **_yaml_defaults())  # type: ignore[call-arg]
 
 
-def _yaml_defaults() -> dict[str, int]:
+def _yaml_defaults() -> dict[str, Any]:
     """The file's values that the environment does not set: init values would win over it."""
     aliases = {"parallel_chunks_per_doc": "GRAPH_EXTRACTION_WORKERS", "embedding_batch_size": "EMBEDDING_BATCH_SIZE"}
     return {

@@ -106,7 +106,7 @@ def report(context: dg.OpExecutionContext, document: UUID, outcome: Outcome) -> 
     for asset, metadata in outcome.metadata.items():
         context.log_event(dg.AssetMaterialization(asset, partition=str(document), metadata=metadata))
     context.log_event(
-        dg.AssetCheckEvaluation(
+        dg.AssetCheckEvaluation(  # type: ignore[arg-type]  # log_event takes it; its annotation lags behind
             asset_key=dg.AssetKey("knowledge_graph"),
             check_name="stores_agree",
             passed=outcome.agree,

@@ -86,7 +86,7 @@ class EngineClient:
         verify: ssl.SSLContext | bool = ssl.create_default_context() if address.startswith("https") else True
         self._options = {
             "base_url": self._address,
-            "headers": {"Authorization": f"Bearer {token}"} if token else {},
+            "headers": {"Authorization": f"Bearer {token}".encode()} if token else {},
             "timeout": httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
             "trust_env": False,
             "verify": verify,

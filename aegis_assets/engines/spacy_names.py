@@ -31,6 +31,7 @@ SYNONYMS: Final = {
 MIN_LENGTH: Final = 2
 MAX_LENGTH: Final = 80
 MAX_WORDS: Final = 6
+MAX_TOKENS: Final = 1_200  # of a paragraph; beyond is no prose, and walking its phrases costs quadratic time
 _HYPHENS: Final = ("-", "–")
 
 _WORDS = re.compile(r"\S+")
@@ -56,6 +57,7 @@ _REFERENCE = re.compile(
 )
 _ACRONYM = re.compile(r"^(?:[A-Z][A-Z0-9]{1,7}|[A-Z](?:[A-Z]|\d|[-/&+]){1,9})s?$")
 _IDENTIFIER = re.compile(r"[a-z][A-Z]|[A-Za-z]\d|\d[A-Za-z]|[a-z]_[a-z]|[A-Z]_[A-Z]|[A-Z]{2}[a-z]{2}")
+_NAMES_CODE = re.compile(r"^[A-Za-z]\w*(?:[a-z][A-Z]|[A-Za-z]_[A-Za-z])\w*$")
 _CODE = re.compile(r"[={}<>|\\$#^~`;@]|\w\(|\)\w|::|->|https?:|www\.|\w/\w+/")
 _PERSONAL = re.compile(
     r"^(?:[A-Z]\.|[A-Z][a-zà-ÿ'’-]+|(?:Mc|Mac|O['’]|De|Di|La|Le|Van)[A-Z][a-zà-ÿ-]+|de|da|von|van|der|den|di|la|le|bin|al)$"
@@ -86,10 +88,12 @@ def candidates(doc: Any, numeric: bool) -> list[Candidate]:
     found = [candidate for span in doc.ents if (candidate := _entity(doc, span, numeric))]
     taken = {index for candidate in found for index in range(candidate.first, candidate.last + 1)}
     taken.update(token.i for span in doc.ents if span.label_ in NUMERIC and span.label_ != "CARDINAL" for token in span)
-    for chunk in doc.noun_chunks:
-        candidate = _term(doc, chunk.root)
-        if candidate is None:
-            continue
+    roots = [chunk.root for chunk in doc.noun_chunks if len(doc) <= MAX_TOKENS]
+    terms = [term for root in roots if (term := _term(doc, root))]
+    terms += [
+        term for token in doc if _NAMES_CODE.match(token.text) and (term := _candidate(doc, token.i, token.i, TERM, strong=True))
+    ]
+    for candidate in terms:
         covered = taken.intersection(range(candidate.first, candidate.last + 1))
         if not covered:
             found.append(candidate)
@@ -138,6 +142,8 @@ def _believed(doc: Any, first: int, last: int, kind: str) -> str | None:
         or _REFERENCE.match(text)
     ):
         return None
+    if single and (tokens[0].pos_ != "PROPN" or (kind == "LOCATION" and not _is_proper(doc, tokens[0]))):
+        return None
     if kind == "PERSON":
         personal = len(tokens) >= 2 and all(_PERSONAL.match(token.text) for token in tokens) and not modifies
         return "PERSON" if personal and len(tokens) <= 5 else (TERM if not single or _is_proper(doc, tokens[0]) else None)
@@ -185,19 +191,31 @@ def _term(doc: Any, root: Any) -> Candidate | None:
     if root.pos_ not in ("NOUN", "PROPN") or not any(character.isalpha() for character in root.text):
         return None
     first = root.i
-    while first > root.sent.start and _belongs(doc[first - 1], doc[first], root):
+    while first > max(0, root.i - 2 * MAX_WORDS) and not doc[first].is_sent_start and _belongs(doc[first - 1], doc[first], root):
         first -= 1
     while first < root.i and not doc[first].text[0].isalnum():
         first += 1
     while first < root.i and doc[first + 1].text not in _HYPHENS and _points(doc[first]):
         first += 1
-    words = root.i - first + 1
-    name = doc[first : root.i + 1].text
+    last = _with_of(doc, root)
+    words = last - first + 1
+    name = doc[first : last + 1].text
     if words > MAX_WORDS + 2 * name.count("-") or (words == 1 and root.lemma_.lower() in _GENERIC_HEADS):
         return None
-    proper = any(token.pos_ == "PROPN" and _is_proper(doc, token) for token in doc[first : root.i + 1])
+    proper = any(token.pos_ == "PROPN" and _is_proper(doc, token) for token in doc[first : last + 1])
     identifier = bool(_IDENTIFIER.search(name)) or (words == 1 and bool(_ACRONYM.match(name)))
-    return _candidate(doc, first, root.i, TERM, strong=identifier or proper)
+    return _candidate(doc, first, last, TERM, strong=identifier or proper)
+
+
+def _with_of(doc: Any, root: Any) -> int:
+    """The last token of "Treaty of Versailles": a proper name of a proper name is one name."""
+    if root.pos_ == "PROPN" and root.i + 2 < len(doc) and doc[root.i + 1].lower_ == "of":
+        last = root.i + 2
+        while last + 1 < len(doc) and doc[last + 1].pos_ == "PROPN" and doc[last].dep_ == "compound":
+            last += 1
+        if doc[last].pos_ == "PROPN" and doc[last].text[0].isupper() and last - root.i <= MAX_WORDS:
+            return int(last)
+    return int(root.i)
 
 
 def _points(token: Any) -> bool:

@@ -1,9 +1,9 @@
 """A parsed paragraph -> subject, verb, object triples over its tokens, read off the dependency parse.
 
 What is read: active and passive voice, a verb's preposition when it has no object, "is a", participles after a noun, relative
-clauses, shared subjects and coordinated ends. The questionable decision: a negated statement gives no relation at all, because a graph edge
-cannot say "not" and a lower confidence would still be an edge. Confidences rank the constructions by how often they were right on
-sample prose; they are not probabilities.
+clauses, shared subjects and coordinated ends. The questionable decision: a negated statement gives no relation at all, because a
+graph edge cannot say "not" and a lower confidence would still be an edge. Confidences rank the constructions by how often they were
+right on sample prose; they are not probabilities.
 """
 
 from __future__ import annotations

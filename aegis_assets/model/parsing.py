@@ -108,7 +108,8 @@ class Picture(Frozen):
 class ParsedWindow(Frozen):
     """artifact: bucket key of the docling JSON that holds just the items that begin in the window, in reading order.
 
-    headings: all headings in the window in order, for the heading path of the windows after it.
+    headings: all headings in the window in order, for the heading path of the windows after it. first: the part that the window
+    began with when it was parsed; a window that takes this over elsewhere in the document moves its page numbers by the difference.
     """
 
     artifact: str
@@ -119,6 +120,7 @@ class ParsedWindow(Frozen):
     parser: str
     seconds: float
     peak_mb: float
+    first: int = 1
 
 
 class PictureDescription(Frozen):
@@ -145,3 +147,11 @@ class ChunkDraft(Frozen):
     pages: tuple[int, ...]
     boxes: tuple[Box, ...]
     tokens: int
+
+
+def moved(draft: ChunkDraft, pages: int) -> ChunkDraft:
+    """The same chunk, so many pages further on."""
+    if not pages:
+        return draft
+    boxes = tuple(box.model_copy(update={"page": box.page + pages}) for box in draft.boxes)
+    return draft.model_copy(update={"pages": tuple(page + pages for page in draft.pages), "boxes": boxes})

@@ -123,7 +123,7 @@ def find_merges(
     """Decisions between new names, and between new and known ones; sorted, one per pair.
 
     known: every name of the collection that shares a block with a new one; then any order of arrival gives the same decisions.
-    similarity: cosines of pairs of names, called once, and only for pairs that letters could neither join nor tell apart.
+    similarity: cosines of pairs of normalised names, called once, for the pairs that letters can neither join nor tell apart.
     """
     decided: dict[tuple[UUID, UUID], MergeDecision] = {}
     undecided: list[tuple[EntityName, EntityName]] = []
@@ -135,7 +135,7 @@ def find_merges(
             undecided.append((a, b))
     if similarity is not None and undecided:
         undecided.sort(key=lambda pair: (pair[0].id, pair[1].id))
-        scores = similarity([(a.name, b.name) for a, b in undecided])
+        scores = similarity([(a.normalised, b.normalised) for a, b in undecided])
         for (a, b), score in zip(undecided, scores, strict=True):
             if score >= EMBEDDING:
                 decision = _decision(a, b, "embedding", score)
@@ -195,9 +195,14 @@ def components(
 
     With `names`, chains are guarded as the module says, and the representative is the longest name (an expansion says more than its
     acronym), then the first by letters. Without, plain components with the smallest id. Edges to ids not given are ignored.
+    A pair of ids is a person's word: it joins whatever the guards say.
     """
     groups = _Groups(ids, names or {})
-    decisions = {_as_decision(edge) for edge in edges}
+    given = list(edges)
+    for left, right in sorted(edge for edge in given if isinstance(edge, tuple)):
+        if left in groups.parent and right in groups.parent:
+            groups.join(MergeDecision(left, right, "exact", 1.0), certain=True)
+    decisions = {edge for edge in given if isinstance(edge, MergeDecision)}
     usable = sorted(
         (edge for edge in decisions if edge.left in groups.parent and edge.right in groups.parent),
         key=lambda edge: (_RANK[edge.reason], -edge.score, edge.left, edge.right),
@@ -210,10 +215,6 @@ def components(
         if edge.reason != "exact" and edge not in ambiguous:
             groups.join(edge)
     return groups.canonical()
-
-
-def _as_decision(edge: MergeDecision | tuple[UUID, UUID]) -> MergeDecision:
-    return edge if isinstance(edge, MergeDecision) else MergeDecision(min(edge), max(edge), "exact", 1.0)
 
 
 class _Groups:
@@ -243,10 +244,12 @@ class _Groups:
                 distinct.setdefault(self.names[member].normalised, self.names[member])
         return list(distinct.values())
 
-    def join(self, edge: MergeDecision) -> None:
+    def join(self, edge: MergeDecision, *, certain: bool = False) -> None:
         left, right = sorted((self.root(edge.left), self.root(edge.right)))
         by_embedding = edge.reason == "embedding"
-        if left == right or self.exclude(left, right) or (by_embedding and self.embedded & {left, right}):
+        if left == right or (by_embedding and self.embedded & {left, right}):
+            return
+        if not certain and self.exclude(left, right):
             return
         self.parent[right] = left
         self.members[left] += self.members.pop(right)

@@ -194,7 +194,7 @@ def test_the_text_in_a_picture_is_read(engine: EngineClient) -> None:
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
     """Without a token: it is for a machine of one's own."""
     home = tmp_path_factory.mktemp("mortal")
-    process, address, _ = start_engine_server(home, {"AEGIS_ENGINE_TOKEN": "", "AEGIS_PARSE_TIMEOUT": "2"})
+    process, address, _ = start_engine_server(home, {"AEGIS_ENGINE_TOKEN": ""})
     client = EngineClient(address)
     yield process, client
     client.close()

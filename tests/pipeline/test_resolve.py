@@ -201,6 +201,12 @@ def test_embeddings_do_not_make_chains() -> None:
     assert max(len(group) for group in _groups(names, chain)) == 2
 
 
+def test_a_persons_word_joins_what_the_guards_keep_apart() -> None:
+    names = [entity("GPT-3"), entity("GPT-4"), entity("GPT-5")]
+    canonical = components([n.id for n in names], [(names[0].id, names[1].id)], {n.id: n for n in names})
+    assert canonical[names[0].id] == canonical[names[1].id] != canonical[names[2].id]
+
+
 def test_plain_components_need_no_names() -> None:
     ids = [uuid5(COLLECTION, str(number)) for number in range(6)]
     canonical = components(ids, [(ids[0], ids[1]), (ids[2], ids[1]), (ids[4], ids[5]), (ids[0], UUID(int=99))])

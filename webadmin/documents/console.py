@@ -39,7 +39,7 @@ class Command(BaseCommand):
     needs_stack = True
     interrupted = "Interrupted."
 
-    def act(self, **options: Any) -> bool:
+    def act(self, *args: Any, **options: Any) -> bool:
         raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -108,7 +108,7 @@ def remove(documents: Sequence[UUID]) -> Steered:
     return Steered(done=done, refused=refused)
 
 
-def _each(documents: Iterable[UUID], change: Callable[[DocumentRow], None]) -> tuple[tuple[UUID, ...], tuple[Refusal, ...]]:
+def _each(documents: Iterable[UUID], change: Callable[[DocumentRow], object]) -> tuple[tuple[UUID, ...], tuple[Refusal, ...]]:
     """One document's refusal does not stop the others."""
     done, refused = [], []
     for document in dict.fromkeys(documents):

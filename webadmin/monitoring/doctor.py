@@ -1,6 +1,6 @@
 """Every engine and store: which one is used, whether it answers, and what to do when it does not.
 
-Each part is asked for itself, with a short time-out, and one that fails does not hide the next.
+Each part is asked for itself and all at once, with short time-outs: one that fails neither hides nor delays another.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from aegis_assets.errors import EngineUnavailable, StoreUnavailable, public
@@ -28,8 +29,9 @@ class Check(Frozen):
 
 
 def diagnose() -> list[Check]:
-    chosen = settings()
-    return [_check(part, used, ask) for part, used, ask in _parts(chosen)]
+    parts = _parts(settings())
+    with ThreadPoolExecutor(len(parts)) as pool:
+        return list(pool.map(lambda part: _check(*part), parts))
 
 
 def _parts(chosen: Settings) -> list[tuple[str, str, Callable[[], str | None]]]:
@@ -100,7 +102,7 @@ def _extractor() -> str | None:
 
 def _vision() -> str | None:
     if not _sees(settings()):
-        return None
+        return _engine()
     from aegis_assets.engines.ollama_vision import OllamaVision
 
     asyncio.run(OllamaVision.from_settings(settings()).check())

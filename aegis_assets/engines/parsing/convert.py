@@ -44,7 +44,7 @@ _HTML: Final = frozenset(
 
 
 class Unsupported(Exception):
-    """docling has no backend for the format: the fallback parser may."""
+    """docling has no backend for the format, or its backend broke on a text: the fallback parser may do better."""
 
 
 def convert(path: Path, kind: str) -> Tree:
@@ -71,12 +71,16 @@ def convert(path: Path, kind: str) -> Tree:
     except MemoryError as error:
         raise LimitExceeded("The document needs more memory than one parse may use. Split it into smaller files.") from error
     except Exception as error:
+        if kind in DECODED:
+            raise Unsupported(type(error).__name__) from error
         raise _failure(error) from error
     finally:
         log.removeHandler(complaints)
     if kind == "latex" and complaints.heard:
         # docling logs a failure in the middle of a LaTeX document and returns what it had so far.
         raise Unsupported(complaints.heard[0])
+    if kind == "webvtt" and not tree.get("texts"):
+        raise Unsupported("no cues")
     return scrub(tree, kind)
 
 

@@ -1,8 +1,8 @@
 """What docling refuses into the text that a LlamaIndex reader finds, in a docling document.
 
 RTF is the one such format among documents. The reader opens its file as text in the locale's encoding, so it gets a copy in which
-every byte is escaped the way RTF escapes them. The questionable decision: LaTeX that docling cannot walk is kept as plain source
-text, because half a document without a word would be worse.
+every byte is escaped the way RTF escapes them. The questionable decision: a text format on which docling's backend breaks is
+kept as plain source text, because half a document without a word would be worse.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ def read(path: Path, kind: str) -> tuple[Tree, str]:
     """The document and the name of its parser. Raises BadInput where nothing can be read."""
     if kind == "rtf":
         return text_tree(_rtf(path)), "llama-index RTFReader"
-    return text_tree(decode(path.read_bytes())), "plain-text"
+    text = decode(path.read_bytes())
+    if kind == "html":
+        import lxml.html
+
+        text = lxml.html.document_fromstring(text).text_content()
+    return text_tree(text), "plain-text"
 
 
 def _rtf(path: Path) -> str:

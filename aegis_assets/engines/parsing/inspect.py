@@ -35,9 +35,9 @@ def inspect(path: Path, name: str, out: Path, max_pages: int, window_tokens: int
     started = time.monotonic()
     kind = sniff(path, name)
     if kind.format in ("pdf", "image"):
-        from aegis_assets.engines.parsing import pdf
+        from aegis_assets.engines.parsing.pdf.inspect import inspect_image, inspect_pdf
 
-        return pdf.inspect_pdf(path, name, out, max_pages) if kind.format == "pdf" else pdf.inspect_image(path, name, out)
+        return (inspect_pdf if kind.format == "pdf" else inspect_image)(path, name, out, max_pages=max_pages)
     limit = max(_MINIMUM, window_tokens)
     parts, parser, pages = _rows(path, out, limit) if kind.format == "csv" else _whole(path, kind, out, limit, serve)
     if not parts:

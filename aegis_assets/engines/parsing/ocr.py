@@ -36,7 +36,7 @@ class Reading(NamedTuple):
 
 
 def read_text(png: bytes) -> str:
-    """The text in an image, a line per text line, top to bottom; '' when nothing is readable. Raises BadInput for what is no image."""
+    """The text in an image, a line per text line, top to bottom; '' when nothing is readable. Raises BadInput for junk."""
     return "\n".join(reading.text for reading in in_rows(readings(decoded(png))))
 
 

@@ -40,9 +40,9 @@ def parse(
     if request.unit == "page" and serve is not None:
         tree, parser = _served(path, request, serve), "docling-serve"
     elif request.unit == "page":
-        from aegis_assets.engines.parsing import pdf
+        from aegis_assets.engines.parsing.pdf.window import parse_pages
 
-        return pdf.parse_pages(path, request, out, picture_min_pixels, parser)
+        return parse_pages(path, request, out, picture_min_pixels, parser)
     elif whole is None:
         raise EngineFailed(
             "The converted document is missing, so this window cannot be parsed. Retry the document.", retryable=False

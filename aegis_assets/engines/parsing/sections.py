@@ -29,6 +29,7 @@ _PICTURE: Final = 60  # tokens of a description
 _OPEN_GROUPS: Final = frozenset(
     {"unspecified", "chapter", "section", "sheet", "slide", "form_area", "key_value_area", "comment_section", "picture_area"}
 )
+_ODS_SHEET: Final = "sheet: "  # how docling names a sheet of ODS; in XLSX the name stands alone
 # Running headers, the <title> of a page and hidden sheets are no part of what a reader reads.
 _LAYERS: Final = frozenset({"body", "notes"})
 _HEADINGS: Final = frozenset({"title", "section_header"})
@@ -113,8 +114,9 @@ def blocks(tree: Tree, limit: int) -> Iterator[Block]:
             yield _block(Slice(tree, ref, "bare"), item, sizes.own[ref], heading(level, item.get("text", "")))
             stack.extend(kids)
         elif ref.startswith("#/groups/") and label in _OPEN_GROUPS:
-            if label == "sheet" and item.get("name"):
-                yield _sheet(item)
+            name = item.get("name", "")
+            if (label == "sheet" and name) or name.startswith(_ODS_SHEET):
+                yield _sheet(name.removeprefix(_ODS_SHEET))
             stack.extend(kids)
         elif sizes.sum[ref] <= limit and not (ref in sizes.titled and ref.startswith(("#/texts/", "#/groups/"))):
             yield _block(Slice(tree, ref), item, sizes.sum[ref])
@@ -193,9 +195,8 @@ def _block(slice_: Slice, item: Node, size: int, title: Heading | None = None) -
     return Block(slice_, size, zlib.crc32(item.get("text", "").encode("utf-8", "replace")), title)
 
 
-def _sheet(item: Node) -> Block:
+def _sheet(text: str) -> Block:
     """The name of a sheet is what people know a table of a workbook by: it becomes a heading."""
-    text = item["name"]
     assembly = Assembly()
     assembly._append(
         {"label": "section_header", "level": 1, "text": text, "orig": text, "prov": [], "content_layer": "body"}, "texts", "#/body"

@@ -6,6 +6,8 @@ clear mark in the text. Hence a PDF named .txt is a PDF, and junk named .docx is
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
@@ -163,8 +165,8 @@ def is_binary(head: bytes) -> bool:
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")) or wide_encoding(head):
         return False
     odd = sum(head.count(byte) for byte in (*range(1, 8), *range(14, 27), *range(28, 32)))
-    # A few NULs in a text are damage, not another kind of file: they are taken out.
-    return odd + head.count(0) > max(2, len(head) * 0.02)
+    # A few of them in a text are damage, not another kind of file: they are taken out. Random bytes have 10 %.
+    return odd + head.count(0) > max(6, len(head) * 0.05)
 
 
 def _refusal(head: bytes, suffix: str) -> str:
@@ -189,11 +191,12 @@ _MARKS: Final = (
 _MAIL_FIELD: Final = re.compile(
     r"^(from|to|subject|date|received|message-id|mime-version|return-path|delivered-to|content-type|cc):", re.I
 )
+# One line alone that looks like Markdown may be a comment or a dash.
+_MARKDOWN: Final = re.compile(r"^#{1,6} \S|^```|^\s*[-*] \[[^\]]+\]\(|\[[^\]\n]+\]\(https?://|^\|(?:\s*:?-+:?\s*\|)+\s*$", re.M)
 _GUESSES: Final = (
     (re.compile(r"\\begin\{document\}"), "latex"),
     (re.compile(r"\A\s*<(?:head|body|div|p|h[1-6]|table|article|section)[\s>]", re.I), "html"),
     (re.compile(r"\A(?://[^\n]*\n|\s*\n)*= \S|^:[\w-]+:(?: |$)[\s\S]*^={2,5} \S", re.M), "asciidoc"),
-    (re.compile(r"^#{1,6} \S|^```|^\s*[-*] \[[^\]]+\]\(|\[[^\]\n]+\]\(https?://|^\|(?:\s*:?-+:?\s*\|)+\s*$", re.M), "markdown"),
 )
 
 
@@ -212,6 +215,8 @@ def _text(text: str, suffix: str) -> str:
     for guess, kind in _GUESSES:
         if guess.search(text):
             return kind
+    if len(_MARKDOWN.findall(text)) >= 2 or re.match(r"\s*#{1,6} \S", text):
+        return "markdown"
     return "csv" if _is_csv(text) else "text"
 
 
@@ -231,9 +236,11 @@ def _is_mail(text: str) -> bool:
 
 
 def _is_csv(text: str) -> bool:
-    """Three lines or more that all hold the same number of one delimiter, and more than one column."""
-    lines = [line for line in text.split("\n")[:30] if line.strip()]
-    if len(lines) < 3:
-        return False
-    lines = lines[:-1] if len(lines) < 30 else lines
-    return any(len({line.count(mark) for line in lines}) == 1 and lines[0].count(mark) >= 1 for mark in (",", ";", "\t", "|"))
+    """Three rows or more that all have the same number of cells, more than one."""
+    sample = text[:16_384]
+    for mark in (",", ";", "\t", "|"):
+        rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=mark, strict=False) if row][:50]
+        widths = {len(row) for row in (rows[:-1] if len(sample) < len(text) else rows)}
+        if len(rows) >= 3 and len(widths) == 1 and widths.pop() > 1:
+            return True
+    return False

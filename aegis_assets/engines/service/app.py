@@ -157,6 +157,6 @@ class Service:
         return guarded
 
     def _authorize(self, request: Request) -> None:
-        given = request.headers.get("Authorization", "").encode()
+        given = request.headers.get("Authorization", "").encode("latin-1")  # as Starlette decoded it
         if self._token and not hmac.compare_digest(given, b"Bearer " + self._token):
             raise NotAllowed("The engine server wants the token of AEGIS_ENGINE_TOKEN.")

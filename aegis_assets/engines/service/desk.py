@@ -29,7 +29,8 @@ class Desk:
     async def run(self, call: Callable[[Event], Result]) -> Result:
         """call: takes an event that is set when nobody wants the result any more, and then ends soon."""
         try:
-            await asyncio.wait_for(self._turns.acquire(), self._patience)
+            async with asyncio.timeout(self._patience):  # wait_for() of Python 3.11 can swallow a cancellation
+                await self._turns.acquire()
         except TimeoutError as error:
             raise EngineUnavailable("The engine server is busy with other documents.") from error
         self._running += 1

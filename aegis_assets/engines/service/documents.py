@@ -29,6 +29,7 @@ VERSION: Final = 1  # of our own part of parsing: raise it when a window's items
 PACKAGES: Final = ("docling-slim", "docling-core", "docling-parse", "pypdfium2", "rapidocr")
 JOBS: Final = "aegis_assets.engines.service.jobs"
 SECTION_CHUNKS: Final = 4  # a section of a format without pages grows to about this many chunks where no heading ends it
+START_SECONDS: Final = 300.0  # 6 on an idle machine
 OCR_SECONDS: Final = 60.0  # a page takes 7 with loading
 OCR_CALLS: Final = 200  # then a fresh child, since onnxruntime's arenas only grow
 
@@ -128,7 +129,8 @@ class Documents:
     def ready(self) -> None:
         """Returns when a child can be had, which is when the template has imported all."""
         with self._folder() as folder:
-            self._run("ready", {}, folder, "Starting the parser", Event())
+            limits = Limits(START_SECONDS, self._chosen.parse_memory_mb, seconds_setting="a fixed limit")
+            self._sandbox.run(f"{JOBS}:ready", {}, folder, limits, "Starting the parser", Event())
 
     def _run(self, job: str, payload: Mapping[str, object], folder: Path, subject: str, cancelled: Event) -> Outcome:
         return self._sandbox.run(f"{JOBS}:{job}", payload, folder, self._limits, subject, cancelled)
@@ -163,7 +165,7 @@ class OcrDesk:
         self._limits = Limits(
             OCR_SECONDS,
             chosen.parse_memory_mb,
-            seconds_setting="a fixed limit for one picture",
+            seconds_setting="a fixed limit",
             memory_setting="AEGIS_PARSE_MEMORY_MB",
         )
         self._sandbox = sandbox

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Final
 
 MODULES: Final = (
+    "aegis_assets.engines.server",  # a child imports its parent's main module once more
     "aegis_assets.engines.service.jobs",
     "aegis_assets.engines.parsing.inspect",
     "aegis_assets.engines.parsing.parse",

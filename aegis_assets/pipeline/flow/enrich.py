@@ -14,7 +14,7 @@ from aegis_assets.errors import Superseded
 from aegis_assets.model.document import Mark, Stage
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.ledger import WindowRow
-from aegis_assets.model.parsing import ChunkRequest, Heading, ParsedWindow, Picture, PictureDescription
+from aegis_assets.model.parsing import ChunkRequest, Heading, ParsedWindow, Picture, PictureDescription, moved
 from aegis_assets.pipeline.flow.fingerprints import of_collection
 from aegis_assets.pipeline.flow.headings import after
 from aegis_assets.pipeline.flow.platform import Platform, record
@@ -63,9 +63,16 @@ async def _enrich(
     descriptions, complete = await _describe(platform, row, parsed, run_id)
     request = ChunkRequest(artifact=parsed.artifact, headings=headings, descriptions=descriptions)
     drafts = await asyncio.to_thread(platform.parser.chunk, request)
+    if _by_page(platform, row):
+        drafts = tuple(moved(draft, row.first - parsed.first) for draft in drafts)
     # Chunks without one picture's description are better than none; another fingerprint makes the next run complete them.
     made = wanted if complete else fingerprint(incomplete=wanted)
     platform.ledger.save_chunks(row.id, run_id, drafts, made, time.monotonic() - started)
+
+
+def _by_page(platform: Platform, row: WindowRow) -> bool:
+    inspection = platform.ledger.generation(row.generation).inspection
+    return inspection is not None and inspection.unit == "page"
 
 
 async def _describe(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from aegis_assets.errors import AegisError
@@ -12,6 +12,7 @@ from aegis_assets.model.extraction import Extraction
 from aegis_assets.model.ledger import (
     ChunkRow,
     CollectionRow,
+    Counts,
     DocumentRow,
     FailureRow,
     GenerationRow,
@@ -20,10 +21,11 @@ from aegis_assets.model.ledger import (
     WindowRow,
 )
 from aegis_assets.model.parsing import ChunkDraft, Inspection, ParsedWindow, WindowPlan
+from aegis_assets.pipeline.publish import PublishLedger
 from aegis_assets.pipeline.resolve import EntityName, MergeDecision
 
 
-class FlowLedger(Protocol):
+class FlowLedger(PublishLedger, Protocol):
     def ping(self) -> None: ...
 
     # documents
@@ -35,6 +37,8 @@ class FlowLedger(Protocol):
     def set_content(self, document: UUID, run_id: str, blob: str, sha256: str, size: int) -> DocumentRow: ...
     def set_engines(self, document: UUID, run_id: str, *, parser: str, embedder: str, extractor: str) -> None: ...
     def finish(self, document: UUID, run_id: str, state: State, message: str) -> None: ...
+    def counts(self, document: UUID) -> Counts: ...
+    def result(self, document: UUID) -> dict[str, Any]: ...
 
     # launching
     def claim(self, limit: int) -> list[UUID]: ...
@@ -55,6 +59,7 @@ class FlowLedger(Protocol):
     def window(self, window: UUID) -> WindowRow: ...
     def windows(self, generation: int) -> list[WindowRow]: ...
     def missing_windows(self, generation: int, parse: str, embed: str, extract: str) -> list[UUID]: ...
+    def open_windows(self, generation: int, parse: str, embed: str, extract: str) -> list[UUID]: ...
     def sibling_parse(self, document: UUID, key: str, fingerprint: str) -> ParsedWindow | None: ...
     def sibling_chunks(self, document: UUID, key: str, fingerprint: str) -> UUID | None: ...
     def adopt_parse(self, window: UUID, run_id: str, parsed: ParsedWindow, fingerprint: str) -> None: ...

@@ -46,7 +46,8 @@ async def _parse(platform: Platform, row: WindowRow, prints: Fingerprints, run_i
         last=row.last,
         length=len(inspection.parts),
         facts=inspection.facts,
-        artifacts=f"artifacts/{row.document}/{row.key}-{prints.parse}",
+        # `first` too: two windows of the same content at two places differ in their page numbers.
+        artifacts=f"artifacts/{row.document}/{row.key}-{row.first}-{prints.parse}",
     )
-    parsed = await asyncio.to_thread(platform.parser.parse, request)
+    parsed = (await asyncio.to_thread(platform.parser.parse, request)).model_copy(update={"first": row.first})
     platform.ledger.save_parsed(row.id, run_id, parsed, prints.parse, time.monotonic() - started)

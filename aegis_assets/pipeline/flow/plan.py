@@ -39,6 +39,14 @@ def _missing(platform: Platform, row: DocumentRow, run_id: str) -> list[UUID]:
     generation = platform.ledger.generation_for(row.id, row.sha256, row.blob, row.size, prints.plan)
     if generation.inspection is None or generation.plan_fingerprint != prints.plan:
         generation = _inspect(platform, row, generation, prints, run_id)
+    assert generation.inspection is not None, "saved with the plan"
+    platform.ledger.set_engines(
+        row.id,
+        run_id,
+        parser=generation.inspection.parser,
+        embedder=platform.embedder.info().name,
+        extractor=platform.extractor.name,
+    )
     unsure = adopt(platform, generation, prints, run_id)
     missing = set(platform.ledger.missing_windows(generation.id, prints.parse, prints.embed, prints.extract)) | unsure
     return [window.id for window in platform.ledger.windows(generation.id) if window.id in missing]

@@ -12,7 +12,8 @@ from aegis_assets.errors import AegisError, Superseded, public
 from aegis_assets.logs import logger
 from aegis_assets.model.document import Stage
 from aegis_assets.pipeline.flow.ledger import FlowLedger
-from aegis_assets.pipeline.ports import Bucket, Embedder, Extractor, Graph, Leases, Parser, Vectors, Vision
+from aegis_assets.pipeline.ports import Bucket, Embedder, Extractor, Leases, Parser, Vectors, Vision
+from aegis_assets.pipeline.publish import KnowledgeGraph
 
 log = logger(__name__)
 
@@ -38,7 +39,7 @@ class Platform:
     embedder: Embedder
     extractor: Extractor
     vectors: Vectors
-    graph: Graph
+    graph: KnowledgeGraph
     leases: Leases
     numbers: Numbers
     fetch: Callable[[str, Path], None]

@@ -7,7 +7,6 @@ generation is published with what it has, because something beats nothing.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -17,6 +16,8 @@ from aegis_assets.model.ledger import DocumentRow, FailureRow
 from aegis_assets.model.parsing import Frozen
 from aegis_assets.pipeline.flow.fingerprints import Fingerprints, of_collection
 from aegis_assets.pipeline.flow.platform import Platform, record
+from aegis_assets.pipeline.publish import consistency as compare
+from aegis_assets.pipeline.publish import publish
 
 Metadata = dict[str, str | int | float]
 
@@ -50,7 +51,7 @@ def _publish(platform: Platform, document: UUID, run_id: str) -> Outcome:
     generation = row.making or row.live
     if generation is None:
         return _finish(platform, document, run_id, State.FAILED, "The document has no content yet.", Outcome(published=False))
-    failures = platform.ledger.failures(document)
+    failures = standing(platform.ledger.failures(document), run_id)
     missing = platform.ledger.open_windows(generation, prints.parse, prints.embed, prints.extract)
     chunks = platform.ledger.counts(document).chunks
     if missing and not chunks:
@@ -59,17 +60,20 @@ def _publish(platform: Platform, document: UUID, run_id: str) -> Outcome:
         message = f"{sentence(failures, chunks)} The generation before it still answers searches."
         return _finish(platform, document, run_id, State.PARTIAL, message, Outcome(published=False))
     started = time.monotonic()
-    from aegis_assets.pipeline.publish import publish  # TEMP
-
-    publish(platform, document, run_id)
+    publish(document, run_id, platform.ledger, platform.vectors, platform.graph, platform.bucket)
     platform.ledger.add_seconds(run_id, document, Stage.PUBLISH, time.monotonic() - started)
-    platform.ledger.set_engines(document, run_id, embedder=platform.embedder.info().name, extractor=platform.extractor.name)
     agree, counts = consistency(platform, document)
     outcome = Outcome(published=True, agree=agree, counts=counts, metadata=describe(platform, row, prints, counts))
     if not agree:
-        return _finish(platform, document, run_id, State.PARTIAL, f"The stores do not agree: {counts}. Retry repairs them.", outcome)
+        message = "Ledger, vectors and graph do not hold the same of this document. Retry repairs them."
+        return _finish(platform, document, run_id, State.PARTIAL, message, outcome)
     state = State.PARTIAL if missing or failures else State.SUCCEEDED
     return _finish(platform, document, run_id, state, sentence(failures, chunks) if state == State.PARTIAL else "", outcome)
+
+
+def standing(failures: Sequence[FailureRow], run_id: str) -> list[FailureRow]:
+    """Without what an earlier run said of the document as a whole: this one has come past that place."""
+    return [failure for failure in failures if failure.window or failure.chunk or failure.run_id == run_id]
 
 
 def sentence(failures: Sequence[FailureRow], chunks: int) -> str:
@@ -77,16 +81,21 @@ def sentence(failures: Sequence[FailureRow], chunks: int) -> str:
     if not failures:
         return "Some of the work is still missing. Retry takes it up."
     parts = []
-    for stage, number in Counter(failure.stage for failure in failures).items():
+    for stage in dict.fromkeys(failure.stage for failure in failures):
         of_chunks = sum(1 for failure in failures if failure.stage == stage and failure.chunk is not None)
-        what = f"{of_chunks} of {chunks} chunks" if of_chunks else "1 window" if number == 1 else f"{number} windows"
-        parts.append(f"{what} failed in {stage}")
+        of_windows = sum(1 for failure in failures if failure.stage == stage and failure.window is not None) - of_chunks
+        if of_chunks:
+            parts.append(f"{of_chunks} of {chunks} chunks failed in {stage}")
+        elif of_windows > 0:
+            parts.append(f"{of_windows} {'window' if of_windows == 1 else 'windows'} failed in {stage}")
+        else:
+            parts.append(f"{stage} failed")
     return f"{', '.join(parts)}: {failures[0].message}"
 
 
 def consistency(platform: Platform, document: UUID) -> tuple[bool, dict[str, int]]:
     """Do ledger, vectors and graph hold the same of this document?"""
-    found = platform.ledger.consistency(document, platform.vectors, platform.graph)
+    found = compare(document, platform.ledger, platform.vectors, platform.graph)
     return found.agree, found.counts()
 
 

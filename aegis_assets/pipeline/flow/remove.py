@@ -5,10 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from aegis_assets.pipeline.flow.platform import Platform
+from aegis_assets.pipeline.remove import remove
 
 
 def remove_document(platform: Platform, document: UUID) -> None:
     """Twice is once: a document that is gone is gone."""
-    from aegis_assets.pipeline.remove import remove  # TEMP
-
-    remove(platform, document)
+    remove(document, platform.ledger, platform.vectors, platform.graph, platform.bucket)

@@ -10,6 +10,7 @@ from aegis_assets.stores.ledger.documents import Documents
 from aegis_assets.stores.ledger.extraction import Extractions
 from aegis_assets.stores.ledger.failures import Failures
 from aegis_assets.stores.ledger.generations import Generations
+from aegis_assets.stores.ledger.graph_view import GraphView
 from aegis_assets.stores.ledger.launching import Launching
 from aegis_assets.stores.ledger.progress import Progressing
 from aegis_assets.stores.ledger.queries import Queries
@@ -30,6 +31,7 @@ class Ledger(
     Extractions,
     Failures,
     Resolving,
+    GraphView,
     Progressing,
     Queries,
 ):

@@ -17,7 +17,7 @@ from aegis_assets.errors import Superseded
 from aegis_assets.model import ids
 from aegis_assets.model.document import Stage
 from aegis_assets.model.ledger import ChunkRow, WindowRow
-from aegis_assets.model.parsing import Box, ChunkDraft
+from aegis_assets.model.parsing import Box, ChunkDraft, moved
 from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, fence, many, one, reads, rows, writes
 from aegis_assets.stores.ledger.progress import advance
 from aegis_assets.stores.ledger.windows import fenced_window, resolve_window
@@ -43,7 +43,10 @@ COUNT_ENRICHED: Final = """
 UPDATE aegis_run_document SET enrich_seconds = enrich_seconds + %(seconds)s
 WHERE run_id = %(run_id)s AND document_id = %(document)s"""
 PLACED: Final = """
-SELECT c.text, c.repeat, c.tokens, p.headings, p.pages, p.boxes FROM aegis_placement p JOIN aegis_chunk c ON c.id = p.chunk_id
+SELECT c.text, c.repeat, c.tokens, p.headings, p.pages, p.boxes,
+    CASE g.inspection ->> 'unit' WHEN 'page' THEN w.first ELSE %(first)s END AS first
+FROM aegis_placement p JOIN aegis_chunk c ON c.id = p.chunk_id
+JOIN aegis_window w ON w.id = p.window_id JOIN aegis_generation g ON g.id = w.generation_id
 WHERE p.window_id = %(window)s ORDER BY p.ordinal"""
 
 TO_DO: Final = """
@@ -104,17 +107,20 @@ class Chunks(Base):
     @writes
     def adopt_chunks(self, connection: Connection, window: UUID, run_id: str, source: UUID, fingerprint: str) -> None:
         """The chunks of another window with the same content, under the same ids where these are free, and all that is done for
-        them."""
+        them. Pages before both may have been added or taken out: theirs move along."""
         row = fenced_window(connection, window, run_id, alone=True)
-        placed = rows(connection, PLACED, window=source)
+        placed = rows(connection, PLACED, window=source, first=row.first)
         drafts = [
             (
-                ChunkDraft(
-                    text=old["text"],
-                    headings=tuple(old["headings"]),
-                    pages=tuple(old["pages"]),
-                    boxes=tuple(Box.model_validate(box) for box in old["boxes"]),
-                    tokens=old["tokens"],
+                moved(
+                    ChunkDraft(
+                        text=old["text"],
+                        headings=tuple(old["headings"]),
+                        pages=tuple(old["pages"]),
+                        boxes=tuple(Box.model_validate(box) for box in old["boxes"]),
+                        tokens=old["tokens"],
+                    ),
+                    row.first - old["first"],
                 ),
                 int(old["repeat"]),
             )

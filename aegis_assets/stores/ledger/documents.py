@@ -13,7 +13,7 @@ from aegis_assets.model.extraction import Schema
 from aegis_assets.model.ledger import CollectionRow, DocumentRow, Registered
 from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, reads, require_running, rows, writes
 from aegis_assets.stores.ledger.base import fence as fence_run
-from aegis_assets.stores.ledger.naming import KEY_LENGTH, collection_name, document_name, holdable
+from aegis_assets.stores.ledger.naming import collection_name, document_name, holdable, upload_key
 
 COLUMNS: Final = """id, collection_id AS collection, name, source, source_key, state, message, blob, sha256, size, format,
     media_type, parser, extractor, embedder, live_id AS live, making_id AS making, run_id, cancel_requested, fraction,
@@ -96,7 +96,7 @@ class Documents(Base):
         alone. Raises BadInput for a name that no collection or object can have, NotAllowed while the document is being removed.
         """
         scope = add_collection(connection, collection)
-        key = document_name(key, KEY_LENGTH) if source == "upload" else key
+        key = upload_key(key) if source == "upload" else key
         if not holdable(key):
             raise BadInput("The name of this object cannot be stored: it is too long, or not text.")
         values = {"name": document_name(name), "blob": blob, "sha256": sha256, "size": size}

@@ -36,6 +36,12 @@ def document_name(name: str, length: int = NAME_LENGTH) -> str:
     return kept or "unnamed"
 
 
+def upload_key(path: str) -> str:
+    """A relative path with each part cleaned: two files of one name in different directories are two documents."""
+    parts = [part for part in re.split(r"[/\\]", path) if part.strip(". \t")]
+    return "/".join(document_name(part) for part in parts)[-KEY_LENGTH:] or document_name("")
+
+
 def _visible(char: str) -> bool:
     return char in "\t\r\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn")
 

@@ -91,15 +91,20 @@ class Resolving(Base):
     @writes
     def recompute_canonical(self, connection: Connection, collection: UUID, entities: Sequence[UUID]) -> set[UUID]:
         """Follow the merges from these entities on. Gives those whose canonical entity is another now."""
-        lock_name(connection, f"canonical:{collection}")
-        found = rows(connection, CLOSURE, entities=list(entities), collection=collection)
-        names = {row["id"]: _name(row) for row in found}
-        edges = [_edge(row) for row in rows(connection, MERGES, entities=list(names))]
-        canonical = components(names, edges, names)
-        changed = {row["id"]: canonical[row["id"]] for row in found if canonical[row["id"]] != row["canonical_id"]}
-        if changed:
-            connection.execute(SET_CANONICAL, {"ids": list(changed), "canonicals": list(changed.values())})
-        return set(changed)
+        return recompute(connection, collection, entities)
+
+
+def recompute(connection: Connection, collection: UUID, entities: Sequence[UUID]) -> set[UUID]:
+    """`recompute_canonical` inside a transaction of the caller's."""
+    lock_name(connection, f"canonical:{collection}")
+    found = rows(connection, CLOSURE, entities=list(entities), collection=collection)
+    names = {row["id"]: _name(row) for row in found}
+    edges = [_edge(row) for row in rows(connection, MERGES, entities=list(names))]
+    canonical = components(names, edges, names)
+    changed = {row["id"]: canonical[row["id"]] for row in found if canonical[row["id"]] != row["canonical_id"]}
+    if changed:
+        connection.execute(SET_CANONICAL, {"ids": list(changed), "canonicals": list(changed.values())})
+    return set(changed)
 
 
 def _edge(row: DictRow) -> MergeDecision | tuple[UUID, UUID]:

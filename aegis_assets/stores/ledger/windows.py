@@ -100,6 +100,12 @@ class Windows(Base):
         return [row["id"] for row in connection.execute(MISSING, prints)]
 
     @reads
+    def open_windows(self, connection: Connection, generation: int, parse: str, embed: str, extract: str) -> list[UUID]:
+        """The same, as they stand: nothing is marked."""
+        prints = {"generation": generation, "parse": parse, "embed": embed, "extract": extract}
+        return [row["id"] for row in rows(connection, MISSING, **prints)]
+
+    @reads
     def sibling_parse(self, connection: Connection, document: UUID, key: str, fingerprint: str) -> ParsedWindow | None:
         """What the same content gave in this or another generation of the document."""
         row = one(connection, SIBLING_PARSE, document=document, key=key, fingerprint=fingerprint)

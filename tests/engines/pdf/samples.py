@@ -32,10 +32,38 @@ BODY = ParagraphStyle("body", fontName="Times-Roman", fontSize=11, leading=13.5,
 HEAD = ParagraphStyle("head", parent=BODY, fontName="Helvetica-Bold", fontSize=18, leading=22, spaceBefore=14, spaceAfter=8)
 SUB = ParagraphStyle("sub", parent=BODY, fontName="Helvetica-Bold", fontSize=13, leading=16, spaceBefore=10, spaceAfter=5)
 ITEM = ParagraphStyle("item", parent=BODY, leftIndent=18, bulletIndent=6)
-WORDS = (
-    "river harbour engine granite lantern meadow copper signal archive window turbine valley orchard bridge compass mineral "
-    "harvest thunder pilgrim cabinet journal anchor saddle timber gravel beacon ledger quarry saffron velvet"
-).split()
+WORDS = [
+    "river",
+    "harbour",
+    "engine",
+    "granite",
+    "lantern",
+    "meadow",
+    "copper",
+    "signal",
+    "archive",
+    "window",
+    "turbine",
+    "valley",
+    "orchard",
+    "bridge",
+    "compass",
+    "mineral",
+    "harvest",
+    "thunder",
+    "pilgrim",
+    "cabinet",
+    "journal",
+    "anchor",
+    "saddle",
+    "timber",
+    "gravel",
+    "beacon",
+    "ledger",
+    "quarry",
+    "saffron",
+    "velvet",
+]
 
 
 def prose(random_: random.Random, words: int) -> str:
@@ -69,7 +97,7 @@ class Report(BaseDocTemplate):
             self.canv.addOutlineEntry(flowable.getPlainText(), key, 0 if flowable.style.name == "head" else 1)
 
 
-def report(path: Path, chapters: int = 8) -> Path:
+def report(path: Path, chapters: int = 6) -> Path:
     """20 pages and more: paragraphs and lists over page breaks, headings anywhere, ruled tables, no figure."""
     rng, story = random.Random(7), list[Any]()
     for chapter in range(1, chapters + 1):
@@ -171,7 +199,7 @@ def form(path: Path) -> Path:
 
 
 def zoo(path: Path) -> Path:
-    """One thing per page: 1 table with spans, 2 unruled table, 3 code, 4 footnote, 5 figures, 6 empty, 7 booktabs, 8 turned by /Rotate."""
+    """A thing per page: 1 spanning cells, 2 unruled table, 3 code, 4 footnote, 5 figures, 6 nothing, 7 booktabs, 8 /Rotate."""
     canvas = Canvas(str(path), pagesize=A4, invariant=1)
     for draw in (_spans, _unruled, _code, _footnote, _figures, _nothing, _booktabs, _turned):
         canvas.setFont("Times-Roman", 11)

@@ -14,7 +14,7 @@ from tests.stores.ledger.build import RUN, collection, dead, ingested, register,
 def test_new_bytes_under_a_new_name_make_a_pending_document(ledger: Ledger) -> None:
     made = register(ledger, "dir/a.md")
     row = ledger.document(made.document)
-    assert (made.outcome, row.state, row.name, row.source_key) == ("new", State.PENDING, "a.md", "a.md")
+    assert (made.outcome, row.state, row.name, row.source_key) == ("new", State.PENDING, "a.md", "dir/a.md")
     assert ledger.collection(row.collection).name == "books"
 
 

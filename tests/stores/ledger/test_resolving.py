@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pytest
+
 from aegis_assets.model import ids
 from aegis_assets.pipeline.resolve import MergeDecision
 from aegis_assets.stores.ledger import Ledger
@@ -48,7 +50,8 @@ def test_candidates_share_a_block_and_the_collection(ledger: Ledger) -> None:
     assert ledger.candidates(collection(), []) == []
 
 
-def test_merges_make_one_canonical_entity_and_undoing_takes_it_apart(ledger: Ledger) -> None:
+@pytest.mark.parametrize("end", ["Acme Corp", "Acme Corporation"])
+def test_merges_make_one_canonical_entity_and_undoing_takes_it_apart(ledger: Ledger, end: str) -> None:
     document = mentioning(ledger, "Acme Corp", "Acme Corporation", "Globex")
     pair = merge("Acme Corp", "Acme Corporation")
     for _ in range(2):
@@ -60,7 +63,7 @@ def test_merges_make_one_canonical_entity_and_undoing_takes_it_apart(ledger: Led
     with ledger.transaction() as connection:
         connection.execute("UPDATE aegis_merge SET undone = true")
     ledger.save_merges(collection(), [pair])
-    changed = ledger.recompute_canonical(collection(), [pair.right])
+    changed = ledger.recompute_canonical(collection(), [entity(end)])
     assert len(changed) == 1
     assert canonical(ledger) == {name: entity(name) for name in ("Acme Corp", "Acme Corporation", "Globex")}
     assert ledger.recompute_canonical(collection(), [pair.right]) == set()

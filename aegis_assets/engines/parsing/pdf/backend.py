@@ -20,6 +20,24 @@ from docling_parse.pdf_parser import ContentConfig, ContentLevel, DecodeConfig, 
 AHEAD = 4  # decoded pages held before the layout takes them; each is some megabytes
 
 
+class ParsedPage(ThreadedDoclingParsePageBackend):
+    def word_cells(self) -> list[Any]:
+        """Made on demand, with the top left as origin."""
+        skip = ContentLevel.SKIP
+        words = ContentConfig(
+            char_cells_content_level=skip,
+            word_cells_content_level=ContentLevel.COMPUTE_AND_MATERIALIZE,
+            line_cells_content_level=skip,
+            shapes_content_level=skip,
+            bitmaps_content_level=skip,
+            include_bitmap_bytes=False,
+        )
+        page = self._result.get_page(words)
+        for cell in page.word_cells:
+            cell.to_top_left_origin(page.dimension.height)
+        return list(page.word_cells)
+
+
 class PageSource(ThreadedDoclingParseDocumentBackend):
     def __init__(self, in_doc: Any, path_or_stream: Path, options: PdfBackendOptions | None = None) -> None:
         PdfDocumentBackend.__init__(self, in_doc, path_or_stream, options or PdfBackendOptions())
@@ -29,7 +47,7 @@ class PageSource(ThreadedDoclingParseDocumentBackend):
         levels = ContentLevel
         content = ContentConfig(
             char_cells_content_level=levels.COMPUTE,
-            word_cells_content_level=levels.COMPUTE_AND_MATERIALIZE,
+            word_cells_content_level=levels.COMPUTE,
             line_cells_content_level=levels.COMPUTE_AND_MATERIALIZE,
             shapes_content_level=levels.COMPUTE,
             bitmaps_content_level=levels.COMPUTE_AND_MATERIALIZE,
@@ -50,7 +68,7 @@ class PageSource(ThreadedDoclingParseDocumentBackend):
     def iter_pages(self) -> Iterator[Any]:
         self._iterating = True
         for result in self.parser.iterate_results():
-            page = ThreadedDoclingParsePageBackend(result, rendered=False)
+            page = ParsedPage(result, rendered=False)
             yield page if page.is_valid() else self._by_pdfium(page)
         self._iterating = False
 

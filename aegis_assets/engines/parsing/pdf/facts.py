@@ -1,6 +1,7 @@
 """What the layout learns from the whole document, once, and every window is handed: nothing here depends on a window.
 
-Sizes are rounded and taken from majorities, so that an edit of one page leaves the facts as they are and with them the other windows.
+Sizes are rounded and taken from majorities, so that an edit of one page leaves the facts as they are and with them the other
+windows.
 """
 
 from __future__ import annotations

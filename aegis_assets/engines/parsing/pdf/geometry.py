@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -58,23 +58,29 @@ class Line(Rect):
 
 @dataclass(slots=True)
 class Sheet:
-    """What is on one page. rules: thin lines. shapes: boxes of connected drawings. body: size of running text on this page."""
+    """What is on one page. rules: thin lines. shapes: boxes of connected drawings. body: size of running text on this page.
+
+    read_words: called when a table needs them; on most pages nothing does, and their objects would cost a third of the parse.
+    """
 
     number: int
     width: float
     height: float
     lines: list[Line]
-    words: list[Word]
     rules: list[Rect]
     shapes: list[Rect]
     bitmaps: list[Rect]
     body: float = 10.0
     scanned: bool = False
+    read_words: Callable[[], list[Word]] = list
+    _words: list[Word] | None = None
 
     def words_in(self, lines: Sequence[Line]) -> list[Word]:
         """The words of these lines: a table takes whole lines, so that no word stands in it and in the text beside it."""
         box = around(lines) if lines else Rect(0, 0, 0, 0)
-        near = [word for word in self.words if box.holds_centre(word)]
+        if self._words is None:
+            self._words = self.read_words()
+        near = [word for word in self._words if box.holds_centre(word)]
         return [word for word in near if any(line.holds_centre(word, 1.0) for line in lines)]
 
 

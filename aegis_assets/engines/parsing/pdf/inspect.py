@@ -1,7 +1,7 @@
 """A PDF or an image -> its pages with a hash each, its outline, and the facts that every window's layout needs.
 
-The whole document is walked once with pdfium, some 150 pages a second, and nothing is rendered. Scanned pages are hashed by their image
-bytes and not read here: facts come from text alone.
+The whole document is walked once with pdfium, some 150 pages a second, and nothing is rendered. Scanned pages are hashed by their
+image bytes and not read here: facts come from text alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RECURS = 3  # pages; fewer are no pattern
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """One page's share. sizes: characters by font size. heads: larger sizes than its running text's. edges: (from top?, distance, text)."""
+    """One page's share. sizes: characters by size. heads: sizes larger than its running text's. edges: (from top?, distance, text)."""
 
     sizes: dict[float, int]
     fonts: dict[str, int]
@@ -203,7 +203,7 @@ def _furniture(pages: list[PageFacts]) -> tuple[float, float, tuple[str, ...]]:
     A distance counts when a third of the pages have a line there and most of these lines' texts recur.
     """
     texts = Counter(text for page in pages for text in {text for _, _, text in page.edges})
-    reach = {True: 0.0, False: 0.0}
+    reach = dict.fromkeys((True, False), 0.0)
     for top in reach:
         at = Counter(distance for page in pages for side, distance, text in page.edges if side is top and texts[text] >= RECURS)
         for distance, count in at.items():

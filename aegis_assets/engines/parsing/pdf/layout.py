@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
 from aegis_assets.engines.parsing.pdf import tables
@@ -91,7 +92,9 @@ def _furniture(sheet: Sheet, facts: Facts) -> tuple[list[Block], list[Line], lis
 def _figures(sheet: Sheet, grids: Sequence[tables.Grid], lines: Sequence[Line], facts: Facts) -> list[Rect]:
     """Bitmaps and vector drawings, without logos in the running header and frames around text."""
     page = sheet.width * sheet.height
-    found = [] if sheet.scanned else [x for x in sheet.bitmaps if x.width > 24 and x.height > 24 and x.area < 0.9 * page]
+    if sheet.scanned:
+        return sheet.bitmaps
+    found = [x for x in sheet.bitmaps if x.width > 24 and x.height > 24 and x.area < 0.9 * page]
     drawn = [x for x in sheet.shapes if x.width > 3 and x.height > 3 and not any(x.shared(grid) > 0.5 for grid in grids)]
     for rect in merged(drawn, 6.0):
         inside = [line for line in lines if rect.holds_centre(line)]
@@ -132,7 +135,7 @@ def _flow(items: Sequence[Rect], sheet: Sheet, facts: Facts) -> list[Block]:
 def _paragraphs(lines: Sequence[Line], sheet: Sheet, facts: Facts) -> list[Block]:
     if not lines:
         return []
-    gaps = [b.t - a.b for a, b in zip(lines, lines[1:], strict=False) if -2 < b.t - a.b < 1.5 * sheet.body]
+    gaps = [b.t - a.b for a, b in pairwise(lines) if -2 < b.t - a.b < 1.5 * sheet.body]
     lead = median(gaps) if gaps else 0.2 * sheet.body
     found: list[Block] = []
     for index, line in enumerate(lines):

@@ -1,7 +1,7 @@
 """An open PDF -> what pdfium says of its pages: text runs with true font size, a content hash, the outline.
 
-docling-parse gives the text and the rules drawn on a page, but no font sizes: a cell's height depends on the font's ascent. Sizes come
-from pdfium, which walks 390 pages in two seconds, and serve both the facts of the whole document and the lines of one page.
+docling-parse gives the text and the rules drawn on a page, but no font sizes: a cell's height depends on the font's ascent. Sizes
+come from pdfium, which walks 390 pages in two seconds, and serve both the facts of the whole document and the lines of one page.
 pdfium is not thread-safe: inside a docling pipeline, call under docling's `pypdfium2_lock`.
 """
 

@@ -1,7 +1,8 @@
-"""Pages -> a docling document, by docling's threaded PDF pipeline with our own reading, layout and tables in place of its models.
+"""Pages -> a docling document, by docling's threaded PDF pipeline with our own reading, layout and tables in place of its
+models.
 
-docling's pipeline cannot be built without torchvision, whose CPU build no registry has for our torch: its table model imports it. So the
-stages are set here directly; the stock pipeline is built only where the extra [gpu] is installed.
+docling's pipeline cannot be built without torchvision, whose CPU build no registry has for our torch: its table model imports it.
+So the stages are set here directly; the stock pipeline is built only where the extra [gpu] is installed.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class RulePipeline(StandardPdfPipeline):
         self.assemble_model = PageAssembleModel(options=PageAssembleOptions())
         self.reading_order_model = WindowReading(*self._window, self._facts, bodies, ordered=True)
         self.heading_hierarchy_model = HeadingHierarchyModel(options=self.pipeline_options.heading_hierarchy_options)
-        self.enrichment_pipe = []
+        self.enrichment_pipe: list[Any] = []
 
 
 def _unchanged(conv_res: Any, pages: Iterable[Any]) -> Iterable[Any]:

@@ -1,14 +1,15 @@
 """Elements of converted pages -> the docling document of one window: what begins in it, whole, in reading order.
 
-A paragraph belongs to the page it begins on. Where it goes on over a page break, its continuation is taken in from the neighbour page,
-and the window that begins on that page leaves it out. docling asks the head of a chain whether the page changes, and so would join a
-third paragraph; here each link is judged by its own two ends, so that every window judges alike.
+A paragraph belongs to the page it begins on. Where it goes on over a page break, its continuation is taken in from the neighbour
+page, and the window that begins on that page leaves it out. docling asks the head of a chain whether the page changes, and so
+would join a third paragraph; here each link is judged by its own two ends, so that every window judges alike.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -47,7 +48,7 @@ class Predictor(ReadingOrderPredictor):
         found: dict[int, list[int]] = {}
         heads: dict[int, int] = {}
         running = [x for x in sorted_elements if x.label not in PASSED]
-        for one, two in zip(running, running[1:], strict=False):
+        for one, two in pairwise(running):
             if continues(one, two):
                 head = heads.get(one.cid, one.cid)
                 heads[two.cid] = head

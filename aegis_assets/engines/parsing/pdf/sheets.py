@@ -1,4 +1,5 @@
-"""A docling page with its backend -> a sheet for the layout: lines with font sizes, words, rules, drawings; OCR where there is no text.
+"""A docling page with its backend -> a sheet for the layout: lines with font sizes, words, rules, drawings; OCR where there is
+no text.
 
 docling lays a page out before it is read by OCR. Here OCR comes first, so that a scan is laid out by the same rules as text.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aegis_assets.engines.parsing.pdf.backend import ParsedPage
 from aegis_assets.engines.parsing.pdf.facts import Facts
 from aegis_assets.engines.parsing.pdf.geometry import Rect, Sheet, around
 from aegis_assets.engines.parsing.pdf.lines import Fonts, body_size, from_cells, from_pixels, words_of
@@ -26,13 +28,13 @@ def sheet_of(page: Any, pages: Pages, facts: Facts) -> Sheet:
     width, height = page.size.width, page.size.height
     bitmaps = [Rect(x.l, x.t, x.r, x.b) for x in backend.get_bitmap_rects()]
     shapes = [Rect(x.l, x.t, x.r, x.b) for x in backend.get_connected_shape_bounding_boxes() or []]
-    sheet = Sheet(page.page_no, width, height, [], [], [], shapes, bitmaps, facts.body_size or 10.0)
+    sheet = Sheet(page.page_no, width, height, [], [], shapes, bitmaps, facts.body_size or 10.0)
     cells = parsed.textline_cells if parsed is not None else []
     if _is_scan(sum(len(cell.text.strip()) for cell in cells), sheet):
         _read_pixels(sheet, pages)
         return sheet
     sheet.lines = from_cells(cells, Fonts(pages.runs(page.page_no)))
-    sheet.words = words_of(parsed.word_cells) if parsed is not None else []
+    sheet.read_words = lambda: words_of(backend.word_cells() if isinstance(backend, ParsedPage) else parsed.word_cells)
     sheet.rules = _rules(backend, shapes)
     if facts.body_size is None:
         sheet.body = body_size(sheet.lines)
@@ -49,7 +51,8 @@ def _is_scan(letters: int, sheet: Sheet) -> bool:
 
 def _read_pixels(sheet: Sheet, pages: Pages) -> None:
     image, scale = pages.image(sheet.number, SCAN_SCALE)
-    sheet.lines, sheet.words = from_pixels(image, scale)
+    sheet.lines, words = from_pixels(image, scale)
+    sheet.read_words = lambda: words
     sheet.scanned, sheet.rules, sheet.shapes = True, [], []
     sheet.body = body_size(sheet.lines)
     letters = sum(len(line.text) for line in sheet.lines)

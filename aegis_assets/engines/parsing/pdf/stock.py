@@ -21,5 +21,5 @@ class StockPipeline(StandardPdfPipeline):
     def _init_models(self) -> None:
         super()._init_models()
         body = self._facts.body_size
-        bodies = {page: body for page in range(self._window[0], self._window[1] + 1)} if body else {}
+        bodies = dict.fromkeys(range(self._window[0], self._window[1] + 1), body) if body else {}
         self.reading_order_model = WindowReading(*self._window, self._facts, bodies, ordered=False)

@@ -1,4 +1,5 @@
-"""Rules and words of a page -> tables with cells: ruled grids, tables with horizontal rules alone, and aligned columns without rules.
+"""Rules and words of a page -> tables with cells: ruled grids, tables with horizontal rules alone, and aligned columns without
+rules.
 
 A frame around one text is no table, and neither is a list whose markers happen to align.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 from aegis_assets.engines.parsing.pdf.geometry import Line, Rect, Sheet, Word, around, spans
@@ -74,8 +76,13 @@ def aligned(lines: Sequence[Line], sheet: Sheet) -> list[Grid]:
 
 def _straightened(rules: Sequence[Rect], *, flat: bool) -> list[Rect]:
     """Pieces on one line that touch are one rule: many writers draw a rule per cell."""
-    across = (lambda x: (x.t + x.b) / 2) if flat else (lambda x: (x.l + x.r) / 2)
-    start = (lambda x: x.l) if flat else (lambda x: x.t)
+
+    def across(x: Rect) -> float:
+        return (x.t + x.b) / 2 if flat else (x.l + x.r) / 2
+
+    def start(x: Rect) -> float:
+        return x.l if flat else x.t
+
     lanes: list[tuple[float, list[Rect]]] = []
     for rule in sorted(rules, key=across):
         if lanes and across(rule) - lanes[-1][0] < 1.5:
@@ -120,7 +127,7 @@ def _boxed(level: list[Rect], upright: list[Rect], sheet: Sheet, lines: Sequence
     if len(xs) < 2 or len(ys) < 2 or (len(xs) - 1) * (len(ys) - 1) < 2 or len(xs) * len(ys) > 10_000:
         return None
     inside = sheet.words_in([line for line in lines if box.holds_centre(line)])
-    rows, columns = list(zip(ys, ys[1:], strict=False)), list(zip(xs, xs[1:], strict=False))
+    rows, columns = list(pairwise(ys)), list(pairwise(xs))
     if len(rows) <= 3 and len(columns) >= 2:
         rows = _split(rows, columns, inside)
     cells = _spanning(rows, columns, level, upright)
@@ -141,7 +148,7 @@ def _split(rows: list[Interval], columns: list[Interval], words: Sequence[Word])
         first = [w for w in words if columns[0][0] <= (w.l + w.r) / 2 <= columns[0][1] and top <= (w.t + w.b) / 2 <= bottom]
         starts = [start for start, _ in spans(((w.t, w.b) for w in first), 0.1)]
         edges = [top, *(start - 1 for start in starts[1:]), bottom]
-        found.extend(zip(edges, edges[1:], strict=False))
+        found.extend(pairwise(edges))
     return found
 
 

@@ -1,7 +1,8 @@
 """One window of a PDF or image -> a docling JSON with the items that begin in it, PNGs of its pictures, its headings.
 
-The pages on either side are converted too, so that a paragraph over a page break is whole. Where they do not show its end, or whether the
-first paragraph began before them, more pages are added: a window of one page gives the same items as the whole document.
+The pages on either side are converted too, so that a paragraph over a page break is whole. Where they do not show its end, or
+whether the first paragraph began before them, more pages are added: a window of one page gives the same items as the whole
+document.
 """
 
 from __future__ import annotations

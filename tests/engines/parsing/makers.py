@@ -1,0 +1,135 @@
+"""Small documents of the binary formats, each with the same content as the written samples: a pump manual."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+BINARY = ("docx", "pptx", "xlsx", "odt", "ods", "odp", "epub")
+
+
+def zipped(members: Mapping[str, bytes | str], stored: tuple[str, ...] = ()) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content, zipfile.ZIP_STORED if name in stored else zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def patched(source: bytes, changes: Mapping[str, bytes]) -> bytes:
+    """The archive with some members replaced or added."""
+    with zipfile.ZipFile(io.BytesIO(source)) as archive:
+        return zipped({**{name: archive.read(name) for name in archive.namelist()}, **changes}, stored=("mimetype",))
+
+
+def png(width: int = 120, height: int = 90) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def docx(picture: bytes | None = None) -> bytes:
+    import docx as library
+
+    document = library.Document()
+    document.add_heading("Pump manual", 0)
+    document.add_paragraph("The pump moves water.")
+    document.add_heading("Installation", 1)
+    document.add_paragraph("Mount <it> on a_b_c *level* ground.")
+    document.add_paragraph("Fix the bolts", style="List Bullet")
+    if picture:
+        document.add_picture(io.BytesIO(picture))
+    document.add_heading("Bolts", 2)
+    table = document.add_table(2, 2)
+    for row, texts in enumerate((("Bolt", "Torque"), ("M8", "25 Nm"))):
+        for column, text in enumerate(texts):
+            table.cell(row, column).text = text
+    document.add_heading("Care", 1)
+    document.add_paragraph("Oil it weekly.")
+    return _saved(document)
+
+
+def pptx() -> bytes:
+    import pptx as library
+
+    deck = library.Presentation()
+    for title, body, note in (("Pump manual", "The pump moves water.", "Say hello"), ("Care", "Oil it weekly.", "M8 needs 25 Nm")):
+        slide = deck.slides.add_slide(deck.slide_layouts[1])
+        slide.shapes.title.text = title
+        slide.placeholders[1].text = body
+        slide.notes_slide.notes_text_frame.text = note
+    return _saved(deck)
+
+
+def xlsx() -> bytes:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "Bolts"
+    sheet.append(["Bolt", "Torque"])
+    sheet.append(["M8", "25 Nm"])
+    care = book.create_sheet("Care")
+    care.append(["Task", "Every"])
+    care.append(["Oil it weekly.", "week"])
+    return _saved(book)
+
+
+def odf(kind: str) -> bytes:
+    import odfdo
+
+    document = odfdo.Document({"odt": "text", "ods": "spreadsheet", "odp": "presentation"}[kind])
+    body = document.body
+    body.clear()
+    table = odfdo.Table("Bolts")
+    table.append_row(odfdo.Row())
+    table.set_values([["Bolt", "Torque"], ["M8", "25 Nm"], ["Care", "Oil it weekly."]])
+    if kind == "odt":
+        body.append(odfdo.Header(1, "Pump manual"))
+        body.append(odfdo.Paragraph("The pump moves water."))
+        body.append(odfdo.Header(2, "Bolts"))
+        body.append(table)
+        body.append(odfdo.Header(2, "Care"))
+        body.append(odfdo.Paragraph("Oil it weekly."))
+    elif kind == "ods":
+        body.append(table)
+    else:
+        page = odfdo.DrawPage("page1", name="Page 1")
+        page.append(odfdo.Frame.text_frame(["M8 needs 25 Nm", "Oil it weekly."], size=("7cm", "5cm"), position=("1cm", "1cm")))
+        body.append(page)
+    return _saved(document)
+
+
+def epub(
+    chapter: str = "<h2>Bolts</h2><p>M8 needs 25 Nm.</p><h2>Care</h2><p>Oil it weekly.</p>",
+    extra: Mapping[str, bytes] | None = None,
+) -> bytes:
+    members: dict[str, bytes | str] = {
+        "mimetype": "application/epub+zip",
+        "META-INF/container.xml": '<container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+        '<rootfile full-path="book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>',
+        "book.opf": '<package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="i"><metadata '
+        'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:identifier id="i">1</dc:identifier><dc:title>Pump manual</dc:title>'
+        '<dc:language>en</dc:language></metadata><manifest><item id="c" href="c.xhtml" media-type="application/xhtml+xml"/></manifest>'
+        '<spine><itemref idref="c"/></spine></package>',
+        "c.xhtml": f'<html xmlns="http://www.w3.org/1999/xhtml"><head><title>c</title></head><body><h1>Pump manual</h1>{chapter}</body></html>',
+    }
+    return zipped({**members, **(extra or {})}, stored=("mimetype",))
+
+
+def binary(kind: str) -> bytes:
+    if kind in ("odt", "ods", "odp"):
+        return odf(kind)
+    return {"docx": docx, "pptx": pptx, "xlsx": xlsx, "epub": epub}[kind]()
+
+
+def _saved(document: object) -> bytes:
+    buffer = io.BytesIO()
+    document.save(buffer)  # type: ignore[attr-defined]
+    return buffer.getvalue()

@@ -1,0 +1,106 @@
+"""Removal on real stores: what is counted before a document came is counted after it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from aegis_assets.errors import NotAllowed
+from aegis_assets.pipeline.publish import consistency
+from aegis_assets.pipeline.remove import remove
+from tests.pipeline.test_publish import FIRST, SECOND, Crash, Fuse, fused
+from tests.pipeline.world import World
+
+
+def removed(world: World, document: UUID, **doubles: Any) -> None:
+    world.ledger.remove([document])
+    remove(document, **world.stores() | doubles)
+
+
+def everything(world: World) -> dict[str, Any]:
+    return {**world.state(), "tables": world.tables()}
+
+
+def test_the_only_document_goes_without_a_trace(world: World) -> None:
+    before = everything(world)
+    document = world.ingest("a.md", FIRST, merges=True)
+    assert everything(world) != before
+
+    removed(world, document)
+
+    assert everything(world) == before
+    assert world.vectors.count(world.id) == 0
+    assert world.bolt.query("MATCH (n) WHERE n.collection = $c RETURN count(n) AS n", c=str(world.id)) == [{"n": 0}]
+    remove(document, **world.stores())
+
+
+def test_a_document_that_shares_names_and_statements_leaves_the_other_as_it_was(world: World) -> None:
+    kept = world.ingest("a.md", [["Ada uses Engine", "Robot sees Robotss"]], merges=True)
+    before = everything(world)
+    other = world.ingest("b.md", [["Ada uses Engine"], ["Ada uses Pump", "Robots see Light"]], merges=True)
+    assert everything(world) != before
+
+    removed(world, other)
+
+    assert everything(world) == before
+    assert consistency(kept, world.view, world.vectors, world.graph).agree
+
+
+def test_a_revised_document_leaves_nothing_of_any_generation(world: World) -> None:
+    before = everything(world)
+    document = world.ingest("a.md", FIRST)
+    world.ingest("a.md", SECOND, run_id="run-2")
+    removed(world, document)
+    assert everything(world) == before
+
+
+def test_a_document_that_failed_half_way_can_be_removed(world: World) -> None:
+    before = everything(world)
+    document = world.prepare("a.md", FIRST)
+    world.ledger.fail_run("run-1", "stopped")
+    removed(world, document)
+    assert everything(world) == before
+
+
+def test_bytes_that_another_document_has_stay(new_world: Callable[[], World]) -> None:
+    world, other = new_world(), new_world()
+    other.bucket = world.bucket
+    document, twin = world.ingest("a.md", FIRST), other.ingest("a.md", FIRST)
+    blobs = [key for key in world.keys() if key.startswith("blobs/")]
+
+    removed(world, document)
+    assert [key for key in world.keys() if key.startswith("blobs/")] == blobs
+    assert consistency(twin, other.view, other.vectors, other.graph).agree
+    assert other.tables()["extraction"] == 4
+
+    removed(other, twin)
+    assert world.keys() == []
+    assert other.tables()["extraction"] == 0
+
+
+def test_only_a_document_that_is_being_removed_is_removed(world: World) -> None:
+    document = world.ingest("a.md", FIRST)
+    before = everything(world)
+    with pytest.raises(NotAllowed):
+        remove(document, **world.stores())
+    assert everything(world) == before
+
+
+def test_a_crash_at_every_call_in_turn_still_ends_without_a_trace(world: World) -> None:
+    world.ingest("a.md", [["Ada uses Engine", "Robot sees Robotss"]], merges=True)
+    before = everything(world)
+    document = world.ingest("b.md", [["Ada uses Engine"], ["Ada uses Pump", "Robots see Light"]], merges=True)
+    world.ledger.remove([document])
+    crashes = 0
+    for at in range(1, 100):
+        try:
+            remove(document, **fused(world, Fuse(at, after=at % 2 == 0)))
+        except Crash:
+            crashes += 1
+            continue
+        break
+    assert crashes > 10
+    assert everything(world) == before

@@ -1,0 +1,224 @@
+"""All stores, real ones, and an ingestion small enough to read: capitalised words are entities, a word between two a relation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+from aegis_assets.model import ids
+from aegis_assets.model.document import State
+from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorPoint
+from aegis_assets.model.extraction import Extraction, Mention, Relation
+from aegis_assets.model.parsing import ParsedWindow, Picture
+from aegis_assets.pipeline.publish import PublishResult, publish
+from aegis_assets.stores.bolt import Bolt
+from aegis_assets.stores.bucket import ObjectBucket
+from aegis_assets.stores.graph import BoltGraph
+from aegis_assets.stores.ledger import Ledger
+from aegis_assets.stores.ledger.graph_view import GraphView
+from aegis_assets.stores.vectors import QdrantVectors
+from tests.stores.ledger.build import CHUNKS, EMBED, EXTRACT, PARSE, PLAN, dead, draft, inspection, plans, sha
+
+INFO = EmbedderInfo(name="small", dimension=3, sparse="lexical", max_tokens=256, fingerprint=EMBED)
+NAME = re.compile(r"[A-Z][a-z]+[0-9]*")
+TABLES = (
+    *(
+        "document",
+        "generation",
+        "window",
+        "chunk",
+        "placement",
+        "chunk_task",
+        "extraction",
+        "entity",
+        "merge",
+        "mention",
+        "relation",
+    ),
+    *("failure", "run_document", "bucket_object", "lease"),
+)
+
+
+def extraction(text: str) -> Extraction:
+    found = list(NAME.finditer(text))
+    mentions = tuple(Mention(name=one.group(), type="thing", start=one.start(), end=one.end()) for one in found)
+    relations = tuple(
+        Relation(source=n, target=n + 1, type=between, confidence=0.4 + len(between) / 100, start=left.start(), end=right.end())
+        for n, (left, right) in enumerate(pairwise(found))
+        if (between := text[left.end() : right.start()].strip()).isalpha()
+    )
+    return Extraction(mentions=mentions, relations=relations, calls=1)
+
+
+def embedding(text: str) -> Embedding:
+    length = float(len(text) % 7 + 1)
+    return Embedding(dense=(1.0 / length, 1.0, 0.5), indices=(len(text),), values=(1.0,))
+
+
+@dataclass
+class World:
+    collection: str
+    ledger: Ledger
+    view: GraphView
+    vectors: QdrantVectors
+    graph: BoltGraph
+    bucket: ObjectBucket
+    bolt: Bolt
+
+    @property
+    def id(self) -> UUID:
+        return ids.collection_id(self.collection)
+
+    def prepare(self, name: str, windows: Sequence[Sequence[str]], run_id: str = "run-1", merges: bool = False) -> UUID:
+        """Everything up to publish: registered, parsed, chunked, embedded, extracted."""
+        content = repr(windows)
+        blob = f"blobs/{sha(content)}"
+        self.bucket.put(blob, content.encode())
+        document = self.ledger.register(self.collection, "upload", name, name, blob, sha(content), len(content)).document
+        self.ledger.begin(document, run_id, dead)
+        self.vectors.ensure(self.id, INFO)
+        generation = self.ledger.generation_for(document, sha(content), blob, len(content), PLAN)
+        keys = [sha(repr(window)) for window in windows]
+        self.ledger.save_plan(generation.id, run_id, inspection(len(keys)), PLAN, plans(*keys))
+        for row, texts in zip(self.ledger.windows(generation.id), windows, strict=True):
+            self.ledger.save_parsed(row.id, run_id, self._artifacts(document, row.key), PARSE, 0.1)
+            chunks = self.ledger.save_chunks(row.id, run_id, [draft(text, page=row.first) for text in texts], CHUNKS, 0.1)
+            self._embed_and_extract(document, generation.id, chunks, run_id)
+        if merges:
+            self.merge_plurals(document)
+        return document
+
+    def _artifacts(self, document: UUID, key: str) -> ParsedWindow:
+        place = f"artifacts/{document}/{key[:16]}-{PARSE}"
+        self.bucket.put(f"{place}/window.json", b"{}")
+        self.bucket.put(f"{place}/picture-0.png", b"png")
+        picture = Picture(ref="#/pictures/0", image=f"{place}/picture-0.png", box=None, caption="")
+        return ParsedWindow(
+            artifact=f"{place}/window.json",
+            items=1,
+            characters=9,
+            headings=(),
+            pictures=(picture,),
+            parser="rules",
+            seconds=0.1,
+            peak_mb=1.0,
+        )
+
+    def _embed_and_extract(self, document: UUID, generation: int, chunks: Sequence[UUID], run_id: str) -> None:
+        texts = {row["id"]: row["text"] for row in self.rows("SELECT id, text FROM aegis_chunk WHERE document_id = %s", document)}
+        visible = self.ledger.visible(document, generation, chunks)
+        points = [VectorPoint(id=one, document=document, embedding=embedding(texts[one]), live=one in visible) for one in chunks]
+        self.vectors.upsert(self.id, points)
+        self.ledger.save_embedded(document, run_id, chunks, EMBED, 0.1)
+        for one in chunks:
+            self.ledger.save_extraction(document, one, run_id, EXTRACT, extraction(texts[one]), cached=False, seconds=0.1)
+
+    def merge_plurals(self, document: UUID) -> set[UUID]:
+        """Ada and Adas are one, with a recorded merge."""
+        names = self.rows("SELECT id, name FROM aegis_entity WHERE collection_id = %s", self.id)
+        by_name = {row["name"]: row["id"] for row in names}
+        for name, one in by_name.items():
+            if f"{name}s" in by_name:
+                left, right = sorted([one, by_name[f"{name}s"]])
+                self.execute(
+                    "INSERT INTO aegis_merge (collection_id, left_id, right_id, reason, score) VALUES (%s, %s, %s, 'exact', 1)"
+                    " ON CONFLICT DO NOTHING",
+                    self.id, left, right,
+                )  # fmt: skip
+        return self.ledger.recompute_canonical(self.id, [row["id"] for row in names])
+
+    def stores(self) -> dict[str, Any]:
+        return {"ledger": self.view, "vectors": self.vectors, "graph": self.graph, "bucket": self.bucket}
+
+    def publish(self, document: UUID, run_id: str = "run-1", **doubles: Any) -> PublishResult:
+        return publish(document, run_id, **self.stores() | doubles)
+
+    def ingest(self, name: str, windows: Sequence[Sequence[str]], run_id: str = "run-1", merges: bool = False) -> UUID:
+        document = self.prepare(name, windows, run_id, merges)
+        self.publish(document, run_id)
+        self.ledger.finish(document, run_id, State.SUCCEEDED, "")
+        return document
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        with self.ledger.connection() as connection:
+            return connection.execute(query, values).fetchall()  # type: ignore[arg-type]
+
+    def execute(self, query: str, *values: object) -> None:
+        with self.ledger.connection() as connection:
+            connection.execute(query, values)  # type: ignore[arg-type]
+
+    def tables(self) -> dict[str, int]:
+        return {table: self.rows(f"SELECT count(*) AS n FROM aegis_{table}")[0]["n"] for table in TABLES}
+
+    def nodes(self) -> dict[str, Any]:
+        """The collection's graph by names and texts, so that two collections can be compared."""
+        scope = {"c": str(self.id)}
+        entities = self.bolt.query(
+            "MATCH (e:Entity {collection: $c}) OPTIONAL MATCH (e)-[:FROM_CHUNK]->(k:Chunk) WITH e, collect(k.text) AS texts"
+            " RETURN e.name AS name, e.type AS type, e.aliases AS aliases, texts",
+            **scope,
+        )
+        relations = self.bolt.query(
+            "MATCH (s:Entity {collection: $c})-[r:RELATES_TO]->(t:Entity) RETURN s.name AS s, r.type AS type, t.name AS t,"
+            " r.confidence AS confidence, r.evidence AS evidence, r.chunks AS chunks",
+            **scope,
+        )
+        chunks = self.bolt.query(
+            "MATCH (k:Chunk)-[:FROM_DOCUMENT]->(d:Document) WHERE k.collection = $c"
+            " RETURN d.name AS name, d.generation AS generation, k.ordinal AS ordinal, k.text AS text, k.id AS id",
+            **scope,
+        )
+        chain = self.bolt.query(
+            "MATCH (a:Chunk)-[:NEXT_CHUNK]->(b:Chunk) WHERE a.collection = $c RETURN a.text AS a, b.text AS b", **scope
+        )
+        texts = {row["id"]: row["text"] for row in chunks}
+        return {
+            "entities": sorted((row["name"], row["type"], tuple(row["aliases"]), tuple(sorted(row["texts"]))) for row in entities),
+            "relations": sorted(
+                (
+                    row["s"],
+                    row["type"],
+                    row["t"],
+                    row["confidence"],
+                    row["evidence"],
+                    tuple(sorted(texts.get(c, f"?{c}") for c in row["chunks"])),
+                )
+                for row in relations
+            ),
+            "chunks": sorted((row["name"], row["generation"], row["ordinal"], row["text"]) for row in chunks),
+            "chain": sorted((row["a"], row["b"]) for row in chain),
+        }
+
+    def keys(self) -> list[str]:
+        return sorted(self.bucket.keys(""))
+
+    def state(self) -> dict[str, Any]:
+        """What all stores hold of the collection, by names and texts."""
+        names = self.rows(
+            "SELECT e.name, c.name AS canonical FROM aegis_entity e JOIN aegis_entity c ON c.id = e.canonical_id"
+            " WHERE e.collection_id = %s",
+            self.id,
+        )
+        documents = self.rows("SELECT id, name FROM aegis_document WHERE collection_id = %s", self.id)
+        texts = {
+            row["id"]: row["text"]
+            for row in self.rows(
+                "SELECT k.id, k.text FROM aegis_chunk k JOIN aegis_document d ON d.id = k.document_id WHERE d.collection_id = %s",
+                self.id,
+            )
+        }
+        found = {hit.id for hit in self.vectors.search(self.id, embedding("x"), 1000)}
+        stored = {row["name"]: self.vectors.chunk_ids(self.id, row["id"]) for row in documents}
+        known = {str(row["id"]): row["name"] for row in documents}
+        return {
+            **self.nodes(),
+            "names": sorted((row["name"], row["canonical"]) for row in names),
+            "searchable": sorted(texts.get(chunk, f"?{chunk}") for chunk in found),
+            "vectors": {name: sorted(texts.get(chunk, f"?{chunk}") for chunk in chunks) for name, chunks in stored.items()},
+            "keys": [re.sub("|".join(known) or "^$", lambda hit: known[hit.group()], key) for key in self.keys()],
+            "texts": sorted(texts.values()),
+        }
