@@ -113,10 +113,16 @@ def engine_server(session_folder: Path) -> Iterator[tuple[str, str]]:
         from tests.engine_service import start_engine_server
 
         process, address, token = start_engine_server(directory)
-        return services.Started({"address": address, "token": token}, (process.pid,))
+        return services.Started({"address": address, "token": token, "home": str(directory)}, (process.pid,))
 
     with services.shared(session_folder, "engine", start) as values:
         yield values["address"], values["token"]
+
+
+@pytest.fixture(scope="session")
+def engine_bucket(engine_server: tuple[str, str], session_folder: Path) -> Path:
+    """The directory of the bucket that the session's engine server reads and writes."""
+    return Path(json.loads((session_folder / "engine.json").read_text())["values"]["home"]) / "bucket"
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from django.views.generic import RedirectView
 from webadmin.documents import views
 from webadmin.monitoring.views import healthz
 
+admin.site.site_header = admin.site.site_title = "Aegis"
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

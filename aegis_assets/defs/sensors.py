@@ -94,15 +94,18 @@ def groups(rows: Sequence[DocumentRow], order: dict[str, int]) -> Iterator[list[
 
 
 def release_lost_claims(instance: dg.DagsterInstance, platform: PlatformResource) -> None:
-    """A claim whose run was never made, or ended without taking the document, is pending again."""
-    for claim, ids in platform.use().ledger.open_claims(older_than_s=30).items():
+    """A claim whose run was never made is pending again. One whose run ended without taking the document has failed: launching it
+    again would only repeat that, without end."""
+    ledger = platform.use().ledger
+    for claim, ids in ledger.open_claims(older_than_s=30).items():
         if claim.startswith("claim:"):
-            runs = instance.get_runs(filters=dg.RunsFilter(tags={CLAIM_TAG: claim}), limit=1)
+            runs = list(instance.get_runs(filters=dg.RunsFilter(tags={CLAIM_TAG: claim}), limit=1))
         else:
-            run = instance.get_run_by_id(claim) if claim else None
-            runs = [run] if run else []
-        if not runs or runs[0].is_finished:
-            platform.use().ledger.unclaim(ids, "")
+            runs = [run for run in [instance.get_run_by_id(claim)] if run] if claim else []
+        if not runs:
+            ledger.unclaim(ids, "")
+        elif runs[0].is_finished:
+            ledger.fail_run(claim, "The run ended before it reached this document; its page in Dagster says why.")
 
 
 @dg.run_status_sensor(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,8 +30,8 @@ def prepare(now: Settings, environment: dict[str, str], say: Callable[[str], Non
     ):
         ensure_database(url, setting)
     _finish(_manage(environment, "migrate", "--noinput", "--verbosity", "0"), "migrate")
-    if password := admin_password(now, environment):
-        say(f"  made the admin account: user {ADMIN}, password {password} (kept in {now.home / 'admin-password'})")
+    if not has_admin(now):
+        say(_finish(_manage(environment, "createadmin"), "createadmin").strip())  # with its password, this once
 
 
 def ensure_database(url: str, setting: str) -> None:
@@ -55,19 +53,10 @@ def ensure_database(url: str, setting: str) -> None:
         raise Misconfigured(f"The database {name} of {setting} does not exist and cannot be made: {error}") from error
 
 
-def admin_password(now: Settings, environment: dict[str, str]) -> str | None:
-    """The password, when this call made the account. It is kept 0600 and never on a command line."""
+def has_admin(now: Settings) -> bool:
+    """Asked in SQL: starting Django to learn it would cost a start two seconds."""
     with psycopg.connect(now.postgres_url.get_secret_value(), connect_timeout=SECONDS) as connection:
-        if connection.execute(HAS_ADMIN, (ADMIN,)).fetchone():
-            return None
-    path = now.home / "admin-password"
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(12))
-    password = path.read_text().strip()
-    words = ("createsuperuser", "--noinput", "--username", ADMIN, "--email", f"{ADMIN}@localhost")
-    _finish(_manage(environment | {"DJANGO_SUPERUSER_PASSWORD": password}, *words), "createsuperuser")
-    return password
+        return connection.execute(HAS_ADMIN, (ADMIN,)).fetchone() is not None
 
 
 def dagster_home(home: Path, parallel_documents: int) -> Path:
@@ -93,7 +82,7 @@ def _manage(environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
     )
 
 
-def _finish(process: subprocess.Popen[str], name: str) -> None:
+def _finish(process: subprocess.Popen[str], name: str) -> str:
     try:
         output, _ = process.communicate(timeout=300)
     except subprocess.TimeoutExpired as error:
@@ -101,3 +90,4 @@ def _finish(process: subprocess.Popen[str], name: str) -> None:
         raise Internal(f"manage.py {name} did not end within 300 s.") from error
     if process.returncode:
         raise Internal(f"manage.py {name} failed: {' | '.join(output.strip().splitlines()[-3:])}")
+    return output

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from aegis_assets.embedded import stack
 from aegis_assets.errors import AegisError
-from aegis_assets.settings import home, load
+from aegis_assets.settings import home
 
 FINE = ("running", "elsewhere")
 
@@ -37,8 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _up() -> int:
-    stack.up(_say)
-    now = load()
+    now = stack.up(_say)
     _say(f"admin    {now.admin_address}/admin/   (user admin, password in {home() / 'admin-password'})")
     _say(f"Dagster  {now.dagster_address}")
     _say(f"logs     {home() / 'logs'}")

@@ -51,6 +51,12 @@ def write(home: Path, own: Settings) -> dict[str, str]:
     return variables
 
 
+def ports(home: Path) -> dict[str, int]:
+    """By the names of the settings: those that the stack was last started with."""
+    written = dotenv_values(home / "stack.env", interpolate=False)
+    return {name: int(written[f"AEGIS_{name.upper()}"] or 0) for name in PORTS if f"AEGIS_{name.upper()}" in written}
+
+
 def _databases(home: Path, own: Settings) -> dict[str, str]:
     ledger = own.postgres_url.get_secret_value() or postgres.of_home(home, own.postgres_port).prepared().url()
     dagster = own.dagster_postgres_url.get_secret_value() or urlunsplit(urlsplit(ledger)._replace(path=f"/{DAGSTER}"))

@@ -44,18 +44,17 @@ class Row:
     reason: str = ""
 
 
-def up(say: Say) -> None:
-    """Start what does not run; say each part as it begins to answer. Raises AegisError with what to do."""
+def up(say: Say) -> Settings:
+    """Start what does not run; say each part as it begins to answer. Returns what runs. Raises AegisError with what to do."""
     own, place = secrets_file.chosen(), home()
     _make_home(place)
     with _alone(place):
         supervisor = Supervisor(place)
         if supervisor.answers():
-            _repair(supervisor, own, say)
-            return
+            return _repair(supervisor, own, say)
         _sweep(supervisor, say)
         try:
-            _start(supervisor, own, say)
+            return _start(supervisor, own, say)
         except BaseException:
             supervisor.stop()
             raise
@@ -107,7 +106,7 @@ def clean(say: Say) -> None:
         say(f"{place} is deleted.")
 
 
-def _start(supervisor: Supervisor, own: Settings, say: Say) -> None:
+def _start(supervisor: Supervisor, own: Settings, say: Say) -> Settings:
     place = supervisor.home
     variables = secrets_file.write(place, own)
     now = _now(place)
@@ -121,6 +120,7 @@ def _start(supervisor: Supervisor, own: Settings, say: Say) -> None:
     }
     supervisor.start(group, environment)
     _bring_up(supervisor, group, say, lambda: bootstrap.prepare(now, environment, say))
+    return now
 
 
 def _bring_up(supervisor: Supervisor, group: tuple[Part, ...], say: Say, prepare: Callable[[], None]) -> None:
@@ -144,26 +144,20 @@ def _bring_up(supervisor: Supervisor, group: tuple[Part, ...], say: Say, prepare
             _wait(supervisor, part, say)
 
 
-def _repair(supervisor: Supervisor, own: Settings, say: Say) -> None:
+def _repair(supervisor: Supervisor, own: Settings, say: Say) -> Settings:
     """A stack that runs: start again what gave up, and wait until all of it answers."""
     now = _now(supervisor.home)
     states = {one.name: one.state for one in supervisor.programs()}
     group = [part for part in parts.parts(Settings.model_construct(), now) if part.name in states]
-    differing = [name for name in secrets_file.PORTS if name in own.model_fields_set and getattr(own, name) != _written(now, name)]
     broken = [part for part in group if states[part.name] not in ALIVE]
     for part in broken:
         supervisor.launch(part.name)
     for part in group:
         _wait(supervisor, part, say if part in broken else lambda _: None)
     say("Already running." if not broken else "Running again.")
-    if differing:
+    if any(getattr(own, name) != getattr(now, name) for name in secrets_file.PORTS if name in own.model_fields_set):
         say("The ports have changed since the stack was started; `make down` and `make up` apply them.")
-
-
-def _written(now: Settings, name: str) -> int:
-    from dotenv import dotenv_values
-
-    return int(dotenv_values(now.stack_env, interpolate=False).get(f"AEGIS_{name.upper()}") or 0)
+    return now
 
 
 def _wait(supervisor: Supervisor, part: Part, say: Say) -> None:
@@ -209,7 +203,8 @@ def _memory(pid: int) -> int:
 
 
 def _now(place: Path) -> Settings:
-    return load().model_copy(update={"home": place})
+    """With the ports that the stack was started with, whatever the environment has come to say since."""
+    return load().model_copy(update={"home": place} | secrets_file.ports(place))
 
 
 def _sweep(supervisor: Supervisor, say: Say) -> bool:
@@ -232,9 +227,13 @@ def _stop_postgres(place: Path) -> bool:
 
 
 def _make_home(place: Path) -> None:
-    """Closed to others, save that under root PostgreSQL's account must pass through to its own directory."""
+    """Closed to others, save that under root PostgreSQL's account must pass through to its own directory; so what holds documents
+    is closed by itself."""
     place.mkdir(parents=True, exist_ok=True)
     place.chmod(0o711 if postgres_place.account() else 0o700)
+    for name in ("bucket", "inbox", "vectors", "dagster", "logs"):
+        (place / name).mkdir(exist_ok=True)
+        (place / name).chmod(0o700)
 
 
 @contextmanager

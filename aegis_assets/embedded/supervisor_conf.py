@@ -33,7 +33,7 @@ def configuration(parts: Iterable[Part], run: Path, logs: Path, socket: Path) ->
             childlogdir=logs,
             nodaemon="true",
             silent="true",
-            umask="022",
+            umask="077",
             **({"user": "root"} if os.geteuid() == 0 else {}),  # said aloud, or it warns that it runs as root
         ),
         _section("unix_http_server", file=socket, chmod="0600"),

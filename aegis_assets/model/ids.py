@@ -34,9 +34,15 @@ def chunk_id(document: UUID, hash_of_text: str, repeat: int) -> UUID:
 
 
 def normalised(name: str) -> str:
-    """Case-folded NFKC with punctuation and white space made single spaces. Never empty for a name with a letter or digit."""
+    """Case-folded NFKC with punctuation and white space made single spaces. Never empty for a name with a letter or digit.
+
+    What tells C, C++ and C#, or net and .NET apart stays: plus and number signs at a word's end, a full stop at its start.
+    """
     folded = unicodedata.normalize("NFKC", name).casefold()
-    return re.sub(r"[\W_]+", " ", folded).strip()
+    words = re.sub(r"[^\w+#.]|_", " ", folded)
+    words = re.sub(r"(?<![\w+#])[+#]+|[+#]+(?=\w)", " ", words)
+    words = re.sub(r"(?<=[\w+#.])\.|\.(?!\w)", " ", words)
+    return " ".join(words.split())
 
 
 def entity_id(collection: UUID, entity_type: str, name: str) -> UUID:

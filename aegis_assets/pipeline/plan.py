@@ -34,7 +34,10 @@ def cut(inspection: Inspection, window_pages: int, window_chunks: int, parse_fin
     windows = []
     for ordinal, (start, end) in enumerate(pairwise(edges)):
         around = slice(max(0, start - 1), end + 1) if pages else slice(start, end)
-        seen = _by_page(inspection.facts, start + 1, end) if pages else {}
+        seen: object = _by_page(inspection.facts, start + 1, end) if pages else None
+        if not pages and inspection.pages:
+            # Slides and sheets: their page numbers do not follow from the section's place, so nobody could move them.
+            seen = start
         windows.append(
             WindowPlan(
                 ordinal=ordinal,

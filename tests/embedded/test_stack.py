@@ -31,8 +31,8 @@ class Own:
         command = services.stack_command(action)
         return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=280, check=False)
 
-    def pids(self) -> dict[str, int]:
-        rows = (line.split() for line in self.cli("status").stdout.splitlines())
+    def pids(self, status: str = "") -> dict[str, int]:
+        rows = (line.split() for line in (status or self.cli("status").stdout).splitlines())
         return {row[0]: int(row[2]) for row in rows if len(row) > 2 and row[2].isdigit()}
 
     def left(self) -> list[str]:
@@ -102,8 +102,14 @@ def test_a_second_start_says_that_it_runs_and_touches_nothing(own: Own, first: s
     before = own.pids()
     done = own.cli("up")
     assert (done.returncode, "Already running." in done.stdout) == (0, True)
-    assert "made the admin account" not in done.stdout
+    assert (own.home / "admin-password").read_text().strip() not in done.stdout
     assert own.pids() == before
+
+
+def test_ports_changed_since_the_start_are_told_apart_from_those_in_use(own: Own, first: subprocess.CompletedProcess[str]) -> None:
+    done = own.cli("up", AEGIS_ADMIN_PORT="1")
+    assert (done.returncode, "The ports have changed" in done.stdout) == (0, True)
+    assert f":{own.environment['AEGIS_ADMIN_PORT']}/admin/" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["postgres", "admin"])
@@ -113,7 +119,7 @@ def test_a_killed_part_comes_back(own: Own, first: subprocess.CompletedProcess[s
     deadline = time.monotonic() + 60
     while True:
         done = own.cli("status")
-        if done.returncode == 0 and own.pids()[name] != before:
+        if done.returncode == 0 and own.pids(done.stdout)[name] != before:
             return
         assert time.monotonic() < deadline, done.stdout
         time.sleep(0.5)

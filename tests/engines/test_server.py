@@ -24,7 +24,7 @@ from aegis_assets.model.embedding import Embedding
 from aegis_assets.model.extraction import Schema
 from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest, Picture
 from tests.doubles import tiny_bge_m3
-from tests.engine_service import start_engine_server, stop
+from tests.engine_service import READY_SECONDS, start_engine_server, stop
 
 Mortal = tuple[subprocess.Popen[bytes], EngineClient]
 
@@ -195,7 +195,7 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
     """Without a token: it is for a machine of one's own."""
     home = tmp_path_factory.mktemp("mortal")
     process, address, _ = start_engine_server(home, {"AEGIS_ENGINE_TOKEN": ""})
-    client = EngineClient(address)
+    client = EngineClient(address, patience=READY_SECONDS)
     yield process, client
     client.close()
     if process.poll() is None:
@@ -237,7 +237,7 @@ def test_a_wrong_setting_is_a_sentence_for_everyone_who_asks(tmp_path: Path) -> 
     env = {"AEGIS_EMBEDDER": "bge-m3", "AEGIS_EMBEDDER_PATH": str(weights), "AEGIS_EMBEDDER_DEVICE": "cuda:9"}
     process, address, token = start_engine_server(tmp_path / "home", env, wait=False)
     try:
-        client = EngineClient(address, token)
+        client = EngineClient(address, token, patience=READY_SECONDS)
         with pytest.raises(Misconfigured, match="AEGIS_EMBEDDER_DEVICE"):
             client.embed(["text"], "query")
         health = httpx.get(f"{address}/health", trust_env=False)

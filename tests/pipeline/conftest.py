@@ -28,7 +28,7 @@ def new_world(ledger_url: str, arcadedb: tuple[str, str], tmp_path: Path) -> Ite
     def make() -> World:
         name = f"world-{uuid4().hex[:12]}"
         bucket = open_bucket((tmp_path / name).as_uri(), Settings())
-        return World(name, ledger, view, QdrantVectors(path=tmp_path / "vectors"), graph, bucket, bolt)
+        return World(name, ledger, view, QdrantVectors(path=tmp_path / "vectors"), graph, bucket, bolt, name)
 
     yield make
     for one in (ledger, view, graph, bolt):

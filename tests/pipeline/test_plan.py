@@ -166,3 +166,14 @@ def test_windows_carry_the_headings_open_at_their_start() -> None:
     windows = cut(inspection(parts), 5, 64, "f")
     assert windows[0].headings == ()
     assert windows[-1].headings == open_
+
+
+def test_sections_on_slides_are_not_taken_over_at_another_place() -> None:
+    """Their page numbers could not be moved by the number of sections."""
+    parts = [Part(hash=str(number), headings=()) for number in range(4)]
+    slides = inspection(parts, "section").model_copy(update={"pages": 2})
+    shifted = slides.model_copy(update={"parts": (Part(hash="new", headings=()), *parts)})
+    assert {w.key for w in cut(slides, 16, 1, "f")} & {w.key for w in cut(shifted, 16, 1, "f")} == set()
+    plain = inspection(parts, "section")
+    moved = plain.model_copy(update={"parts": shifted.parts})
+    assert {w.key for w in cut(plain, 16, 1, "f")} < {w.key for w in cut(moved, 16, 1, "f")}

@@ -43,10 +43,11 @@ class Fused:
         def call(*args: Any, **kwargs: Any) -> Any:
             fuse.calls += 1
             fuse.log.append(name)
-            if fuse.calls == fuse.at and not fuse.after:
+            mine = fuse.calls == fuse.at  # a call may make others before it answers
+            if mine and not fuse.after:
                 raise Crash(name)
             answer = method(*args, **kwargs)
-            if fuse.calls == fuse.at:
+            if mine:
                 raise Crash(name)
             return answer
 
@@ -219,7 +220,7 @@ def test_a_crash_at_every_call_in_turn_ends_as_without_any(new_world: Callable[[
             crashes += 1
             continue
         break
-    assert crashes > 25
+    assert crashes > 20, fuse.log
     assert result == expected
     assert stormy.state() == calm.state()
     assert agreed(stormy, document)

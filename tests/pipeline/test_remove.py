@@ -16,7 +16,7 @@ from tests.pipeline.world import World
 
 
 def removed(world: World, document: UUID, **doubles: Any) -> None:
-    world.ledger.remove([document])
+    world.ledger.request_removal(document)
     remove(document, **world.stores() | doubles)
 
 
@@ -67,17 +67,17 @@ def test_a_document_that_failed_half_way_can_be_removed(world: World) -> None:
 
 def test_bytes_that_another_document_has_stay(new_world: Callable[[], World]) -> None:
     world, other = new_world(), new_world()
-    other.bucket = world.bucket
+    other.bucket, other.salt = world.bucket, world.salt
     document, twin = world.ingest("a.md", FIRST), other.ingest("a.md", FIRST)
-    blobs = [key for key in world.keys() if key.startswith("blobs/")]
+    blobs = [key for key in world.files() if key.startswith("blobs/")]
 
     removed(world, document)
-    assert [key for key in world.keys() if key.startswith("blobs/")] == blobs
+    assert [key for key in world.files() if key.startswith("blobs/")] == blobs
     assert consistency(twin, other.view, other.vectors, other.graph).agree
     assert other.tables()["extraction"] == 4
 
     removed(other, twin)
-    assert world.keys() == []
+    assert world.files() == []
     assert other.tables()["extraction"] == 0
 
 
@@ -93,7 +93,7 @@ def test_a_crash_at_every_call_in_turn_still_ends_without_a_trace(world: World) 
     world.ingest("a.md", [["Ada uses Engine", "Robot sees Robotss"]], merges=True)
     before = everything(world)
     document = world.ingest("b.md", [["Ada uses Engine"], ["Ada uses Pump", "Robots see Light"]], merges=True)
-    world.ledger.remove([document])
+    world.ledger.request_removal(document)
     crashes = 0
     for at in range(1, 100):
         try:

@@ -68,6 +68,7 @@ class World:
     graph: BoltGraph
     bucket: ObjectBucket
     bolt: Bolt
+    salt: str = ""  # worlds with the same one have the same bytes for the same texts
 
     @property
     def id(self) -> UUID:
@@ -75,7 +76,7 @@ class World:
 
     def prepare(self, name: str, windows: Sequence[Sequence[str]], run_id: str = "run-1", merges: bool = False) -> UUID:
         """Everything up to publish: registered, parsed, chunked, embedded, extracted."""
-        content = repr(windows)
+        content = f"{self.salt}{windows!r}"
         blob = f"blobs/{sha(content)}"
         self.bucket.put(blob, content.encode())
         document = self.ledger.register(self.collection, "upload", name, name, blob, sha(content), len(content)).document
@@ -193,7 +194,11 @@ class World:
             "chain": sorted((row["a"], row["b"]) for row in chain),
         }
 
-    def keys(self) -> list[str]:
+    def _named(self, key: str, documents: dict[str, str]) -> str:
+        head, _, rest = key.partition("/")
+        return "blobs/" if head == "blobs" else f"{head}/{documents.get(rest[:36], rest[:36])}{rest[36:]}"
+
+    def files(self) -> list[str]:
         return sorted(self.bucket.keys(""))
 
     def state(self) -> dict[str, Any]:
@@ -219,6 +224,6 @@ class World:
             "names": sorted((row["name"], row["canonical"]) for row in names),
             "searchable": sorted(texts.get(chunk, f"?{chunk}") for chunk in found),
             "vectors": {name: sorted(texts.get(chunk, f"?{chunk}") for chunk in chunks) for name, chunks in stored.items()},
-            "keys": [re.sub("|".join(known) or "^$", lambda hit: known[hit.group()], key) for key in self.keys()],
+            "keys": [self._named(key, known) for key in self.files()],
             "texts": sorted(texts.values()),
         }

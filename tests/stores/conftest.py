@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pytest
 
 from aegis_assets.settings import Settings
-from tests.arcadedb_service import start_arcadedb, stop
 from tests.stores.seaweed_service import ACCESS, SECRET, start_seaweed
 
 
@@ -39,7 +38,6 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
 
 @pytest.fixture(scope="session")
-def graph_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphServer]:
-    process, address, password = start_arcadedb(tmp_path_factory.mktemp("arcadedb"))
-    yield GraphServer(address, "root", password)
-    stop(process)
+def graph_server(arcadedb: tuple[str, str]) -> GraphServer:
+    address, password = arcadedb
+    return GraphServer(address, "root", password)

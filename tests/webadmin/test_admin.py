@@ -168,10 +168,14 @@ def test_several_files_are_uploaded_and_each_outcome_is_said(admin: Client, dags
     assert set(Document.objects.values_list("state", flat=True)) == {State.QUEUED}
 
 
-def test_files_can_be_uploaded_to_be_ingested_later(admin: Client, dagster: DagsterDouble) -> None:
+def test_files_uploaded_to_be_ingested_later_are_not_taken_up_before(admin: Client, dagster: DagsterDouble, ledger: Ledger) -> None:
     assert send(admin, SimpleUploadedFile("one.md", b"1")).status == 200
     assert not dagster.runs
-    assert Document.objects.get().state == State.PENDING
+    assert ledger.claim(10) == []
+    document = Document.objects.get()
+    assert document.message == "Uploaded, not ingested yet."
+    admin.post(url(document.pk, "ingest"))
+    assert [run["job"] for run in dagster.runs.values()] == ["ingest"]
 
 
 def test_a_file_over_the_limit_is_said_and_the_rest_of_the_upload_untouched(admin: Client, dagster: DagsterDouble) -> None:

@@ -72,6 +72,8 @@ def upload(model_admin: DocumentAdmin, request: HttpRequest) -> HttpResponse:
         waiting = [outcome.document for outcome in outcomes if outcome.document and outcome.pending]
         if form.cleaned_data["ingest"] and waiting and model_admin.has_ingest_permission(request):
             notice = steering.ingest(waiting).notice
+        elif waiting:
+            steering.hold(waiting)
     context = {
         **model_admin.admin_site.each_context(request),
         "title": "Upload documents",

@@ -18,12 +18,14 @@ from aegis_assets.model.document import AT_REST, State
 from aegis_assets.model.ledger import DocumentRow
 from aegis_assets.model.parsing import Frozen
 from webadmin.documents import platform
+from webadmin.documents.models import Document
 from webadmin.orchestrator.client import DagsterClient, Unanswered
 
 log = logger(__name__)
 
 # Launching a run takes most of a second. More documents than this are left to the sensor, which packs small ones into one run.
 LAUNCHED_HERE: Final = 4
+HELD: Final = "Uploaded, not ingested yet."
 LOST_RUN: Final = "The run ended without saying so. Retry takes up what is missing."
 
 
@@ -64,6 +66,13 @@ def ingest(documents: Sequence[UUID]) -> Steered:
 
     done, refused = _each(documents, ready)
     return Steered(done=done, refused=refused, notice=_launch(done))
+
+
+def hold(documents: Sequence[UUID]) -> Steered:
+    """Uploaded, to be ingested when somebody says so. Pending would not do: the sensor takes whatever is pending."""
+    done, refused = _each(documents, lambda row: platform.ledger().request_cancel(row.id))
+    Document.objects.filter(pk__in=done, state=State.CANCELLED).update(message=HELD)
+    return Steered(done=done, refused=refused)
 
 
 def retry(documents: Sequence[UUID]) -> Steered:

@@ -17,8 +17,9 @@ from aegis_assets.engines.parsing import archive, fallback, plain, sections
 from aegis_assets.engines.parsing.convert import ZIPPED, Unsupported, convert
 from aegis_assets.engines.parsing.decode import decode
 from aegis_assets.engines.parsing.docling_serve import FORMATS, DoclingServe
+from aegis_assets.engines.parsing.nesting import DEEPEST, TOO_DEEP
 from aegis_assets.engines.parsing.sniff import BLANK, Sniffed, sniff
-from aegis_assets.engines.parsing.tree import Tree
+from aegis_assets.engines.parsing.tree import Tree, depth
 from aegis_assets.errors import BadInput
 from aegis_assets.model.parsing import Inspection, Part
 
@@ -59,6 +60,8 @@ def _whole(
 ) -> tuple[tuple[Part, ...], str, int | None]:
     """Parts, parser, and the number of slides or sheets where there are such."""
     tree, parser = read(path, kind.format, serve)
+    if depth(tree) > DEEPEST:
+        raise BadInput(TOO_DEEP)
     parts = sections.write(sections.sections(sections.blocks(tree, limit), limit), out / WHOLE)
     return parts, parser, len(tree.get("pages") or ()) or None
 

@@ -1,8 +1,8 @@
 """HTML that is nested too deeply for docling into HTML that is not, or a refusal.
 
-docling walks HTML by recursion over a tree in which an unclosed `<p>` or `<li>` holds everything after it: 3,000 paragraphs of an old
-page are 3,000 levels there, and 50,000 nested `<div>` take it hours. lxml closes what HTML lets authors leave open; what is still deep
-after that is an attack or a defect.
+docling walks HTML by recursion over a tree in which an unclosed `<p>` or `<li>` holds everything after it: 3,000 paragraphs of
+an old page are 3,000 levels there, and 50,000 nested `<div>` take it hours. lxml closes what HTML lets authors leave open; what
+is still deep after that is an attack or a defect.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def shallow(text: str) -> str:
     """The same HTML with what was left open closed. Raises BadInput where it is deep even so."""
     if depth(text) <= DEEPEST:
         return text
-    import lxml.html
+    import lxml.html  # type: ignore[import-untyped]
 
     try:
         parser = lxml.html.HTMLParser(huge_tree=True, no_network=True)

@@ -15,7 +15,7 @@ from aegis_assets.errors import BadInput
 
 MAX_PIXELS = 120_000_000  # an A0 page at 300 dpi; beyond it an image is a bomb
 SMALLEST = 8  # pixels; the detector fails on slivers
-# The detector's own default enlarges until the shorter side has 736 pixels: a wide banner then takes 900 MB and comes back in pieces.
+# By default the detector enlarges until the shorter side has 736 pixels: a wide banner took 900 MB and came back in pieces.
 OPTIONS = {
     "Global.log_level": "error",
     "Det.limit_type": "max",

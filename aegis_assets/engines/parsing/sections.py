@@ -12,7 +12,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -62,13 +62,19 @@ def cuts(units: Iterable[tuple[int, int, bool]], limit: int) -> Iterator[int]:
     units: (tokens, hash, may a run end before it). Past half the limit a unit begins a new run by the chance that its hash gives
     it, so the same units are cut at the same places whatever stands before them.
     """
-    size = 0
+    size = since = 0  # since the last place where a run may end: where those are rare, each must have a better chance
     for index, (length, key, allowed) in enumerate(units):
-        chance = min(1.0, 6 * length / limit)
-        if size and (size + length > limit or (allowed and size >= limit / 2 and (key & 0xFFFF) / 0x10000 < chance)):
+        since += length
+        if size and (size + length > limit or (allowed and size >= limit / 2 and chosen(key, since, limit))):
             yield index
             size = 0
         size += length
+        since = 0 if allowed else since
+
+
+def chosen(key: int, length: int, limit: int) -> bool:
+    """By the hash, so often that a run ends about a sixth of the limit after it may."""
+    return (key & 0xFFFF) / 0x10000 < min(1.0, 6 * length / limit)
 
 
 class _Sizes:
@@ -138,26 +144,27 @@ def _divided(tree: Tree, ref: str, item: Node, limit: int, sizes: _Sizes) -> Ite
     elif ref.startswith("#/tables/"):
         yield from _table(tree, ref, item, limit)
     elif item.get("text") and sizes.own[ref] > limit and item.get("label") != "list_item":
-        words = [match.group() for match in _WORD.finditer(item["text"])]
-        units = [
-            (
-                max(1, tokens(word) - 1),
-                zlib.crc32(word.encode("utf-8", "replace")),
-                index > 0 and words[index - 1].rstrip(" ").endswith(_SENTENCE_END),
-            )
-            for index, word in enumerate(words)
-        ]
-        at = [0]
-        for word in words:
-            at.append(at[-1] + len(word))
-        for first, last in _runs(units, limit):
-            yield Block(
-                Slice(tree, ref, "characters", at[first], at[last]), sum(unit[0] for unit in units[first:last]), units[first][1]
-            )
+        yield from _text(tree, ref, item["text"], limit)
     elif ref.startswith("#/pictures/"):
         yield _block(Slice(tree, ref), item, sizes.sum[ref])
     elif item.get("text") or not children(item):
         yield _block(Slice(tree, ref, "bare"), item, sizes.own[ref])
+
+
+def _text(tree: Tree, ref: str, text: str, limit: int) -> Iterator[Block]:
+    """A long text, cut after sentences, or between words where it has hardly any sentences."""
+    words = [match.group() for match in _WORD.finditer(text)]
+    ends = [index > 0 and words[index - 1].rstrip(" ").endswith(_SENTENCE_END) for index in range(len(words))]
+    anywhere = sum(ends) * 100 < len(words)
+    units = [
+        (max(1, tokens(word) - 1), zlib.crc32(word.encode("utf-8", "replace")), end or anywhere)
+        for word, end in zip(words, ends, strict=True)
+    ]
+    at = [0, *accumulate(len(word) for word in words)]
+    for first, last in _runs(units, limit):
+        yield Block(
+            Slice(tree, ref, "characters", at[first], at[last]), sum(unit[0] for unit in units[first:last]), units[first][1]
+        )
 
 
 def _listed(tree: Tree, ref: str, sizes: _Sizes) -> bool:
@@ -228,8 +235,7 @@ def sections(source: Iterable[Block], limit: int) -> Iterator[Section]:
     now: tuple[Heading, ...] = ()
     for block in source:
         bare = all(each.heading for each in run)
-        chance = min(1.0, 6 * block.tokens / limit)
-        full = size + block.tokens > limit or (size >= limit / 2 and (block.key & 0xFFFF) / 0x10000 < chance)
+        full = size + block.tokens > limit or (size >= limit / 2 and chosen(block.key, block.tokens, limit))
         if run and not bare and (block.heading is not None or full):
             yield _section(run, before)
             run, size, before = [], 0, now

@@ -54,6 +54,17 @@ def walk(tree: Tree, root: str = "#/body") -> Iterator[str]:
         stack.extend(reversed(children(node(tree, ref))))
 
 
+def depth(tree: Tree) -> int:
+    """Levels of the deepest node. docling's validation and ours of typed documents recurse."""
+    deepest = 0
+    stack = [("#/body", 1)]
+    while stack:
+        ref, level = stack.pop()
+        deepest = max(deepest, level)
+        stack.extend((child, level + 1) for child in children(node(tree, ref)))
+    return deepest
+
+
 class Assembly:
     """A docling document in the making."""
 

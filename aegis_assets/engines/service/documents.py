@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from aegis_assets.engines.embedder import chunk_tokens, tokenizer_path
 from aegis_assets.engines.sandbox import Child, Limits, Outcome, Sandbox
 from aegis_assets.engines.service.wire import ChunkAnswer, OcrAnswer
-from aegis_assets.errors import BadInput, EngineFailed
+from aegis_assets.errors import BadInput, EngineFailed, Misconfigured
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.parsing import ChunkRequest, Inspection, InspectRequest, ParsedWindow, ParseRequest
 from aegis_assets.pipeline.ports import Bucket
@@ -36,6 +36,8 @@ OCR_CALLS: Final = 200  # then a fresh child, since onnxruntime's arenas only gr
 
 def chosen_parser(chosen: Settings) -> str:
     """What 'auto' means here: docling's own models only where they were installed and a GPU runs them."""
+    if chosen.parser == "docling-serve" and not chosen.docling_serve_url:
+        raise Misconfigured("AEGIS_PARSER is 'docling-serve' and AEGIS_DOCLING_SERVE_URL is empty: set it, or AEGIS_PARSER=auto.")
     if chosen.parser != "auto":
         return chosen.parser
     if chosen.docling_serve_url:
@@ -87,6 +89,7 @@ class Documents:
                 "out": str(folder / "out"),
                 "max_pages": self._chosen.max_pages,
                 "window_tokens": chunk_tokens(self._chosen) * min(SECTION_CHUNKS, self._chosen.window_chunks),
+                **self._serve(),
             }
             outcome = self._run("inspect", payload, folder, "Reading the document", cancelled)
             inspection = _valid(Inspection, outcome)
@@ -107,6 +110,7 @@ class Documents:
                 "out": str(folder / "out"),
                 "picture_min_pixels": self._chosen.picture_min_pixels,
                 "parser": chosen_parser(self._chosen),
+                **self._serve(),
             }
             subject = f"Parsing {'pages' if request.unit == 'page' else 'sections'} {request.first} to {request.last}"
             outcome = self._run("parse", payload, folder, subject, cancelled)
@@ -131,6 +135,10 @@ class Documents:
         with self._folder() as folder:
             limits = Limits(START_SECONDS, self._chosen.parse_memory_mb, seconds_setting="a fixed limit")
             self._sandbox.run(f"{JOBS}:ready", {}, folder, limits, "Starting the parser", Event())
+
+    def _serve(self) -> dict[str, object]:
+        used = chosen_parser(self._chosen) == "docling-serve"
+        return {"serve": self._chosen.docling_serve_url if used else "", "serve_seconds": self._chosen.parse_timeout}
 
     def _run(self, job: str, payload: Mapping[str, object], folder: Path, subject: str, cancelled: Event) -> Outcome:
         return self._sandbox.run(f"{JOBS}:{job}", payload, folder, self._limits, subject, cancelled)

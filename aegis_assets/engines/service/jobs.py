@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aegis_assets.model.parsing import ChunkRequest, ParseRequest
+
+if TYPE_CHECKING:
+    from aegis_assets.engines.parsing.docling_serve import DoclingServe
 
 Json = dict[str, Any]
 
@@ -20,7 +23,8 @@ def inspect(payload: Json) -> Json:
     _still()
     from aegis_assets.engines.parsing.inspect import inspect as run
 
-    inspection = run(Path(payload["path"]), payload["name"], Path(payload["out"]), payload["max_pages"], payload["window_tokens"])
+    limits = payload["max_pages"], payload["window_tokens"]
+    inspection = run(Path(payload["path"]), payload["name"], Path(payload["out"]), *limits, _serve(payload))
     return inspection.model_dump(mode="json")
 
 
@@ -30,7 +34,8 @@ def parse(payload: Json) -> Json:
 
     whole = Path(payload["whole"]) if payload["whole"] else None
     request = ParseRequest.model_validate(payload["request"])
-    parsed = run(Path(payload["path"]), whole, request, Path(payload["out"]), payload["picture_min_pixels"], payload["parser"])
+    options = payload["picture_min_pixels"], payload["parser"]
+    parsed = run(Path(payload["path"]), whole, request, Path(payload["out"]), *options, _serve(payload))
     return parsed.model_dump(mode="json")
 
 
@@ -48,6 +53,15 @@ def ocr(payload: Json) -> Json:
     from aegis_assets.engines.parsing.ocr import read_text
 
     return {"text": read_text(Path(payload["path"]).read_bytes())}
+
+
+def _serve(payload: Json) -> DoclingServe | None:
+    """The server that parses in docling's place, where one is configured."""
+    if not payload["serve"]:
+        return None
+    from aegis_assets.engines.parsing.docling_serve import DoclingServe
+
+    return DoclingServe(payload["serve"], payload["serve_seconds"])
 
 
 def _still() -> None:

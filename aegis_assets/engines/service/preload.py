@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import Final
 
 MODULES: Final = (
-    "aegis_assets.engines.server",  # a child imports its parent's main module once more
+    "aegis_assets.settings",  # a child imports its parent's main module once more, and that imports these two
+    "aegis_assets.logs",
     "aegis_assets.engines.service.jobs",
     "aegis_assets.engines.parsing.inspect",
     "aegis_assets.engines.parsing.parse",

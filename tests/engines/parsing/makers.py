@@ -7,13 +7,15 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from docling_core.types.doc import TableCell
+
 SAMPLES = Path(__file__).parents[2] / "samples"
 BINARY = ("docx", "pptx", "xlsx", "odt", "ods", "odp", "epub")
 
 
 def zipped(members: Mapping[str, bytes | str], stored: tuple[str, ...] = ()) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in members.items():
             archive.writestr(name, content, zipfile.ZIP_STORED if name in stored else zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
@@ -116,9 +118,11 @@ def epub(
         '<rootfile full-path="book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>',
         "book.opf": '<package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="i"><metadata '
         'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:identifier id="i">1</dc:identifier><dc:title>Pump manual</dc:title>'
-        '<dc:language>en</dc:language></metadata><manifest><item id="c" href="c.xhtml" media-type="application/xhtml+xml"/></manifest>'
+        "<dc:language>en</dc:language></metadata><manifest>"
+        '<item id="c" href="c.xhtml" media-type="application/xhtml+xml"/></manifest>'
         '<spine><itemref idref="c"/></spine></package>',
-        "c.xhtml": f'<html xmlns="http://www.w3.org/1999/xhtml"><head><title>c</title></head><body><h1>Pump manual</h1>{chapter}</body></html>',
+        "c.xhtml": '<html xmlns="http://www.w3.org/1999/xhtml"><head><title>c</title></head>'
+        f"<body><h1>Pump manual</h1>{chapter}</body></html>",
     }
     return zipped({**members, **(extra or {})}, stored=("mimetype",))
 
@@ -133,3 +137,15 @@ def _saved(document: object) -> bytes:
     buffer = io.BytesIO()
     document.save(buffer)  # type: ignore[attr-defined]
     return buffer.getvalue()
+
+
+def cell(text: str, row: int, column: int, header: bool = False) -> TableCell:
+    """One plain cell of a table."""
+    return TableCell(
+        text=text,
+        start_row_offset_idx=row,
+        end_row_offset_idx=row + 1,
+        start_col_offset_idx=column,
+        end_col_offset_idx=column + 1,
+        column_header=header,
+    )

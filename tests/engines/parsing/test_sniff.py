@@ -11,8 +11,16 @@ from aegis_assets.errors import BadInput
 from tests.engines.parsing import makers
 
 WRITTEN = {
-    "md": "markdown", "txt": "text", "csv": "csv", "html": "html", "adoc": "asciidoc", "tex": "latex", "vtt": "webvtt", "eml": "email", "rtf": "rtf"
-}  # fmt: skip
+    "md": "markdown",
+    "txt": "text",
+    "csv": "csv",
+    "html": "html",
+    "adoc": "asciidoc",
+    "tex": "latex",
+    "vtt": "webvtt",
+    "eml": "email",
+    "rtf": "rtf",
+}
 
 
 @pytest.fixture

@@ -209,6 +209,18 @@ def zoo(path: Path) -> Path:
     return path
 
 
+def plot(path: Path) -> Path:
+    """4,000 strokes and as many letters: hostile to anything quadratic."""
+    rng, canvas = random.Random(5), Canvas(str(path), pagesize=A4, invariant=1)
+    canvas.setFont("Helvetica", 5)
+    for i in range(4000):
+        x, y = rng.uniform(60, 530), rng.uniform(100, 700)
+        canvas.line(x, y, x + rng.choice((0, 12)), y + 12)
+        canvas.drawString(70 + 4.5 * (i % 100), 110 + 14 * (i // 100), rng.choice("xyz"))
+    canvas.save()
+    return path
+
+
 def _lines(canvas: Canvas, lines: Iterable[str], x: float, y: float, step: float = 14) -> float:
     for line in lines:
         canvas.drawString(x, y, line)

@@ -148,6 +148,11 @@ def test_pictures_are_cropped_with_caption_and_box_and_small_ones_left_out(made:
     assert parse(made("zoo"), 5, 5, smallest=2000).window.pictures == ()
 
 
+def test_a_plot_of_thousands_of_strokes_is_no_table(made: Made) -> None:
+    parsed = parse(made("plot"))
+    assert not parsed.document.tables
+
+
 def test_an_empty_page_gives_an_empty_window(made: Made) -> None:
     parsed = parse(made("zoo"), 6, 6)
     assert (parsed.window.items, parsed.window.characters, parsed.items) == (0, 0, [])

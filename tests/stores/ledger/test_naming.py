@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from aegis_assets.errors import BadInput
-from aegis_assets.stores.ledger.naming import collection_name, document_name, holdable
+from aegis_assets.stores.ledger.naming import collection_name, document_name, holdable, upload_key
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,10 @@ def test_a_collection_of_that_name_is_refused(name: str) -> None:
 def test_a_key_that_postgresql_cannot_hold_is_known(key: str) -> None:
     assert not holdable(key)
     assert holdable("a/b c/ü.pdf")
+
+
+def test_an_uploads_key_keeps_its_directories_and_nothing_that_climbs() -> None:
+    assert upload_key("a/x.md") != upload_key("b/x.md")
+    assert upload_key("../../a/./b\x00/x.md") == "a/b/x.md"
+    assert upload_key("..\\..") == "unnamed"
+    assert len(upload_key("é" * 200 + "/" + "y" * 5000)) <= 1024

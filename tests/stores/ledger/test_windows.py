@@ -225,3 +225,29 @@ def test_only_what_stands_in_the_live_generation_is_visible_once_there_is_one(le
     fresh = enriched(ledger, ledger.windows(making.id)[0].id, ["two", "three"], "run-2")
     assert ledger.visible(document, making.id, fresh) == {chunks[1]}
     assert [row.text for row in ledger.search_rows([*chunks, *fresh])] == ["one", "two", "two"]
+
+
+def test_pages_of_what_is_taken_over_move_with_the_window(ledger: Ledger) -> None:
+    document = running(ledger)
+    generation = planned(ledger, document, "k1")
+    (old,) = ledger.windows(generation.id)
+    enriched(ledger, old.id, ["text"])
+    publish(ledger, document, generation.id)
+    ledger.finish(document, RUN, State.SUCCEEDED, "")
+    register(ledger, content="two")
+    ledger.begin(document, "run-2", dead)
+    making = planned(ledger, document, "new", "new too", "k1", content="two", run_id="run-2")
+    window = ledger.windows(making.id)[2]
+    ledger.adopt_chunks(window.id, "run-2", old.id, CHUNKS)
+    publish(ledger, document, making.id)
+    (row,) = ledger.search_rows(chunk_ids(ledger, window.id))
+    assert (row.pages, row.boxes[0].page) == ((3,), 3)
+
+
+def test_looking_at_open_windows_marks_nothing(ledger: Ledger) -> None:
+    document = running(ledger)
+    generation = planned(ledger, document, "k1").id
+    (window,) = ledger.windows(generation)
+    done(ledger, document, enriched(ledger, window.id, ["one"]))
+    assert ledger.open_windows(generation, PARSE, EMBED, "extract-2") == [window.id]
+    assert ledger.open_windows(generation, PARSE, EMBED, EXTRACT) == []

@@ -89,7 +89,7 @@ def around(rects: Iterable[Rect]) -> Rect:
     return Rect(min(x.l for x in found), min(x.t for x in found), max(x.r for x in found), max(x.b for x in found))
 
 
-def merged(rects: Sequence[Rect], pad: float, limit: int = 2000) -> list[Rect]:
+def merged(rects: Sequence[Rect], pad: float, limit: int = 600) -> list[Rect]:
     """Rectangles closer than pad become one. More than `limit` are a plot: one rectangle around all."""
     if len(rects) > limit:
         return [around(rects)]

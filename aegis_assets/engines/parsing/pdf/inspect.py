@@ -27,7 +27,7 @@ RECURS = 3  # pages; fewer are no pattern
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """One page's share. sizes: characters by size. heads: sizes larger than its running text's. edges: (from top?, distance, text)."""
+    """One page's share. sizes: characters by size. heads: sizes above its running text's. edges: (at top, distance, text)."""
 
     sizes: dict[float, int]
     fonts: dict[str, int]

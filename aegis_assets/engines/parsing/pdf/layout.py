@@ -59,7 +59,8 @@ def blocks(sheet: Sheet, facts: Facts) -> list[Block]:
     placed: list[Graphic] = []
     for rect in [*grids, *figures]:
         inside = [line for line in rest if rect.holds_centre(line)]
-        rest = [line for line in rest if not any(line is x for x in inside)]
+        taken = {id(line) for line in inside}
+        rest = [line for line in rest if id(line) not in taken]
         block = Block(TABLE, rect, grid=rect) if isinstance(rect, tables.Grid) else Block(PICTURE, rect)
         if block.label == PICTURE and inside:
             block.inner = [Block(TEXT, around(inside), sorted(inside, key=lambda x: (x.t, x.l)))]

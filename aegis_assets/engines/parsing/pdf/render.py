@@ -10,6 +10,7 @@ import pypdfium2
 
 from aegis_assets.engines.parsing.pdf import measure
 from aegis_assets.engines.parsing.pdf.geometry import Rect
+from aegis_assets.errors import BadInput
 
 LONGEST = 4000  # pixels; a poster is rendered smaller, not in full
 
@@ -74,7 +75,10 @@ class ImagePages:
         from docling.datamodel.base_models import InputFormat
         from docling.datamodel.document import InputDocument
 
-        self._document: Any = InputDocument(path, InputFormat.IMAGE, ImageDocumentBackend)._backend
+        source = InputDocument(path, InputFormat.IMAGE, ImageDocumentBackend)
+        if not source.valid:
+            raise BadInput("The image is damaged or of an unknown kind.")
+        self._document: Any = source._backend
 
     def __enter__(self) -> Self:
         return self

@@ -10,13 +10,14 @@ from typing import Any
 
 from aegis_assets.engines.parsing.pdf.backend import ParsedPage
 from aegis_assets.engines.parsing.pdf.facts import Facts
-from aegis_assets.engines.parsing.pdf.geometry import Rect, Sheet, around
+from aegis_assets.engines.parsing.pdf.geometry import Line, Rect, Sheet, around
 from aegis_assets.engines.parsing.pdf.lines import Fonts, body_size, from_cells, from_pixels, words_of
 from aegis_assets.engines.parsing.pdf.render import Pages
 
 SCAN_SCALE = 2.5  # pixels per point: 180 dpi
 SCAN_LETTERS = 40  # fewer, on a page covered by a bitmap, are a stamp on a scan
 OUTLINED = 60  # drawings on a page without any text: letters drawn as paths
+COARSE = 160  # pixels; a page seen from afar, to tell pictures from paper
 THIN = 2.5  # points; filled boxes thinner than this are rules
 DRAWINGS = 3000  # beyond this a page is a plot, and its rules draw no table
 
@@ -55,11 +56,33 @@ def _read_pixels(sheet: Sheet, pages: Pages) -> None:
     sheet.read_words = lambda: words
     sheet.scanned, sheet.rules, sheet.shapes = True, [], []
     sheet.body = body_size(sheet.lines)
-    letters = sum(len(line.text) for line in sheet.lines)
-    inked = sum(line.area for line in sheet.lines) / max(1.0, sheet.width * sheet.height)
-    shown = Rect(0, 0, sheet.width, sheet.height)
-    # Little text on much picture: a photograph, a chart or a map, which wants a description.
-    sheet.bitmaps = [shown if not sheet.bitmaps else around([*sheet.bitmaps])] if letters < 200 and inked < 0.12 else []
+    sheet.bitmaps = _pictured(image, scale, sheet.lines)
+
+
+def _pictured(image: Any, scale: float, lines: list[Line]) -> list[Rect]:
+    """Photographs, charts and maps on a scan: patches of ink that is no text. The paper is the commonest shade."""
+    import numpy
+    from scipy import ndimage
+
+    step = max(1.0, image.width / COARSE)
+    small = numpy.asarray(image.convert("L").resize((max(1, round(image.width / step)), max(1, round(image.height / step)))))
+    paper = int(numpy.bincount(small.ravel(), minlength=256).argmax())
+    ink = abs(small.astype(int) - paper) > 24
+    for line in lines:
+        l, t, r, b = (round(side * scale / step) for side in (line.l, line.t, line.r, line.b))  # noqa: E741
+        ink[max(0, t - 1) : b + 1, max(0, l - 1) : r + 1] = False
+    patches, _ = ndimage.label(ndimage.binary_dilation(ink, iterations=2))
+    found = []
+    for index, (rows, columns) in enumerate(ndimage.find_objects(patches), 1):
+        filled = (patches[rows, columns] == index).mean()
+        size = (rows.stop - rows.start) * (columns.stop - columns.start) / small.size
+        if size >= 0.03 and filled >= 0.3:
+            edges = (columns.start, rows.start, columns.stop, rows.stop)
+            found.append(Rect(*(edge * step / scale for edge in edges)))
+    if not found and not lines and ink.mean() > 0.005:
+        return [Rect(0, 0, image.width / scale, image.height / scale)]
+    sparse = sum(len(line.text) for line in lines) < 200  # a picture with some words: its patches are one picture
+    return [around(found)] if found and sparse else found
 
 
 def _rules(backend: Any, shapes: list[Rect]) -> list[Rect]:

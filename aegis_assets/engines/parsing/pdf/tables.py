@@ -15,6 +15,7 @@ from aegis_assets.engines.parsing.pdf.geometry import Line, Rect, Sheet, Word, a
 from aegis_assets.engines.parsing.pdf.lines import MARKER
 
 TOUCH = 3.0  # points; ends of rules that meet
+CELL_LIMIT = 3000  # of one table on one page; more is graph paper
 RULE_LIMIT = 800  # rules of one page; more is a drawing
 Interval = tuple[float, float]
 Item = TypeVar("Item", bound=Rect)
@@ -124,7 +125,7 @@ def _boxed(level: list[Rect], upright: list[Rect], sheet: Sheet, lines: Sequence
     box = around([*level, *upright])
     ys = _stops([(x.t + x.b) / 2 for x in level] + [box.t, box.b])
     xs = _stops([(x.l + x.r) / 2 for x in upright] + [box.l, box.r])
-    if len(xs) < 2 or len(ys) < 2 or (len(xs) - 1) * (len(ys) - 1) < 2 or len(xs) * len(ys) > 10_000:
+    if len(xs) < 2 or len(ys) < 2 or (len(xs) - 1) * (len(ys) - 1) < 2 or len(xs) * len(ys) > CELL_LIMIT:
         return None
     inside = sheet.words_in([line for line in lines if box.holds_centre(line)])
     rows, columns = list(pairwise(ys)), list(pairwise(xs))
@@ -225,7 +226,7 @@ def _from_words(box: Rect, words: Sequence[Word]) -> Grid | None:
     height = sorted(word.height for word in words)[len(words) // 2]
     rows = spans(((w.t + 0.25 * w.height, w.b - 0.25 * w.height) for w in words), 0.1)
     columns = spans(((w.l, w.r) for w in words), 0.9 * height)
-    if len(columns) < 2 or len(rows) * len(columns) > 10_000:
+    if len(columns) < 2 or len(rows) * len(columns) > CELL_LIMIT:
         return None
     cells = [
         Cell(r, c, 1, 1, "", Rect(left, top, right, bottom), False)

@@ -74,7 +74,7 @@ def _document(path: Path, request: ParseRequest, facts: Facts, pages: Pages, par
     used = {source.page_no for item, _ in _every_item(document) for source in getattr(item, "prov", ())}
     keep = used | set(range(request.first, request.last + 1))
     document.pages = {number: page for number, page in document.pages.items() if number in keep}
-    document.name = "document"
+    document.name, document.origin = "document", None  # they would carry the name of a temporary file
     return document
 
 
