@@ -5,12 +5,10 @@ import dagster as dg
 from aegis_assets.defs.assets import ingested
 from aegis_assets.defs.executor import ingest_executor
 from aegis_assets.defs.ops import remove_documents
-from aegis_assets.defs.partitions import documents
 
 ingest = dg.define_asset_job(
     "ingest",
     selection=dg.AssetSelection.assets(ingested).without_checks(),
-    partitions_def=documents,
     executor_def=ingest_executor,
     description="Parse, enrich, embed, extract, resolve and publish the documents of the given partitions.",
 )

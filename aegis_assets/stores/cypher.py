@@ -25,8 +25,8 @@ UNWIND $rows AS row
 MERGE (c:Chunk {key: row.key}) SET c += row.values"""
 FROM_DOCUMENT: Final = """
 UNWIND $rows AS row
-MATCH (c:Chunk {key: row.key}) MATCH (d:Document {key: $document})
-MERGE (c)-[:FROM_DOCUMENT]->(d)"""
+MATCH (c:Chunk {key: row.key}) MATCH (d:Document {key: $document}) WHERE NOT (c)-[:FROM_DOCUMENT]->(d)
+CREATE (c)-[:FROM_DOCUMENT]->(d)"""
 CHAIN: Final = """
 MATCH (a:Chunk {document: $document})-[:NEXT_CHUNK]->(b:Chunk) WHERE a.collection = $collection
 RETURN a.key AS a, b.key AS b"""
@@ -106,8 +106,6 @@ COUNT_RELATIONS: Final = """
 MATCH (c:Chunk {document: $document})<-[:FROM_CHUNK]-(s:Entity)-[r:RELATES_TO]->(t:Entity)
 WHERE c.collection = $collection AND c.id IN r.chunks
 RETURN count(DISTINCT r.key) AS n"""
-COUNT_ALL: Final = """
-MATCH (n:{label}) WHERE n.collection = $collection RETURN count(n) AS n"""
 LARGEST_ENTITIES: Final = """
 MATCH (e:Entity {collection: $collection})
 OPTIONAL MATCH (e)-[:FROM_CHUNK]->(c:Chunk)

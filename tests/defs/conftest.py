@@ -19,6 +19,9 @@ from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.publish import consistency
 
 
+QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+
+
 @dataclass(frozen=True)
 class Everything:
     """Ids of one document in every store: what must be equal after any detour."""
@@ -48,16 +51,16 @@ class Bench:
     def materialize(self, *documents: UUID) -> dg.ExecuteInProcessResult:
         job = defs.resolve_job_def("ingest")
         if len(documents) == 1:
-            return job.execute_in_process(instance=self.instance, partition_key=str(documents[0]), raise_on_error=False)
+            return job.execute_in_process(QUIET, self.instance, str(documents[0]), raise_on_error=False)
         tags = {
             "dagster/asset_partition_range_start": str(documents[0]),
             "dagster/asset_partition_range_end": str(documents[-1]),
         }
-        return job.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False)
+        return job.execute_in_process(QUIET, self.instance, tags=tags, raise_on_error=False)
 
     def remove(self, *documents: UUID) -> dg.ExecuteInProcessResult:
-        config = {"ops": {"remove_documents": {"config": {"documents": [str(document) for document in documents]}}}}
-        return defs.resolve_job_def("remove").execute_in_process(instance=self.instance, run_config=config, raise_on_error=False)
+        config = {**QUIET, "ops": {"remove_documents": {"config": {"documents": [str(document) for document in documents]}}}}
+        return defs.resolve_job_def("remove").execute_in_process(config, self.instance, raise_on_error=False)
 
     def result(self, document: UUID) -> dict[str, object]:
         return self.platform.ledger.result(document)

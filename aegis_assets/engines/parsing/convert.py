@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +33,7 @@ DECODED: Final = frozenset({"html", "markdown", "asciidoc", "latex", "webvtt"})
 # What a backend does to a `<` that starts no HTML element: Markdown drops `<int>` of `vector<int>` as if it were markup.
 _LESS_THAN: Final = "\ue0f3"
 _TAG: Final = re.compile(r"<(?=/?([A-Za-z][\w-]*)(?:[\s/>]))")
+_QUOTES: Final = re.compile(r"^(?:[ \t]*>){50}", re.M)  # 500 nested quotes cost marko 10 s, in one line
 _HTML: Final = frozenset(
     """
     a abbr address area article aside b base bdi bdo big blockquote body br button caption center cite code col colgroup
@@ -57,13 +60,21 @@ def convert(path: Path, kind: str) -> Tree:
     content = path.read_bytes()
     if kind in DECODED:
         content = _as_utf8(decode(content), kind)
-    complaints = _Complaints()
-    log = logging.getLogger("docling")
-    log.addHandler(complaints)
+    with _complaints(kind) as heard:
+        tree = _tree(content, kind)
+    if heard:
+        raise Unsupported(heard[0])
+    if kind == "webvtt" and not tree.get("texts"):
+        raise Unsupported("no cues")
+    return scrub(tree, kind)
+
+
+def _tree(content: bytes, kind: str) -> Tree:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # docling warns about its own deprecated fields
             tree: Tree = _document(content, kind).export_to_dict()
+            return tree
     except (Unsupported, AegisError):
         raise
     except RecursionError as error:
@@ -74,14 +85,6 @@ def convert(path: Path, kind: str) -> Tree:
         if kind in DECODED:
             raise Unsupported(type(error).__name__) from error
         raise _failure(error) from error
-    finally:
-        log.removeHandler(complaints)
-    if kind == "latex" and complaints.heard:
-        # docling logs a failure in the middle of a LaTeX document and returns what it had so far.
-        raise Unsupported(complaints.heard[0])
-    if kind == "webvtt" and not tree.get("texts"):
-        raise Unsupported("no cues")
-    return scrub(tree, kind)
 
 
 def _document(content: bytes, kind: str) -> Any:
@@ -173,6 +176,8 @@ def _as_utf8(text: str, kind: str) -> bytes:
         text = shallow(text)
     if kind == "markdown":
         check(text)
+        if _QUOTES.search(text):
+            raise BadInput(TOO_DEEP)
         text = _TAG.sub(lambda match: "<" if match.group(1).lower() in _HTML else _LESS_THAN, text)
     # The mark makes the HTML parser ignore a charset that the markup declares.
     return text.encode("utf-8-sig" if kind == "html" else "utf-8")
@@ -217,11 +222,29 @@ def _failure(error: Exception) -> AegisError:
 
 
 class _Complaints(logging.Handler):
-    """What docling logs as an error while it goes on."""
-
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.heard: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self.heard.append(record.getMessage()[:200])
+
+
+@contextmanager
+def _complaints(kind: str) -> Iterator[list[str]]:
+    """What docling's LaTeX backend logs as an error while it goes on: it then returns the half that it had read so far."""
+    complaints = _Complaints()
+    if kind != "latex":
+        yield complaints.heard
+        return
+    log = logging.getLogger("docling.backend.latex")
+    level, passed_on = logging.root.manager.disable, log.propagate
+    logging.disable(min(level, logging.WARNING))  # the parser's child has all logging off
+    log.addHandler(complaints)
+    log.propagate = False
+    try:
+        yield complaints.heard
+    finally:
+        log.removeHandler(complaints)
+        log.propagate = passed_on
+        logging.disable(level)

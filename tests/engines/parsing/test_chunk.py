@@ -16,7 +16,6 @@ from docling_core.types.doc import (
     DoclingDocument,
     ProvenanceItem,
     Size,
-    TableCell,
     TableData,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import zipfile
 from collections.abc import Callable
@@ -185,7 +186,7 @@ def test_an_old_page_that_closes_nothing_is_read_whole(way: Callable[..., Way]) 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.md", b">" * 1_000 + b" text"),
+        ("a.md", b">" * 500 + b" text"),
         ("a.md", b"\n".join(b"  " * depth + b"- x" for depth in range(200))),
         ("a.epub", makers.epub("<div>" * 3_000 + "x" + "</div>" * 3_000)),
     ],
@@ -215,6 +216,20 @@ def test_broken_text_is_read_as_far_as_it_is_text(way: Callable[..., Way], name:
     done = way(content, name)
     assert words in done.text
     assert "\x00" not in done.text
+
+
+def test_half_a_latex_document_is_never_taken_for_the_whole_even_with_logging_off(way: Callable[..., Way]) -> None:
+    logging.disable(logging.CRITICAL)
+    try:
+        done = way(
+            "\\documentclass{article}\\begin{document}first " + "{" * 3_000 + "last" + "}" * 3_000 + "\\end{document}", "a.tex"
+        )
+        assert logging.root.manager.disable == logging.CRITICAL
+    finally:
+        logging.disable(logging.NOTSET)
+    assert "first" in done.text
+    assert "last" in done.text
+    assert done.inspection.parser == "plain-text"
 
 
 def test_a_fallback_is_named_as_the_parser(way: Callable[..., Way]) -> None:

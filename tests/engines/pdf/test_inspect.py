@@ -76,6 +76,12 @@ def test_pages_that_differ_in_a_picture_alone_differ_in_their_hash(made: Made) -
     assert len(set(hashes)) == 3
 
 
+def test_a_scanned_page_weighs_more_than_a_page_of_text(made: Made, tmp_path: Path) -> None:
+    scan = inspected(samples.scan(tmp_path / "scan.pdf", made("scan_source"), [1]))
+    assert scan.parts[0].weight > 1
+    assert {part.weight for part in inspected(made("zoo")).parts} == {1}
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [(b"", "not a readable PDF"), (b"junk" * 999, "not a readable PDF"), (b"%PDF-1.7\n%%EOF\n", "not a readable PDF")],

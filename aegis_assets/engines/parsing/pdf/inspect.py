@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from aegis_assets.model.parsing import Heading, Inspection, Part
 OUTLINE_LIMIT = 20_000
 TITLE_LIMIT = 300
 BAND = 0.12  # of the page's height; running headers stand within it
+SCAN_LETTERS, SCAN_COVERED = 40, 0.5  # fewer letters, on a page with more than this share under images, are a stamp on a scan
+SCAN_WEIGHT = 4  # reading a page's pixels takes 12 s of CPU, and a window has a time limit: windows of scans are shorter
 RECURS = 3  # pages; fewer are no pattern
 
 
@@ -33,6 +35,7 @@ class PageFacts:
     fonts: dict[str, int]
     heads: frozenset[float]
     edges: tuple[tuple[bool, float, str], ...]
+    scanned: bool = False
 
 
 def inspect_pdf(path: Path, name: str, out: Path, *, max_pages: int = 20_000) -> Inspection:
@@ -55,7 +58,7 @@ def inspect_pdf(path: Path, name: str, out: Path, *, max_pages: int = 20_000) ->
         format="pdf",
         media_type="application/pdf",
         unit="page",
-        parts=tuple(_parts(hashes, outline)),
+        parts=tuple(_parts(hashes, [page.scanned for page in pages], outline)),
         pages=count,
         parser="",
         facts=facts.model_dump(mode="json"),
@@ -88,7 +91,7 @@ def inspect_image(path: Path, name: str, out: Path, *, max_pages: int = 20_000) 
         format="image",
         media_type=media_type,
         unit="page",
-        parts=tuple(Part(hash=digest) for digest in hashes),
+        parts=tuple(Part(hash=digest, weight=SCAN_WEIGHT) for digest in hashes),
         pages=count,
         parser="",
         facts=Facts().model_dump(mode="json"),
@@ -112,12 +115,13 @@ def _outline(document: Any, count: int) -> dict[int, tuple[Heading, ...]]:
     return pages
 
 
-def _parts(hashes: list[str], outline: dict[int, tuple[Heading, ...]]) -> Iterable[Part]:
+def _parts(hashes: list[str], scanned: list[bool], outline: dict[int, tuple[Heading, ...]]) -> Iterable[Part]:
     open_headings: list[Heading] = []
     for number, digest in enumerate(hashes, 1):
         starting = outline.get(number, ())
         yield Part(
             hash=digest,
+            weight=SCAN_WEIGHT if scanned[number - 1] else 1,
             starts=min((heading.level for heading in starting), default=None),
             headings=tuple(open_headings) if outline else None,
         )
@@ -135,8 +139,10 @@ def _page(document: Any, index: int) -> tuple[str, PageFacts]:
         return f"unreadable-{index}", PageFacts({}, {}, frozenset(), ())
     text = page.get_textpage()
     try:
-        runs, digest = measure.content(page, text.get_text_range())
-        return digest, _page_facts(page, text, runs)
+        words = text.get_text_range()
+        content = measure.content(page, words)
+        facts = _page_facts(page, text, content.runs)
+        return content.digest, replace(facts, scanned=len(words.strip()) < SCAN_LETTERS and content.imaged > SCAN_COVERED)
     finally:
         text.close()
         page.close()

@@ -101,9 +101,18 @@ def runs(page: Any) -> list[Run]:
     return [_run(item, shape, fonts) for item in _objects(page) if item.type == pdfium.FPDF_PAGEOBJ_TEXT]
 
 
-def content(page: Any, text: str) -> tuple[list[Run], str]:
-    """The runs, and the sha256 of what the page shows: text, positions, fonts, image bytes, bounds of drawings."""
-    shape, fonts, found = frame(page), dict[int, str](), []
+@dataclass(frozen=True, slots=True)
+class Content:
+    """digest: sha256 of what the page shows: text, positions, fonts, image bytes, bounds of drawings. imaged: its share under images."""
+
+    runs: list[Run]
+    digest: str
+    imaged: float
+
+
+def content(page: Any, text: str) -> Content:
+    """text: of the whole page."""
+    shape, fonts, found, imaged = frame(page), dict[int, str](), [], 0.0
     parts = [f"{[round(side, 1) for side in shape.size]}{shape.rotation}{text}".encode("utf-8", "surrogatepass")]
     for item in _objects(page):
         bounds = [round(side, 1) for side in item.bounds]
@@ -113,9 +122,12 @@ def content(page: Any, text: str) -> tuple[list[Run], str]:
             parts.append(f"T{bounds}{run.size}{run.font}".encode())
         elif item.type == pdfium.FPDF_PAGEOBJ_IMAGE:
             parts.append(f"I{bounds}".encode() + _image_bytes(item.raw))
+            left, bottom, right, top = bounds
+            imaged += (right - left) * (top - bottom)
         else:
             parts.append(f"P{item.type}{bounds}".encode())
-    return found, hashlib.sha256(b"\x1e".join(parts)).hexdigest()
+    width, height = shape.size
+    return Content(found, hashlib.sha256(b"\x1e".join(parts)).hexdigest(), imaged / max(1.0, width * height))
 
 
 def _run(item: _Object, shape: Frame, fonts: dict[int, str]) -> Run:

@@ -11,11 +11,11 @@ from typing import Any
 from aegis_assets.engines.parsing.pdf.backend import ParsedPage
 from aegis_assets.engines.parsing.pdf.facts import Facts
 from aegis_assets.engines.parsing.pdf.geometry import Line, Rect, Sheet, around
+from aegis_assets.engines.parsing.pdf.inspect import SCAN_COVERED, SCAN_LETTERS
 from aegis_assets.engines.parsing.pdf.lines import Fonts, body_size, from_cells, from_pixels, words_of
 from aegis_assets.engines.parsing.pdf.render import Pages
 
 SCAN_SCALE = 2.5  # pixels per point: 180 dpi
-SCAN_LETTERS = 40  # fewer, on a page covered by a bitmap, are a stamp on a scan
 OUTLINED = 60  # drawings on a page without any text: letters drawn as paths
 COARSE = 160  # pixels; a page seen from afar, to tell pictures from paper
 THIN = 2.5  # points; filled boxes thinner than this are rules
@@ -43,9 +43,8 @@ def sheet_of(page: Any, pages: Pages, facts: Facts) -> Sheet:
 
 
 def _is_scan(letters: int, sheet: Sheet) -> bool:
-    covered = max((x.area for x in sheet.bitmaps), default=0.0) / max(1.0, sheet.width * sheet.height)
-    striped = sum(x.area for x in sheet.bitmaps) / max(1.0, sheet.width * sheet.height)  # scanners that store strips
-    if letters < SCAN_LETTERS and max(covered, striped) > 0.5:
+    covered = sum(x.area for x in sheet.bitmaps) / max(1.0, sheet.width * sheet.height)  # some scanners store strips
+    if letters < SCAN_LETTERS and covered > SCAN_COVERED:
         return True
     return letters == 0 and len(sheet.shapes) > OUTLINED
 

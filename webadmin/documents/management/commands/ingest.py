@@ -21,8 +21,9 @@ class Command(console.Command):
         parser.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a directory with all that is in it")
         parser.add_argument("--collection", default="default", metavar="NAME", help="made if it is not there; default: default")
         parser.add_argument("--json", action="store_true", help="one JSON object per document on standard output")
+        parser.add_argument("--no-wait", action="store_true", help="return as soon as they are launched")
 
-    def act(self, *, paths: list[str], collection: str, json: bool, **_: Any) -> bool:
+    def act(self, *, paths: list[str], collection: str, json: bool, no_wait: bool, **_: Any) -> bool:
         collection_name(collection)
         outcomes = []
         for source in ingesting.sources(paths):
@@ -35,6 +36,8 @@ class Command(console.Command):
             return False
         if notice := ingesting.launch(outcomes):
             self.say(notice)
+        if no_wait:
+            return all(outcome.document is not None for outcome in outcomes)
         moving = list(dict.fromkeys(found.document for found in outcomes if found.document and not ingesting.unchanged(found)))
         last = ingesting.wait(moving, display(self.say)) if moving else {}
         gone = [outcome for outcome in outcomes if outcome.document in moving and outcome.document not in last]

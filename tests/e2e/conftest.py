@@ -1,0 +1,80 @@
+"""The running stack, used as a person uses it: by commands, by its pages, and by killing its parts."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+
+from aegis_assets.embedded.stack import status
+from aegis_assets.model.ids import collection_id
+from aegis_assets.settings import Settings, load
+from aegis_assets.stores.graph import BoltGraph
+from aegis_assets.stores.ledger import Ledger
+from aegis_assets.stores.vectors import QdrantVectors
+from tests.conftest import Stack
+
+T = TypeVar("T")
+
+
+def until(found: Callable[[], T | None], seconds: float = 120.0) -> T:
+    """Poll until it gives something."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(0.2)
+    raise AssertionError(f"it did not come about within {seconds:.0f} s")
+
+
+@dataclass
+class Person:
+    """What a person can do, and look at."""
+
+    stack: Stack
+    settings: Settings
+    ledger: Ledger
+    vectors: QdrantVectors
+    graph: BoltGraph
+
+    def manage(self, *words: str, seconds: float = 280.0) -> tuple[int, str, str]:
+        done = self.stack.run(sys.executable, "manage.py", *words, time_out=seconds)
+        return done.returncode, done.stdout, done.stderr
+
+    def ingest(self, *paths: Path, collection: str = "default") -> list[dict[str, Any]]:
+        _, out, _ = self.manage("ingest", *map(str, paths), "--collection", collection, "--json")
+        return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+    def everything(self, document: UUID, collection: str) -> dict[str, Any]:
+        """Ids in every store, and whether they agree."""
+        scope = collection_id(collection)
+        target = self.ledger.live_target(document)
+        chunks = set(self.ledger.graph_facts().chunk_ids(target.generation)) if target else set()
+        return {
+            "chunks": chunks,
+            "vectors": self.vectors.chunk_ids(scope, document),
+            "graph": self.graph.chunk_ids(scope, document),
+            "entities": self.graph.entity_ids(scope, document),
+            "relations": self.graph.relation_triples(scope, document),
+        }
+
+    def pid(self, part: str) -> int:
+        return next(row.pid or 0 for row in status() if row.name == part)
+
+
+@pytest.fixture
+def person(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+    for name, value in stack.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = load()
+    ledger, graph = Ledger(settings.postgres_url.get_secret_value()), BoltGraph.from_settings(settings)
+    yield Person(stack, settings, ledger, QdrantVectors.from_settings(settings), graph)
+    ledger.close()
+    graph.close()
