@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AliasChoices, Field, PositiveInt, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, AliasChoices, Field, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,7 +23,7 @@ def home() -> Path:
     return Path(os.environ.get("AEGIS_HOME") or ROOT / ".aegis").resolve()
 
 
-def _profile() -> dict[str, int]:
+def _profile() -> dict[str, Any]:
     path = Path(os.environ.get("AEGIS_PARALLELIZATION") or ROOT / "config" / "parallelization.yml")
     tables = yaml.safe_load(path.read_text()) if path.exists() else {}
     name = os.environ.get("AEGIS_PROFILE", "")
@@ -41,7 +41,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="AEGIS_", extra="ignore", frozen=True, populate_by_name=True)
 
-    home: Path = Field(default_factory=home)
+    home: Annotated[Path, AfterValidator(Path.resolve)] = Field(default_factory=home)
 
     # Addresses. Servers listen on `listen` alone.
     listen: str = "127.0.0.1"
@@ -122,7 +122,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings, env_settings, dotenv_settings)
+        file = InitSettingsSource(settings_cls, _profile())
+        return (init_settings, env_settings, dotenv_settings, file)
 
     # What the empty addresses mean.
     @property
@@ -166,18 +167,7 @@ class Settings(BaseSettings):
 
 def load() -> Settings:
     """Read everything anew. Raises ValueError with one line per wrong setting."""
-    return Settings(_env_file=home() / "stack.env", **_yaml_defaults())  # type: ignore[call-arg]
-
-
-def _yaml_defaults() -> dict[str, Any]:
-    """The file's values that the environment does not set: init values would win over it."""
-    aliases = {"parallel_chunks_per_doc": "GRAPH_EXTRACTION_WORKERS", "embedding_batch_size": "EMBEDDING_BATCH_SIZE"}
-    return {
-        key: value
-        for key, value in _profile().items()
-        if key in Settings.model_fields
-        and not any(os.environ.get(name) for name in (f"AEGIS_{key.upper()}", aliases.get(key, "")) if name)
-    }
+    return Settings(_env_file=home() / "stack.env")  # type: ignore[call-arg]
 
 
 @lru_cache(maxsize=1)

@@ -144,9 +144,7 @@ def trace(bench: Bench) -> dict[str, int]:
             counts[table] = len(connection.execute(f"SELECT 1 FROM aegis_{table}").fetchall())
         counts["extraction"] = len(connection.execute("SELECT 1 FROM aegis_extraction").fetchall())
         documents = [row["id"] for row in connection.execute("SELECT id FROM aegis_document")]
-    counts["objects"] = sum(
-        1 for document in documents for _ in bench.platform.bucket.keys(f"artifacts/{document}")
-    )
+    counts["objects"] = sum(1 for document in documents for _ in bench.platform.bucket.keys(f"artifacts/{document}"))
     return counts
 
 
@@ -167,4 +165,3 @@ def test_a_partition_that_is_no_document_fails_with_a_sentence(bench: Bench) -> 
     unknown = UUID(int=7)
     bench.instance.add_dynamic_partitions("documents", [str(unknown)])
     assert not bench.materialize(unknown).success
-

@@ -60,7 +60,7 @@ def convert(path: Path, kind: str) -> Tree:
     content = path.read_bytes()
     if kind in DECODED:
         content = _as_utf8(decode(content), kind)
-    with _complaints(kind) as heard:
+    with complaints(kind) as heard:
         tree = _tree(content, kind)
     if heard:
         raise Unsupported(heard[0])
@@ -231,20 +231,20 @@ class _Complaints(logging.Handler):
 
 
 @contextmanager
-def _complaints(kind: str) -> Iterator[list[str]]:
+def complaints(kind: str) -> Iterator[list[str]]:
     """What docling's LaTeX backend logs as an error while it goes on: it then returns the half that it had read so far."""
-    complaints = _Complaints()
+    ear = _Complaints()
     if kind != "latex":
-        yield complaints.heard
+        yield ear.heard
         return
     log = logging.getLogger("docling.backend.latex")
     level, passed_on = logging.root.manager.disable, log.propagate
     logging.disable(min(level, logging.WARNING))  # the parser's child has all logging off
-    log.addHandler(complaints)
+    log.addHandler(ear)
     log.propagate = False
     try:
-        yield complaints.heard
+        yield ear.heard
     finally:
-        log.removeHandler(complaints)
+        log.removeHandler(ear)
         log.propagate = passed_on
         logging.disable(level)

@@ -23,7 +23,7 @@ def read(path: Path, kind: str) -> tuple[Tree, str]:
         return text_tree(_rtf(path)), "llama-index RTFReader"
     text = decode(path.read_bytes())
     if kind == "html":
-        import lxml.html  # type: ignore[import-untyped]
+        import lxml.html
 
         text = lxml.html.document_fromstring(text).text_content()
     return text_tree(text), "plain-text"

@@ -53,7 +53,7 @@ def shallow(text: str) -> str:
     """The same HTML with what was left open closed. Raises BadInput where it is deep even so."""
     if depth(text) <= DEEPEST:
         return text
-    import lxml.html  # type: ignore[import-untyped]
+    import lxml.html
 
     try:
         parser = lxml.html.HTMLParser(huge_tree=True, no_network=True)

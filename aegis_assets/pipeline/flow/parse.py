@@ -51,3 +51,7 @@ async def _parse(platform: Platform, row: WindowRow, prints: Fingerprints, run_i
     )
     parsed = (await asyncio.to_thread(platform.parser.parse, request)).model_copy(update={"first": row.first})
     platform.ledger.save_parsed(row.id, run_id, parsed, prints.parse, time.monotonic() - started)
+    if not document.parser:  # a format that is parsed window by window: known only now
+        platform.ledger.set_engines(
+            row.document, run_id, parser=parsed.parser, embedder=document.embedder, extractor=document.extractor
+        )

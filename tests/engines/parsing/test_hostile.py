@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from aegis_assets.engines.parsing import archive
+from aegis_assets.engines.parsing.convert import complaints
 from aegis_assets.engines.parsing.inspect import inspect
 from aegis_assets.errors import AegisError, BadInput, LimitExceeded
 from tests.engines.parsing import makers
@@ -218,18 +219,19 @@ def test_broken_text_is_read_as_far_as_it_is_text(way: Callable[..., Way], name:
     assert "\x00" not in done.text
 
 
-def test_half_a_latex_document_is_never_taken_for_the_whole_even_with_logging_off(way: Callable[..., Way]) -> None:
+def test_an_error_that_doclings_latex_backend_only_logs_is_heard_with_all_logging_off() -> None:
+    """The backend then returns the half that it had read, and the parser's children run with logging off."""
     logging.disable(logging.CRITICAL)
     try:
-        done = way(
-            "\\documentclass{article}\\begin{document}first " + "{" * 3_000 + "last" + "}" * 3_000 + "\\end{document}", "a.tex"
-        )
+        with complaints("latex") as heard:
+            logging.getLogger("docling.backend.latex.backend").error("Error processing LaTeX nodes: x")
+        assert heard == ["Error processing LaTeX nodes: x"]
         assert logging.root.manager.disable == logging.CRITICAL
     finally:
         logging.disable(logging.NOTSET)
-    assert "first" in done.text
-    assert "last" in done.text
-    assert done.inspection.parser == "plain-text"
+    with complaints("markdown") as heard:
+        logging.getLogger("docling.backend.md_backend").error("x")
+    assert heard == []
 
 
 def test_a_fallback_is_named_as_the_parser(way: Callable[..., Way]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pypdfium2
-from PIL import Image, ImageDraw
+from PIL import Image
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4, landscape
 from reportlab.lib.styles import ParagraphStyle
@@ -26,6 +26,8 @@ from reportlab.platypus import (
     Table,
     TableStyle,
 )
+
+from tests.engines.pdf.zoo import lines, photo, zoo
 
 WIDTH, HEIGHT = A4
 BODY = ParagraphStyle("body", fontName="Times-Roman", fontSize=11, leading=13.5, spaceAfter=7, alignment=4)
@@ -165,20 +167,10 @@ def slides(path: Path) -> Path:
         canvas.setFont("Helvetica", 20)
         for i in range(4):
             canvas.drawString(70, 430 - 50 * i, f"•  Point {number}.{i} about the {WORDS[number + i]} works")
-        canvas.drawImage(ImageReader(_photo(number)), 520, 120, 220, 180)
+        canvas.drawImage(ImageReader(photo(number)), 520, 120, 220, 180)
         canvas.showPage()
     canvas.save()
     return path
-
-
-def _photo(seed: int) -> Image.Image:
-    rng = random.Random(seed)
-    image = Image.new("RGB", (440, 360), (200, 220, 240))
-    draw = ImageDraw.Draw(image)
-    for _ in range(25):
-        x, y = rng.randint(0, 400), rng.randint(0, 320)
-        draw.ellipse((x, y, x + 40, y + 40), fill=(rng.randint(0, 255), rng.randint(0, 255), 90))
-    return image
 
 
 def form(path: Path) -> Path:
@@ -198,17 +190,6 @@ def form(path: Path) -> Path:
     return path
 
 
-def zoo(path: Path) -> Path:
-    """A thing per page: 1 spanning cells, 2 unruled table, 3 code, 4 footnote, 5 figures, 6 nothing, 7 booktabs, 8 /Rotate."""
-    canvas = Canvas(str(path), pagesize=A4, invariant=1)
-    for draw in (_spans, _unruled, _code, _footnote, _figures, _nothing, _booktabs, _turned):
-        canvas.setFont("Times-Roman", 11)
-        draw(canvas)
-        canvas.showPage()
-    canvas.save()
-    return path
-
-
 def plot(path: Path) -> Path:
     """4,000 strokes and as many letters: hostile to anything quadratic."""
     rng, canvas = random.Random(5), Canvas(str(path), pagesize=A4, invariant=1)
@@ -219,93 +200,6 @@ def plot(path: Path) -> Path:
         canvas.drawString(70 + 4.5 * (i % 100), 110 + 14 * (i // 100), rng.choice("xyz"))
     canvas.save()
     return path
-
-
-def _lines(canvas: Canvas, lines: Iterable[str], x: float, y: float, step: float = 14) -> float:
-    for line in lines:
-        canvas.drawString(x, y, line)
-        y -= step
-    return y
-
-
-def _spans(canvas: Canvas) -> None:
-    rows = [["Quarter", "Ships", ""], ["", "in", "out"], ["First", "12", "14"], ["Second", "15", "11"]]
-    style = [("GRID", (0, 0), (-1, -1), 0.7, colors.black), ("SPAN", (1, 0), (2, 0)), ("SPAN", (0, 0), (0, 1))]
-    table = Table(rows, colWidths=[100, 70, 70], style=TableStyle(style))
-    table.wrapOn(canvas, 400, 400)
-    table.drawOn(canvas, 100, 600)
-
-
-def _unruled(canvas: Canvas) -> None:
-    canvas.drawString(70, 760, "The depths of the basins were measured twice, in spring and in autumn of the year:")
-    for i, row in enumerate(
-        [("Basin", "Spring", "Autumn"), ("North", "11.2", "10.9"), ("South", "9.7", "9.9"), ("East", "14.0", "13.5")]
-    ):
-        for x, text in zip((100, 220, 320), row, strict=True):
-            canvas.drawString(x, 720 - 18 * i, text)
-    canvas.drawString(70, 620, "After that nobody measured them again, although the harbour office had asked for it.")
-
-
-def _code(canvas: Canvas) -> None:
-    canvas.drawString(70, 760, "The following function returns the depth of a basin in metres:")
-    canvas.setFont("Courier", 10)
-    _lines(
-        canvas, ["def depth(basin):", "    for reading in basin:", "        if reading:", "            return reading"], 90, 730, 12
-    )
-    canvas.setFont("Times-Roman", 11)
-    canvas.drawString(70, 660, "It is called once per hour.")
-
-
-def _footnote(canvas: Canvas) -> None:
-    _lines(
-        canvas,
-        ["The harbour was dredged in the spring of that year, and the work took four months,", "which was longer than planned.1"],
-        70,
-        760,
-    )
-    canvas.setFont("Times-Roman", 8.5)
-    canvas.drawString(70, 90, "1 The reasons are given in the report of the commission.")
-
-
-def _figures(canvas: Canvas) -> None:
-    canvas.drawString(70, 780, "Two figures follow, the first a photograph and the second a drawing by the engineer.")
-    canvas.drawImage(ImageReader(_photo(5)), 120, 560, 240, 190)
-    canvas.drawString(120, 540, "Figure 1: The lanterns of the northern pier at night.")
-    for i in range(7):
-        canvas.line(120 + 30 * i, 330, 150 + 25 * i, 480 - 12 * i)
-    canvas.circle(230, 400, 60)
-    canvas.rect(110, 320, 240, 180)
-    canvas.drawString(120, 300, "Figure 2: The crane seen from the side.")
-    canvas.drawImage(ImageReader(_photo(6)), 500, 700, 12, 12)
-
-
-def _nothing(canvas: Canvas) -> None:
-    pass
-
-
-def _booktabs(canvas: Canvas) -> None:
-    canvas.drawString(100, 705, "Table 1: Tides.")
-    for y in (690, 670, 612):
-        canvas.line(100, y, 340, y)
-    for i, row in enumerate(
-        [("Port", "High", "Low"), ("Leith", "5.6", "0.8"), ("Wick", "3.5", "0.7"), ("Tobermory", "4.4", "0.6")]
-    ):
-        for x, text in zip((105, 210, 290), row, strict=True):
-            canvas.drawString(x, 676 - 18 * i - (2 if i else 0), text)
-
-
-def _turned(canvas: Canvas) -> None:
-    canvas.setPageRotation(90)
-    canvas.saveState()
-    canvas.translate(WIDTH, 0)
-    canvas.rotate(90)
-    _lines(
-        canvas,
-        ["This page lies on its side in the file and is shown upright,", "so its lines are read from left to right as any others."],
-        80,
-        WIDTH - 80,
-    )
-    canvas.restoreState()
 
 
 def page_image(path: Path, page: int, scale: float = 2.0) -> Image.Image:
@@ -329,7 +223,7 @@ def scan_source(path: Path) -> Path:
     canvas.setFont("Helvetica-Bold", 26)
     canvas.drawString(70, 740, "Harbour Regulations")
     canvas.setFont("Helvetica", 14)
-    _lines(
+    lines(
         canvas,
         ["Every vessel shall report to the harbour office", "before it enters the northern basin.", "Lanterns are lit at dusk."],
         70,
@@ -344,3 +238,19 @@ def png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+__all__ = [
+    "form",
+    "long_paragraph",
+    "page_image",
+    "photo",
+    "plot",
+    "png",
+    "report",
+    "scan",
+    "scan_source",
+    "slides",
+    "two_columns",
+    "zoo",
+]

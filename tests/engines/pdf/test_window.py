@@ -184,7 +184,7 @@ def test_an_image_is_read_like_a_scan(made: Made, tmp_path: Path) -> None:
 
 def test_a_photograph_is_a_picture_to_be_described(tmp_path: Path) -> None:
     path = tmp_path / "photo.webp"
-    samples._photo(3).save(path)
+    samples.photo(3).save(path)
     parsed = parse(path)
     assert [item.label for item in parsed.items] == ["picture"]
     assert len(parsed.window.pictures) == 1

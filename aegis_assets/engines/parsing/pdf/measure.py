@@ -103,7 +103,7 @@ def runs(page: Any) -> list[Run]:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """digest: sha256 of what the page shows: text, positions, fonts, image bytes, bounds of drawings. imaged: its share under images."""
+    """digest: sha256 of what the page shows: text, positions, fonts, images, bounds of drawings. imaged: its share under images."""
 
     runs: list[Run]
     digest: str
