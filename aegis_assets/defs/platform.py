@@ -7,12 +7,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from aegis_assets.engines.client import EngineClient, OcrVision, SpacyClient
-from aegis_assets.engines.ollama import OllamaExtractor
-from aegis_assets.engines.ollama_vision import OllamaVision
+from aegis_assets.engines.chosen import extractor, vision
+from aegis_assets.engines.client import EngineClient
 from aegis_assets.pipeline.flow.platform import Numbers, Platform
-from aegis_assets.pipeline.ports import Extractor, Vision
-from aegis_assets.settings import Settings, settings
+from aegis_assets.settings import settings
 from aegis_assets.stores.bucket import open_bucket
 from aegis_assets.stores.graph import BoltGraph
 from aegis_assets.stores.leases import Leases
@@ -37,22 +35,9 @@ def build() -> Platform:
         vectors=QdrantVectors.from_settings(chosen),
         graph=BoltGraph.from_settings(chosen),
         leases=Leases(url, {"ollama": chosen.ollama_max_concurrent, "vram": chosen.vram_budget_mb}),
-        numbers=Numbers(
-            parallel_chunks_per_doc=chosen.parallel_chunks_per_doc,
-            embedding_batch_size=chosen.embedding_batch_size,
-            window_pages=chosen.window_pages,
-            window_chunks=chosen.window_chunks,
-        ),
+        numbers=Numbers.of(chosen),
         fetch=lambda key, path: fetch(chosen.watch_address, chosen, key, path),
     )
-
-
-def vision(chosen: Settings, engine: EngineClient) -> Vision:
-    return OllamaVision.from_settings(chosen) if chosen.ollama_url and chosen.vision_model else OcrVision(engine)
-
-
-def extractor(chosen: Settings, engine: EngineClient) -> Extractor:
-    return OllamaExtractor.from_settings(chosen) if chosen.extractor_engine == "ollama" else SpacyClient(engine)
 
 
 class PlatformResource(dg.ConfigurableResource):  # type: ignore[type-arg]

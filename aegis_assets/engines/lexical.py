@@ -90,6 +90,6 @@ def _stem(word: str) -> str:
 
 @lru_cache(maxsize=1)
 def _stemmer() -> Any:
-    from nltk.stem.snowball import EnglishStemmer  # type: ignore[import-untyped]
+    from nltk.stem.snowball import EnglishStemmer
 
     return EnglishStemmer()

@@ -12,12 +12,11 @@ import dagster as dg
 import pytest
 
 from aegis_assets import settings as settings_module
-from aegis_assets.defs import platform as platform_module
 from aegis_assets.definitions import defs
+from aegis_assets.defs import platform as platform_module
 from aegis_assets.model.ids import collection_id
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.publish import consistency
-
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 

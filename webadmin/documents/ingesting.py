@@ -65,6 +65,17 @@ def launch(outcomes: Sequence[services.Outcome]) -> str:
     return steering.ingest(waiting).notice if waiting else ""
 
 
+def refreshed(outcome: services.Outcome) -> services.Outcome:
+    """The same bytes are work again once a model, a prompt or a setting is another. Engines that do not answer change nothing."""
+    if outcome.document is None or not unchanged(outcome):
+        return outcome
+    prints = platform.fingerprints(platform.ledger().document(outcome.document).collection)
+    if platform.ledger().up_to_date(outcome.document, prints.plan, prints.parse, prints.embed, prints.extract):
+        return outcome
+    state = platform.ledger().request_retry(outcome.document)
+    return outcome.model_copy(update={"state": state, "pending": True, "sentence": "Unchanged, but made with other settings."})
+
+
 def wait(documents: Sequence[UUID], shown: Display) -> dict[UUID, DocumentRow]:
     """Until all are at rest or gone."""
     last: dict[UUID, DocumentRow] = {}

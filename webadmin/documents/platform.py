@@ -5,6 +5,7 @@ Imports stand inside the functions: a page that only reads the database must not
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,12 @@ from aegis_assets.settings import settings
 from webadmin.orchestrator.client import DagsterClient
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from aegis_assets.engines.client import EngineClient
-    from aegis_assets.pipeline.ports import Bucket
+    from aegis_assets.pipeline.flow.fingerprints import Fingerprints
+    from aegis_assets.pipeline.flow.platform import Numbers
+    from aegis_assets.pipeline.ports import Bucket, Extractor, Vision
     from aegis_assets.stores.ledger import Ledger
     from aegis_assets.stores.vectors import QdrantVectors
 
@@ -50,6 +55,30 @@ def vectors() -> QdrantVectors:
     from aegis_assets.stores.vectors import open_vectors
 
     return open_vectors(settings())
+
+
+@dataclass(frozen=True)
+class Engines:
+    """What decides the fingerprints of work done now."""
+
+    parser: EngineClient
+    embedder: EngineClient
+    vision: Vision
+    extractor: Extractor
+    numbers: Numbers
+
+
+def fingerprints(collection: UUID) -> Fingerprints:
+    """What a run in this collection would work by. Raises EngineUnavailable."""
+    from aegis_assets.engines import chosen
+    from aegis_assets.pipeline.flow.fingerprints import current
+    from aegis_assets.pipeline.flow.platform import Numbers
+
+    server = engine()
+    engines = Engines(
+        server, server, chosen.vision(settings(), server), chosen.extractor(settings(), server), Numbers.of(settings())
+    )
+    return current(engines, ledger().collection(collection).schema)
 
 
 def dagster() -> DagsterClient:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from aegis_assets.model.extraction import Schema
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.parsing import Heading
-from aegis_assets.pipeline.flow.platform import Platform
+from aegis_assets.pipeline.flow.platform import Numbers, Platform
+from aegis_assets.pipeline.ports import Embedder, Extractor, Parser, Vision
 
 
 @dataclass(frozen=True)
@@ -26,18 +28,34 @@ class Fingerprints:
         return fingerprint(chunks=self.chunks, key=key, headings=[(heading.level, heading.text) for heading in headings])
 
 
-def current(platform: Platform, schema: Schema) -> Fingerprints:
-    embedder = platform.embedder.info()
-    parse = platform.parser.fingerprint()
+class Engines(Protocol):
+    """Whatever has the engines: a run's platform, or the admin's."""
+
+    @property
+    def parser(self) -> Parser: ...
+    @property
+    def vision(self) -> Vision: ...
+    @property
+    def embedder(self) -> Embedder: ...
+    @property
+    def extractor(self) -> Extractor: ...
+    @property
+    def numbers(self) -> Numbers: ...
+
+
+def current(engines: Engines, schema: Schema) -> Fingerprints:
+    """Of the settings and engines as they are now."""
+    embedder = engines.embedder.info()
+    parse = engines.parser.fingerprint()
     chunks = fingerprint(
-        parse=parse, vision=platform.vision.fingerprint(), tokenizer=embedder.name, max_tokens=embedder.max_tokens, chunker=1
+        parse=parse, vision=engines.vision.fingerprint(), tokenizer=embedder.name, max_tokens=embedder.max_tokens, chunker=1
     )
     return Fingerprints(
         parse=parse,
         chunks=chunks,
-        plan=fingerprint(chunks=chunks, pages=platform.numbers.window_pages, sections=platform.numbers.window_chunks),
+        plan=fingerprint(chunks=chunks, pages=engines.numbers.window_pages, sections=engines.numbers.window_chunks),
         embed=embedder.fingerprint,
-        extract=platform.extractor.fingerprint(schema),
+        extract=engines.extractor.fingerprint(schema),
     )
 
 

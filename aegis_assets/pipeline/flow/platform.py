@@ -14,6 +14,7 @@ from aegis_assets.model.document import Stage
 from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.pipeline.ports import Bucket, Embedder, Extractor, Leases, Parser, Vectors, Vision
 from aegis_assets.pipeline.publish import KnowledgeGraph
+from aegis_assets.settings import Settings
 
 log = logger(__name__)
 
@@ -26,6 +27,15 @@ class Numbers:
     embedding_batch_size: int
     window_pages: int
     window_chunks: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Numbers:
+        return cls(
+            parallel_chunks_per_doc=settings.parallel_chunks_per_doc,
+            embedding_batch_size=settings.embedding_batch_size,
+            window_pages=settings.window_pages,
+            window_chunks=settings.window_chunks,
+        )
 
 
 @dataclass(frozen=True)

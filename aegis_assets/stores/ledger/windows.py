@@ -59,6 +59,8 @@ WHERE w.generation_id = %(generation)s AND (
             t.state IN ('done', 'skipped')
             AND t.fingerprint = CASE t.stage WHEN 'embed' THEN %(embed)s ELSE %(extract)s END)))
 ORDER BY w.ordinal"""
+LIVE: Final = """
+SELECT g.id, g.plan_fingerprint FROM aegis_document d JOIN aegis_generation g ON g.id = d.live_id WHERE d.id = %(document)s"""
 REOPEN_WINDOWS: Final = """
 UPDATE aegis_window w SET
     parse_state = CASE WHEN w.parse_state = 'failed' OR w.parse_fingerprint <> %(parse)s THEN 'pending' ELSE w.parse_state END,
@@ -104,6 +106,14 @@ class Windows(Base):
         """The same, as they stand: nothing is marked."""
         prints = {"generation": generation, "parse": parse, "embed": embed, "extract": extract}
         return [row["id"] for row in rows(connection, MISSING, **prints)]
+
+    @reads
+    def up_to_date(self, connection: Connection, document: UUID, plan: str, parse: str, embed: str, extract: str) -> bool:
+        """Would a run find nothing to do? plan: the fingerprint of the cut; the others as for `missing_windows`."""
+        row = one(connection, LIVE, document=document)
+        if row is None or row["plan_fingerprint"] != plan:
+            return False
+        return not rows(connection, MISSING, generation=row["id"], parse=parse, embed=embed, extract=extract)
 
     @reads
     def sibling_parse(self, connection: Connection, document: UUID, key: str, fingerprint: str) -> ParsedWindow | None:

@@ -27,7 +27,7 @@ class Command(console.Command):
         collection_name(collection)
         outcomes = []
         for source in ingesting.sources(paths):
-            outcome = ingesting.receive(source, collection)
+            outcome = ingesting.refreshed(ingesting.receive(source, collection))
             outcomes.append(outcome)
             if outcome.outcome != "new":
                 self.say(f"{outcome.name}: {outcome.sentence}")
