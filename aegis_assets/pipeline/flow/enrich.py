@@ -81,6 +81,8 @@ async def _describe(
     results = await asyncio.gather(
         *(_picture(platform, picture, row.document) for picture in parsed.pictures), return_exceptions=True
     )
+    if platform.vision.lease is not None:  # a model's call, where OCR is none
+        platform.ledger.add_calls(run_id, row.document, len(results))
     failed = [result for result in results if isinstance(result, BaseException)]
     for error in failed[:1]:  # one sentence for the window, not one per picture
         record(platform, error, document=row.document, run_id=run_id, stage=Stage.ENRICH, window=row.id)

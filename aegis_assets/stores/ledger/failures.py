@@ -53,6 +53,9 @@ ADD_SECONDS: Final[Mapping[Stage, str]] = {
     for stage in Stage
 }
 
+ADD_CALLS: Final = """
+UPDATE aegis_run_document SET llm_calls = llm_calls + %(calls)s WHERE run_id = %(run_id)s AND document_id = %(document)s"""
+
 MESSAGE_LENGTH: Final = 2000
 
 
@@ -96,3 +99,8 @@ class Failures(Base):
     def add_seconds(self, connection: Connection, run_id: str, document: UUID, stage: Stage, seconds: float) -> None:
         """To what the run spent on the document in this stage. Nothing for a run that never began the document."""
         connection.execute(ADD_SECONDS[stage], {"run_id": run_id, "document": document, "seconds": seconds})
+
+    @writes
+    def add_calls(self, connection: Connection, run_id: str, document: UUID, calls: int) -> None:
+        """Requests to a language model that belong to no chunk: pictures."""
+        connection.execute(ADD_CALLS, {"run_id": run_id, "document": document, "calls": calls})

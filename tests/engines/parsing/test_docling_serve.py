@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from aegis_assets.engines.parsing.docling_serve import DoclingServe
+from aegis_assets.engines.parsing.inspect import inspect
+from aegis_assets.engines.parsing.parse import parse
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, EngineUnavailable, Misconfigured
+from aegis_assets.model.parsing import ParseRequest
 from tests.doubles import docling_serve as double
+from tests.engines.parsing import makers
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +82,38 @@ def test_every_wrong_answer_is_one_clear_sentence(
 ) -> None:
     with pytest.raises(error, match=says):
         DoclingServe(server.address(behaviour), timeout=1, attempts=1).convert(file, "pdf")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_windows_of_pages_hold_each_item_once_whatever_their_size(
+    server: double.Double, file: Path, tmp_path: Path, size: int
+) -> None:
+    """Each window also asks for its neighbour pages, and keeps what begins on its own."""
+    serve = DoclingServe(server.address("good"), timeout=10)
+    texts = []
+    for first in range(1, 8, size):
+        request = ParseRequest(
+            blob="", name="a.pdf", format="pdf", unit="page", whole=None, first=first, last=min(7, first + size - 1), length=7,
+            facts={}, artifacts="",
+        )  # fmt: skip
+        window = parse(file, None, request, tmp_path, 64, "docling-serve", serve)
+        assert window.parser == "docling-serve"
+        tree = json.loads((tmp_path / window.artifact).read_text())
+        texts += [item["text"] for item in tree["texts"]]
+    assert texts == [text for page in range(1, 8) for text in (f"Page {page}", f"Words of page {page}")]
+
+
+def test_a_document_without_pages_is_converted_by_the_server_and_cut_here(server: double.Double, tmp_path: Path) -> None:
+    serve = DoclingServe(server.address("good"), timeout=10)
+    found = inspect(makers.SAMPLES / "sample.md", "sample.md", tmp_path, 100, 1_000, serve)
+    assert (found.parser, found.unit, len(found.parts)) == ("docling-serve", "section", 1)
+    assert server.names == ["document.md"]
+
+
+def test_text_and_csv_stay_here(server: double.Double, tmp_path: Path) -> None:
+    serve = DoclingServe(server.address("good"), timeout=10)
+    assert inspect(makers.SAMPLES / "sample.txt", "a.txt", tmp_path, 100, 1_000, serve).parser == "plain-text"
+    assert server.asked == []
 
 
 def test_a_server_that_is_not_there_is_unavailable(file: Path) -> None:

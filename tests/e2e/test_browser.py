@@ -1,0 +1,53 @@
+"""The admin in headless Chromium: log in, upload, watch the bar, read chunks and entities, remove."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.e2e.conftest import Person
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture
+def page(person: Person) -> Iterator[Page]:
+    assert CHROMIUM, "Debian's chromium is needed: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        problems: list[str] = []
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(f"{person.stack.admin}/admin/")
+        page.fill("#id_username", "admin")
+        page.fill("#id_password", person.stack.admin_password)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{person.stack.admin}/admin/")
+        yield page
+        browser.close()
+        assert problems == []
+
+
+def test_an_upload_runs_shows_its_chunks_and_goes_again(page: Page, person: Person, tmp_path: Path) -> None:
+    note = tmp_path / "<i>hopper.md"
+    note.write_text("# Compilers <script>alert(1)</script>\n\nGrace Hopper built the A-0 compiler at Remington Rand.\n")
+    page.goto(f"{person.stack.admin}/admin/documents/document/upload/")
+    page.set_input_files("input[type=file]", str(note))
+    page.fill("input[name=new_collection]", "browser")
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_role("link", name="<i>hopper.md").click()
+    expect(page.get_by_text("succeeded").first).to_be_visible(timeout=120_000)
+    page.reload()
+    expect(page.get_by_text("Grace Hopper").first).to_be_visible()
+    expect(page.get_by_text("<script>alert(1)</script>").first).to_be_visible()
+    page.get_by_role("button", name="Remove").or_(page.get_by_role("link", name="Remove")).first.click()
+    page.get_by_role("button", name="Remove").first.click()
+    page.wait_for_url(f"{person.stack.admin}/admin/documents/document/**")
+    expect(page.get_by_text("removed").or_(page.get_by_text("removing")).first).to_be_visible()
