@@ -26,7 +26,7 @@ RANGE = 100
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-@dg.sensor(minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
+@dg.sensor(minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
 def watch_bucket(platform: PlatformResource) -> dg.SkipReason:
     """New, changed and deleted objects -> documents. What it saw is in the ledger, so a restart neither doubles nor forgets."""
     chosen = settings()
@@ -38,7 +38,7 @@ def watch_bucket(platform: PlatformResource) -> dg.SkipReason:
     return dg.SkipReason(f"{len(seen.new)} new, {len(seen.changed)} changed and {len(seen.deleted)} deleted objects.")
 
 
-@dg.sensor(minimum_interval_seconds=3, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
+@dg.sensor(minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
 def launch_pending(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
     ledger = platform.use().ledger
     try:
@@ -111,7 +111,7 @@ def release_lost_claims(instance: dg.DagsterInstance, platform: PlatformResource
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.FAILURE,
     monitored_jobs=[ingest],
-    minimum_interval_seconds=5,
+    minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
@@ -124,7 +124,7 @@ def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.CANCELED,
     monitored_jobs=[ingest],
-    minimum_interval_seconds=5,
+    minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def after_cancel(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
