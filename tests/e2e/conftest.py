@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from aegis_assets.embedded.stack import status
+from aegis_assets.errors import NotFound
 from aegis_assets.model.ids import collection_id
 from aegis_assets.settings import Settings, load
 from aegis_assets.stores.graph import BoltGraph
@@ -55,7 +56,10 @@ class Person:
     def everything(self, document: UUID, collection: str) -> dict[str, Any]:
         """Ids in every store, and whether they agree."""
         scope = collection_id(collection)
-        target = self.ledger.live_target(document)
+        try:
+            target = self.ledger.live_target(document)
+        except NotFound:
+            target = None
         chunks = set(self.ledger.graph_facts().chunk_ids(target.generation)) if target else set()
         return {
             "chunks": chunks,

@@ -23,7 +23,9 @@ def page(person: Person) -> Iterator[Page]:
         page = browser.new_page()
         page.set_default_timeout(60_000)
         problems: list[str] = []
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console", lambda message: problems.append(f"{message.text} {message.location}") if message.type == "error" else None
+        )
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.goto(f"{person.stack.admin}/admin/")
         page.fill("#id_username", "admin")
@@ -37,8 +39,8 @@ def page(person: Person) -> Iterator[Page]:
 
 def test_an_upload_runs_shows_its_chunks_and_goes_again(page: Page, person: Person, tmp_path: Path) -> None:
     note = tmp_path / "<i>hopper.md"
-    note.write_text("# Compilers <script>alert(1)</script>\n\nGrace Hopper built the A-0 compiler at Remington Rand.\n")
-    page.goto(f"{person.stack.admin}/admin/documents/document/upload/")
+    note.write_text("# Compilers\n\nGrace Hopper built the A-0 compiler at Remington Rand. `<script>alert(1)</script>`\n")
+    page.goto(f"{person.stack.admin}/admin/documents/document/add/")
     page.set_input_files("input[type=file]", str(note))
     page.fill("input[name=new_collection]", "browser")
     page.get_by_role("button", name="Upload").click()

@@ -59,7 +59,7 @@ def test_each_hostile_file_has_its_sentence_and_the_rest_is_untouched(person: Pe
     folder.mkdir()
     for name, content in hostile().items():
         (folder / name).write_bytes(content)
-    odd = ["<b>bold<script>alert(1)</script>.md", "ünïcödé-" + "😀" * 50 + ".md", "new\nline\x07.md"]
+    odd = ["<b>bold<script>alert(1)<script>.md", "ünïcödé-" + "😀" * 50 + ".md", "new\nline\x07.md"]
     for number, name in enumerate(odd):
         (folder / name).write_text(f"# Odd {number}\n\nAlan Turing wrote paper {number} in Cambridge.\n")
     (folder / "latin.txt").write_bytes("Größe und Maß: Konrad Zuse baute die Z3 in Berlin. ".encode("latin-1") * 5)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from aegis_assets.errors import EngineFailed, EngineUnavailable
 from aegis_assets.model.document import AT_REST, Stage, State
 from aegis_assets.model.ledger import DocumentRow
 from aegis_assets.stores.ledger.naming import document_name
@@ -69,7 +70,10 @@ def refreshed(outcome: services.Outcome) -> services.Outcome:
     """The same bytes are work again once a model, a prompt or a setting is another. Engines that do not answer change nothing."""
     if outcome.document is None or not unchanged(outcome):
         return outcome
-    prints = platform.fingerprints(platform.ledger().document(outcome.document).collection)
+    try:
+        prints = platform.fingerprints(platform.ledger().document(outcome.document).collection)
+    except (EngineUnavailable, EngineFailed):
+        return outcome
     if platform.ledger().up_to_date(outcome.document, prints.plan, prints.parse, prints.embed, prints.extract):
         return outcome
     state = platform.ledger().request_retry(outcome.document)
