@@ -1,4 +1,4 @@
-"""The README's picture: the admin's list and page of a document, from the running stack.
+"""The README's picture: the admin's page of a document, from the running stack.
 
 `.venv/bin/python docs/pictures.py NAME` while the document of that name runs; needs Debian's chromium.
 """
@@ -24,7 +24,6 @@ def main(name: str) -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 860})
         log_in(page, settings.admin_address, (settings.home / "admin-password").read_text().strip())
         page.goto(f"{settings.admin_address}/admin/documents/document/")
-        page.screenshot(path=HERE / "documents.png")
         page.get_by_role("link", name=name).first.click()
         page.wait_for_timeout(1500)
         page.screenshot(path=HERE / "admin.png")

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 from aegis_assets.embedded import arcadedb
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now. All are held open together, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+from tests.services import free_ports
 
 
 def start_arcadedb(home: Path, ports: tuple[int, int] | None = None) -> tuple[subprocess.Popen[bytes], str, str]:
