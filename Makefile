@@ -11,13 +11,15 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 HAS_PIP := import pip; $(FITS)
 PYTHON ?= $(shell for one in python3 python3.12 python3.11; do if $$one -c '$(FITS)' 2>/dev/null; then echo $$one; break; fi; done)
 
-.PHONY: help demo test up down status clean install install-test
+.PHONY: help demo test up down status clean worker install install-celery install-test
 
 help:
 	@echo "make demo     set everything up, start the stack, ingest a sample and show what came out"
 	@echo "make test     set everything up and run every test"
+	@echo "make bench-NAME   measure: origin, extraction, overhead, cpu, documents, bulk, peers, workers, diff, kills or console"
 	@echo "make up       start the stack        make down    stop it"
 	@echo "make status   what runs              make clean   stop it and delete its data"
+	@echo "make worker QUEUES=gpu=2   take steps from these queues, on this or another machine (docs/distributed.md)"
 
 demo: up
 	@$(BIN)/python manage.py demo
@@ -28,22 +30,35 @@ test: install-test
 	$(BIN)/mypy
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 15
 
-up: install
+# bench-origin, bench-extraction, ...: a module of bench/ each. ARGS="--factor 3" goes to it.
+bench-%: install-test
+	@$(BIN)/python -m bench.$* $(ARGS)
+
+up: install$(if $(filter celery,$(AEGIS_EXECUTOR)),-celery)
 	@$(BIN)/python -m aegis_assets.embedded.cli up
 
 down status clean:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m aegis_assets.embedded.cli $@; else echo "Nothing is installed, so nothing runs."; fi
 
+# In the foreground. QUEUES: name=steps at once, ...; all queues if not given.
+worker: install-celery
+	@exec $(BIN)/python -m aegis_assets.embedded.worker $(QUEUES)
+
 install:
 	$(call INSTALL,.)
+
+install-celery:
+	$(call INSTALL,.[celery])
 
 install-test:
 	$(call INSTALL,.[test])
 
-# The stamp holds a hash of what was installed, not a time: a fresh checkout must not install again. The tests' installation serves
-# the demo too.
+# The stamp holds a hash of what was installed, not a time: a fresh checkout must not install again. What was installed
+# with more than is wanted serves too: ".[celery]" begins with ".".
+# Two commands that are typed at once install one after the other.
 define INSTALL
-@set -e; want="$$(cat pyproject.toml constraints.txt | sha256sum | cut -d' ' -f1)"; \
+@set -e; exec 9<Makefile; if command -v flock >/dev/null; then flock 9; fi; \
+want="$$(cat pyproject.toml constraints.txt | sha256sum | cut -d' ' -f1)"; \
 if $(BIN)/python -c '$(HAS_PIP)' 2>/dev/null && grep -qsF -e "$$want $(1)" -e "$$want .[test]" $(VENV)/installed; then exit 0; fi; \
 if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or 3.12 is needed; this machine's python3 is neither. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi; \
 if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then echo "$(PYTHON) cannot make virtual environments. On Debian: apt-get install python3-venv" >&2; exit 1; fi; \

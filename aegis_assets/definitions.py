@@ -4,6 +4,7 @@ import dagster as dg
 
 from aegis_assets.defs.assets import ingested
 from aegis_assets.defs.checks import stores_agree
+from aegis_assets.defs.handover import Handover
 from aegis_assets.defs.jobs import ingest, remove
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.sensors import after_cancel, after_failure, launch_pending, watch_bucket
@@ -13,5 +14,5 @@ defs = dg.Definitions(
     asset_checks=[stores_agree],
     jobs=[ingest, remove],
     sensors=[watch_bucket, launch_pending, after_failure, after_cancel],
-    resources={"platform": PlatformResource()},
+    resources={"platform": PlatformResource(), "io_manager": Handover()},
 )

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import AfterValidator, AliasChoices, Field, PositiveInt, SecretStr
+from annotated_types import Gt, Le
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from aegis_assets.errors import Misconfigured
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,13 +26,34 @@ def home() -> Path:
     return Path(os.environ.get("AEGIS_HOME") or ROOT / ".aegis").resolve()
 
 
-def _profile() -> dict[str, Any]:
+class Parallelization(NamedTuple):
+    """config/parallelization.yml, read. profile: the name of the chosen one, '' for none."""
+
+    name: str
+    default: dict[str, Any]
+    profiles: dict[str, dict[str, Any]]
+    profile: str
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        return dict(self.profiles.get(self.profile) or {})
+
+
+def parallelization() -> Parallelization:
     path = Path(os.environ.get("AEGIS_PARALLELIZATION") or ROOT / "config" / "parallelization.yml")
-    tables = yaml.safe_load(path.read_text()) if path.exists() else {}
+    try:
+        tables = (yaml.safe_load(path.read_text()) if path.exists() else None) or {}
+        default, profiles = dict(tables.get("default") or {}), dict(tables.get("profiles") or {})
+    except (yaml.YAMLError, OSError, AttributeError, TypeError, ValueError) as error:
+        raise Misconfigured(
+            f"{path.name} cannot be read as a table of defaults and profiles: compare it with the one that came."
+        ) from error
     name = os.environ.get("AEGIS_PROFILE", "")
-    if name and name not in tables.get("profiles", {}):
-        raise ValueError(f"AEGIS_PROFILE names no profile of {path.name}: {name!r}.")
-    return {**tables.get("default", {}), **tables.get("profiles", {}).get(name, {})}
+    if name and name not in profiles:
+        raise Misconfigured(
+            f"AEGIS_PROFILE names no profile of {path.name}: {name!r}. It has {', '.join(sorted(profiles)) or 'none'}."
+        )
+    return Parallelization(path.name, default, profiles, name)
 
 
 def _limit(name: str, *others: str) -> AliasChoices:
@@ -37,9 +61,11 @@ def _limit(name: str, *others: str) -> AliasChoices:
 
 
 class Settings(BaseSettings):
-    """Every field is AEGIS_<NAME> in the environment."""
+    """Every field is AEGIS_<NAME> in the environment; an empty variable is an absent one."""
 
-    model_config = SettingsConfigDict(env_prefix="AEGIS_", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="AEGIS_", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
 
     home: Annotated[Path, AfterValidator(Path.resolve)] = Field(default_factory=home)
 
@@ -52,7 +78,7 @@ class Settings(BaseSettings):
     postgres_port: int = 5442
     bolt_port: int = 7697
     graph_http_port: int = 2490
-    engine_workers_base_port: int = 0
+    dagster_url: str = ""  # Dagster's page as the admin reaches it; empty: this machine's
 
     # Stores. Empty means the embedded one.
     postgres_url: SecretStr = SecretStr("")
@@ -71,12 +97,13 @@ class Settings(BaseSettings):
     # The bucket that a sensor watches. Empty: <home>/inbox
     watch_url: str = ""
     watch_collection: str = "default"
-    watch_settle_seconds: float = 5.0
+    watch_settle_seconds: float = 2.0
 
     # Engines
     engine_url: str = ""  # the resident engine server; empty: this machine's
     engine_token: SecretStr = SecretStr("")
     docling_serve_url: str = ""
+    docling_serve_api_key: SecretStr = SecretStr("")
     parser: Literal["auto", "rules", "docling", "docling-serve"] = "auto"
     ollama_url: str = ""
     ollama_model: str = "qwen3:32b"
@@ -89,6 +116,13 @@ class Settings(BaseSettings):
     embedder_path: str = ""  # directory of BGE-M3's weights
     embedder_device: str = "cpu"
 
+    # Who executes the ops of a run. A run of a few pages stays in its own process, whatever this says.
+    executor: Literal["threads", "celery", "k8s"] = "threads"
+    celery_broker: SecretStr = SecretStr("")  # redis://... or amqp://...
+    celery_backend: SecretStr = SecretStr("")  # where a step's result comes back; empty: through the broker
+    # Of this machine's worker: steps at once; or "none".
+    worker_queues: str = "docling=2,enrich=2,gpu=2,ollama=4,dagster=2"
+
     # Guards
     max_file_mb: PositiveInt = 200
     max_pages: PositiveInt = 20000
@@ -97,21 +131,26 @@ class Settings(BaseSettings):
     picture_min_pixels: PositiveInt = 64  # shorter side of a picture that gets a description
 
     # config/parallelization.yml
-    parallel_documents: PositiveInt = Field(2, validation_alias=_limit("parallel_documents"))
-    parallel_chunks_per_doc: PositiveInt = Field(4, validation_alias=_limit("parallel_chunks_per_doc", "GRAPH_EXTRACTION_WORKERS"))
-    ollama_max_concurrent: PositiveInt = Field(8, validation_alias=_limit("ollama_max_concurrent"))
-    embedding_batch_size: PositiveInt = Field(16, validation_alias=_limit("embedding_batch_size", "EMBEDDING_BATCH_SIZE"))
-    window_pages: PositiveInt = Field(16, validation_alias=_limit("window_pages"))
-    window_chunks: PositiveInt = Field(64, validation_alias=_limit("window_chunks"))
-    memory_limit_mb: PositiveInt = Field(4400, validation_alias=_limit("memory_limit_mb"))
-    vram_budget_mb: PositiveInt = Field(5500, validation_alias=_limit("vram_budget_mb"))
+    parallel_documents: PositiveInt = Field(2, le=256, validation_alias=_limit("parallel_documents"))
+    parallel_chunks_per_doc: PositiveInt = Field(
+        4, le=1024, validation_alias=_limit("parallel_chunks_per_doc", "GRAPH_EXTRACTION_WORKERS")
+    )
+    ollama_max_concurrent: PositiveInt = Field(8, le=1024, validation_alias=_limit("ollama_max_concurrent"))
+    embedding_batch_size: PositiveInt = Field(16, le=256, validation_alias=_limit("embedding_batch_size", "EMBEDDING_BATCH_SIZE"))
+    window_pages: PositiveInt = Field(16, le=1000, validation_alias=_limit("window_pages"))
+    window_chunks: PositiveInt = Field(64, le=10_000, validation_alias=_limit("window_chunks"))
+    vram_budget_mb: PositiveInt = Field(5500, le=4_000_000, validation_alias=_limit("vram_budget_mb"))
 
     # Web
     secret_key: SecretStr = SecretStr("")
     debug: bool = False
     allowed_hosts: str = "127.0.0.1,localhost"
     production: bool = False
-    log_level: str = "INFO"
+    # Who may read /metrics without an API token: nobody, or whoever asks from this machine and through no proxy.
+    metrics_open_to: Literal["nobody", "loopback"] = "nobody"
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(lambda word: str(word).upper())
+    ] = "INFO"
 
     @classmethod
     def settings_customise_sources(
@@ -122,7 +161,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = InitSettingsSource(settings_cls, _profile())
+        table = parallelization()
+        file = InitSettingsSource(settings_cls, {**table.default, **table.chosen})
         return (init_settings, env_settings, dotenv_settings, file)
 
     # What the empty addresses mean.
@@ -136,7 +176,7 @@ class Settings(BaseSettings):
 
     @property
     def dagster_address(self) -> str:
-        return f"http://127.0.0.1:{self.dagster_port}"
+        return self.dagster_url or f"http://127.0.0.1:{self.dagster_port}"
 
     @property
     def admin_address(self) -> str:
@@ -155,8 +195,20 @@ class Settings(BaseSettings):
         return self.watch_url or (self.home / "inbox").as_uri()
 
     @property
+    def kept_here(self) -> tuple[str, ...]:
+        """Settings of what is a directory that only this machine has. A file:/// bucket named by hand may be everybody's mount."""
+        return tuple(
+            name for name, value in (("AEGIS_BUCKET_URL", self.bucket_url), ("AEGIS_QDRANT_URL", self.qdrant_url)) if not value
+        )
+
+    @property
     def vectors_path(self) -> Path:
         return self.home / "vectors"
+
+    @property
+    def max_file_bytes(self) -> int:
+        """The one meaning of MAX_FILE_MB, wherever a file comes in."""
+        return self.max_file_mb * 1_000_000
 
     @property
     def extractor_engine(self) -> Literal["ollama", "spacy"]:
@@ -165,9 +217,39 @@ class Settings(BaseSettings):
         return self.extractor
 
 
+def bounds(name: str) -> tuple[int, int]:
+    """The least and the most that a number of config/parallelization.yml may be, as `load` checks it."""
+    metadata = Settings.model_fields[name].metadata
+    least = next(int(rule.gt) + 1 for rule in metadata if isinstance(rule, Gt))  # type: ignore[call-overload]
+    most = next(int(rule.le) for rule in metadata if isinstance(rule, Le))  # type: ignore[call-overload]
+    return least, most
+
+
+def origin(name: str) -> tuple[Literal["profile", "file", "environment", "default"], str]:
+    """Where a number of this process comes from, and how that is called. Told by the value: `make up` passes what it read from the
+    file to its parts as environment."""
+    table, value = parallelization(), getattr(settings(), name)
+    if table.chosen.get(name) == value:
+        return "profile", table.profile
+    if name not in table.chosen and table.default.get(name) == value:
+        return "file", table.name
+    if name not in table.chosen and name not in table.default and Settings.model_fields[name].default == value:
+        return "default", ""
+    return "environment", f"AEGIS_{name.upper()}"
+
+
 def load() -> Settings:
-    """Read everything anew. Raises ValueError with one line per wrong setting."""
-    return Settings(_env_file=home() / "stack.env")  # type: ignore[call-arg]
+    """Read everything anew. Raises Misconfigured, which names each wrong setting."""
+    try:
+        return Settings(_env_file=home() / "stack.env")  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise Misconfigured(" ".join(f"{_variable(wrong['loc'])}: {wrong['msg']}." for wrong in error.errors())) from None
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    """As people set it. The value is left out: it may be a password."""
+    name = "_".join(map(str, place)).upper()
+    return name if name.startswith("AEGIS_") else f"AEGIS_{name}"
 
 
 @lru_cache(maxsize=1)

@@ -1,17 +1,21 @@
-"""The admin as an ASGI application, with a limit on the size of a request.
+"""The admin as an ASGI application, with a limit on the size of a request, and on the number of those that are worked on.
 
 Django under ASGI spools a request's whole body to disk before any view sees it; the limit therefore stands in front of Django.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webadmin.settings")
 
-from django.core.asgi import get_asgi_application
+import django
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from aegis_assets.logs import configure
 from aegis_assets.settings import settings
@@ -22,20 +26,44 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 FILES_AT_THE_LIMIT: Final = 10  # an upload may hold this many of the largest files
+SEATS: Final = 16  # Python works on one request at a time; the others wait for PostgreSQL or for an engine
+
+
+class Seated(ASGIHandler):
+    """Each request takes a thread and a connection to the database, and two hundred viewers who all come again after a restart
+    would take every connection that PostgreSQL has. The others wait, their bodies read. A stream that has begun gives its seat up.
+
+    No middleware: Django makes one synchronous, if it can be, that stands before a synchronous one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seats = asyncio.Semaphore(SEATS)
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        async with self._seats:
+            return await super().get_response_async(request)
+
+
+def get_asgi_application() -> App:
+    """As Django's own."""
+    django.setup(set_prefix=False)
+    return Seated()
 
 
 def limited(app: App, most: int) -> App:
-    """Answer 413 to a request whose body is announced larger than `most` bytes, and cut one that grows larger unannounced."""
+    """Answer 413 to a request whose body is announced larger than `most` bytes, and to one that grows larger unannounced: for the
+    application that one has hung up."""
 
     async def call(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > most:
+        if not announced.isdigit() or len(announced) > 15 or int(announced) > most:
             await _refuse(send)
             return
-        seen = 0
+        seen, answering = 0, False
 
         async def counted() -> Message:
             nonlocal seen
@@ -43,7 +71,14 @@ def limited(app: App, most: int) -> App:
             seen += len(message.get("body", b""))
             return {"type": "http.disconnect"} if seen > most else message
 
-        await app(scope, counted, send)
+        async def answered(message: Message) -> None:
+            nonlocal answering
+            answering = True
+            await send(message)
+
+        await app(scope, counted, answered)
+        if seen > most and not answering:
+            await _refuse(send)
 
     return call
 
@@ -55,4 +90,4 @@ async def _refuse(send: Send) -> None:
 
 
 configure(settings().log_level)
-application = limited(get_asgi_application(), settings().max_file_mb * 1_000_000 * FILES_AT_THE_LIMIT)
+application = limited(get_asgi_application(), settings().max_file_bytes * FILES_AT_THE_LIMIT)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urlsplit
+import secrets
 
-from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 
+from aegis_assets.errors import Misconfigured
 from aegis_assets.settings import ROOT, settings
 
 _settings = settings()
-_database = urlsplit(_settings.postgres_url.get_secret_value() or "postgresql://aegis@127.0.0.1/aegis")
+try:
+    _database = conninfo_to_dict(_settings.postgres_url.get_secret_value() or "postgresql://aegis@127.0.0.1/aegis")
+except ProgrammingError:
+    raise Misconfigured("AEGIS_POSTGRES_URL is no address: it looks like postgresql://user:password@host:5432/name.") from None
 
-SECRET_KEY = _settings.secret_key.get_secret_value() or "only-for-commands-without-a-stack"
+# Without the stack's key a random one: a known one would let anybody sign a session.
+SECRET_KEY = _settings.secret_key.get_secret_value() or secrets.token_urlsafe(50)
 DEBUG = _settings.debug
-ALLOWED_HOSTS = _settings.allowed_hosts.split(",")
+ALLOWED_HOSTS = [host.strip() for host in _settings.allowed_hosts.split(",") if host.strip()]
 BASE_DIR = ROOT
 ROOT_URLCONF = "webadmin.urls"
 ASGI_APPLICATION = "webadmin.asgi.application"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "webadmin.console.apps.ConsoleConfig",  # before unfold: its templates replace some of unfold's
+    "unfold.apps.BasicAppConfig",
+    "webadmin.console.apps.ConsoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -27,16 +35,20 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "webadmin.documents",
+    "webadmin.monitoring",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "webadmin.security.content_security_policy",
+    "webadmin.security.addresses_are_text",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "webadmin.console.people.bearer.bearer",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -58,17 +70,19 @@ TEMPLATES = [
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": _database.path.lstrip("/"),
-        "USER": unquote(_database.username or ""),
-        "PASSWORD": unquote(_database.password or ""),
-        "HOST": _database.hostname,
-        "PORT": _database.port or 5432,
-        "OPTIONS": {"connect_timeout": 5},
+        "NAME": _database.pop("dbname", ""),
+        "USER": _database.pop("user", ""),
+        "PASSWORD": _database.pop("password", ""),
+        "HOST": _database.pop("host", ""),
+        "PORT": _database.pop("port", ""),
+        "OPTIONS": {"connect_timeout": 5, **_database},  # sslmode and the like
     }
 }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [ROOT / "webadmin" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
@@ -80,12 +94,21 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
+UNFOLD = {
+    "SITE_TITLE": "Aegis",
+    "SITE_HEADER": "Aegis",
+    "SITE_URL": None,  # the console is the whole site
+    "SHOW_LANGUAGES": True,
+    "LOGIN": {"form": "webadmin.console.people.login.ThrottledForm"},
+}
 LOGIN_URL = "admin:login"
-FILE_UPLOAD_HANDLERS = ["webadmin.documents.uploads.LimitedUploadHandler"]
+LOGIN_REDIRECT_URL = "admin:index"
+FILE_UPLOAD_HANDLERS = ["webadmin.console.upload.handlers.LimitedUploadHandler"]
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 40_000  # a bulk action names each document that it is for; the size limit of 2.5 MB stays
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # a thousand outcomes do not fit into a cookie
 
+CSRF_FAILURE_VIEW = "webadmin.console.api.errors.csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -96,13 +119,16 @@ if _settings.production:
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+    # Asked inside the machine. A token goes over https.
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", *([r"^metrics$"] if _settings.metrics_open_to == "loopback" else [])]
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
-    if SECRET_KEY == "only-for-commands-without-a-stack":
-        raise ImproperlyConfigured("AEGIS_SECRET_KEY must be set in production.")
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # the proxy in front must set it, and drop a client's own
+    CSRF_TRUSTED_ORIGINS = [f"https://{'*' if host.startswith('.') else ''}{host}" for host in ALLOWED_HOSTS if host != "*"]
+    if not _settings.secret_key.get_secret_value():
+        raise Misconfigured("AEGIS_SECRET_KEY must be set in production.")
+    if DEBUG:
+        raise Misconfigured("AEGIS_DEBUG shows tracebacks and settings to everybody: it cannot be on in production.")
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

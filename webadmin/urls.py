@@ -1,19 +1,17 @@
 from django.contrib import admin
 from django.templatetags.static import static
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
-from webadmin.documents import views
-from webadmin.monitoring.views import healthz
-
-admin.site.site_header = admin.site.site_title = "Aegis"
-admin.site.enable_nav_sidebar = False  # the list needs the width for its messages
+from webadmin.monitoring.views import healthz, metrics
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", include("webadmin.console.urls")),
     path("admin/", admin.site.urls),
-    path("api/documents/states", views.states, name="states"),
-    path("api/documents/<uuid:document>/progress", views.progress, name="progress"),
-    path("favicon.ico", RedirectView.as_view(url=static("documents/favicon.svg"))),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("favicon.ico", RedirectView.as_view(url=static("console/favicon.svg"))),
     path("healthz", healthz, name="healthz"),
+    path("metrics", metrics, name="metrics"),
 ]
+handler500 = "webadmin.console.api.errors.server_error"

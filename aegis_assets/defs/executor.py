@@ -1,31 +1,59 @@
-"""How a run's ops are executed: processes side by side, or one after another in the run's own process.
+"""How a run's ops are executed: as threads of the run's process, or by workers elsewhere.
 
-A forkserver that has imported our definitions forks a step in 0.2 s; spawning one costs 2 s. Tag limits hold a run's own ops,
-because a step that waits for a pool polls slowly. `in_process` is for a run so small that starting processes would cost more
-than its work.
+Tag limits hold a run's own ops, because a step that waits for a pool polls slowly. Where a run's config names no mode,
+AEGIS_EXECUTOR does; the packages of the modes that need more are imported by them alone.
 """
 
 import dagster as dg
+from dagster._config import post_process_config
 
-LANES = {"docling": 2, "ollama": 4, "gpu": 2}
-MODES = ("multiprocess", "in_process")
+from aegis_assets.defs.threads import ThreadedExecutor
+from aegis_assets.settings import settings
+
+# Each lane has its own: a chunk that waits for the model must not keep the next window from being chunked.
+LANES = {"docling": 2, "enrich": 2, "gpu": 2, "ollama": 4}
+STEPS = sum(LANES.values())
+MODES = ("threads", "celery", "k8s")
 
 
-@dg.configured(
-    dg.multi_or_in_process_executor,
+def mode(config: object) -> str:
+    return (config.get("mode") if isinstance(config, dict) else None) or settings().executor
+
+
+def steps_share_process(context: dg.OpExecutionContext) -> bool:
+    """Whether a step after this one runs in this process."""
+    execution = context.run_config.get("execution") or {}
+    return mode(execution.get("config") if isinstance(execution, dict) else None) == "threads"
+
+
+@dg.executor(
+    name="aegis",
     config_schema={
-        "mode": dg.Field(dg.Enum("Mode", [dg.EnumValue(mode) for mode in MODES]), default_value="multiprocess"),
-        "max_concurrent": dg.Field(int, default_value=8),
+        "mode": dg.Field(dg.Enum("Mode", [dg.EnumValue(mode) for mode in MODES]), is_required=False),
+        "max_concurrent": dg.Field(int, default_value=STEPS),
     },
+    requirements=lambda config: [] if mode(config) == "threads" else dg.multiple_process_executor_requirements(),
 )
-def ingest_executor(config):  # type: ignore[no-untyped-def]  # dagster inspects the bare signature
-    if config["mode"] == "in_process":
-        return {"in_process": {"retries": {"disabled": {}}}}
-    return {
-        "multiprocess": {
-            "max_concurrent": config["max_concurrent"],
-            "retries": {"disabled": {}},  # retries happen at the call, with back-off; not stacked
-            "tag_concurrency_limits": [{"key": "lane", "value": lane, "limit": limit} for lane, limit in LANES.items()],
-            "start_method": {"forkserver": {"preload_modules": ["aegis_assets.definitions", "dagster_postgres"]}},
-        }
-    }
+def ingest_executor(context: dg.InitExecutorContext) -> dg.Executor:
+    number = context.executor_config["max_concurrent"]
+    assert isinstance(number, int)
+    lanes = [{"key": "lane", "value": lane, "limit": limit} for lane, limit in LANES.items()]
+    match mode(context.executor_config):
+        case "celery":
+            from aegis_assets.defs.queue_executor import QueueExecutor
+
+            return QueueExecutor(settings())
+        case "k8s":
+            return pods(context, {"max_concurrent": number, "tag_concurrency_limits": lanes, "retries": {"disabled": {}}})
+    return ThreadedExecutor(number, lanes)
+
+
+def pods(context: dg.InitExecutorContext, values: dict[str, object]) -> dg.Executor:
+    """A pod per step: seconds each, so for few and large documents; see docs/distributed.md."""
+    from dagster_k8s import k8s_job_executor
+
+    config = post_process_config(k8s_job_executor.config_schema.config_type, values).value or {}
+    made = k8s_job_executor.executor_creation_fn
+    assert made is not None
+    executor: dg.Executor = made(context._replace(executor_def=k8s_job_executor, executor_config=config))
+    return executor

@@ -1,50 +1,160 @@
-"""DefaultRunLauncher that notices a run worker killed under it.
+"""A run's worker: forked from a process that has everything imported, and watched by pid.
 
-Dagster's own launcher does not: such a run stays STARTED, and its slots taken, until its maximum runtime. Run monitoring asks this
-one whether the worker's process, whose pid the run's first engine event carries, still runs. Worker and daemon share one machine
-under this launcher, so a pid is enough; executors on other machines bring their own.
+Dagster's default launcher has the code server spawn each worker anew, which imports for 3 s, and does not notice a killed one: such
+a run stays STARTED, and its slots taken, until its maximum runtime. Worker and daemon share one machine under this launcher, so a
+pid is enough; the executors for several machines send steps away, not runs.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import multiprocessing
+import os
+import signal
+from contextlib import suppress
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any, Final
 
 import psutil
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DefaultRunLauncher
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._core.definitions.reconstruct import ReconstructableJob
+from dagster._core.events import EngineEventData
+from dagster._core.instance import InstanceRef
+from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._core.origin import JobPythonOrigin
+from dagster._grpc.impl import core_execute_run
+from dagster._utils.hosted_user_process import recon_job_from_origin
+from dagster._utils.interrupts import capture_interrupts
+
+from aegis_assets.defs.coordinator import tell
+from aegis_assets.errors import Internal
+from aegis_assets.settings import settings
+
+STARTED: Final = "Started process for run (pid: {})."
+PRELOADED: Final = ["aegis_assets.defs.preload"]
+POOLS: Final = ("docling", "gpu", "ollama")
+LOG_BYTES: Final = 10_000_000
+CLOCK_SECONDS: Final = 5.0  # a pid whose process is younger than the event that names it by more than this is another's
 
 
 class AegisRunLauncher(DefaultRunLauncher):
+    """Its workers are nobody's children: they outlive the daemon that launched them, and the next one watches them all the same."""
+
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> AegisRunLauncher:
         return cls(inst_data=inst_data)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        assert context.job_code_origin is not None, "a run that was queued has one"
+        settle_pools(self._instance)
+        arguments = (context.dagster_run.run_id, self._instance.get_ref(), context.job_code_origin, log_file())
+        launcher = fork_context().Process(target=launch, args=arguments)
+        launcher.start()
+        launcher.join()
+        if launcher.exitcode:
+            raise Internal("The run's worker process could not be started.")
+
+    def terminate(self, run_id: str) -> bool:
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        self._instance.report_run_canceling(run)
+        worker = worker_of(self._instance, run_id)
+        if worker is None:
+            return False
+        with suppress(psutil.NoSuchProcess):
+            worker.send_signal(signal.SIGINT)
+        return True
 
     @property
     def supports_check_run_worker_health(self) -> bool:
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        pid = worker_pid(self._instance, run.run_id)
-        if pid is None:
+        if said_pid(self._instance, run.run_id) is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "the worker has not said its pid yet")
-        if is_running(pid):
+        if worker_of(self._instance, run.run_id) is not None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.FAILED, f"the run's worker process {pid} is gone")
+        return CheckRunHealthResult(WorkerStatus.FAILED, "the run's worker process is gone")
 
 
-def worker_pid(instance: DagsterInstance, run_id: str) -> int | None:
-    for event in instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
-        dagster_event = event.dagster_event
-        if dagster_event is None or not (dagster_event.message or "").startswith("Started process for run"):
-            continue
-        value = dagster_event.engine_event_data.metadata.get("pid")
-        if value is not None:
-            return int(str(value.value))
+def fork_context() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def settle_pools(instance: DagsterInstance) -> None:
+    """Pools as dagster.yaml has them now, made by the one process that launches. Left to the runs, two that are the first, or one
+    after a change of the default, break on a row that is there already."""
+    storage, default = instance.event_log_storage, instance.global_op_concurrency_default_limit
+    known = {pool.name: pool for pool in storage.get_pool_limits()}
+    for name in POOLS:
+        pool = known.get(name)
+        if pool is not None and pool.from_default and pool.limit != default:
+            storage.delete_concurrency_limit(name)
+            pool = None
+        if pool is None:
+            storage.initialize_concurrency_limit_to_default(name)
+
+
+def launch(run_id: str, instance_ref: InstanceRef, origin: JobPythonOrigin, log: Path) -> None:
+    """In a child of the daemon, for which the daemon would wait at its end: so the worker is a child of that child, which ends."""
+    if os.fork() == 0:
+        try:
+            os.setsid()
+            work(run_id, instance_ref, origin, log)
+        finally:
+            os._exit(0)  # threads may still wait for an engine; the ledger refuses what they would write
+
+
+def work(run_id: str, instance_ref: InstanceRef, origin: JobPythonOrigin, log: Path) -> None:
+    """Its output goes into a file of its own: the daemon's pipe ends with the daemon."""
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    job: ReconstructableJob = recon_job_from_origin(origin)
+    with DagsterInstance.from_ref(instance_ref) as instance:
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return
+        instance.report_engine_event(STARTED.format(os.getpid()), run, EngineEventData.in_process(os.getpid()))
+        with capture_interrupts(), suppress(Exception, KeyboardInterrupt):  # all of it is in the event log by then
+            for _ in core_execute_run(job, run, instance, inject_env_vars=False):
+                pass
+        tell(instance)  # there is room for the next one
+
+
+def log_file() -> Path:
+    """Of all runs; cut off when it has grown."""
+    path = settings().home / "logs" / "runs.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):
+        if path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_suffix(".log.1"))
+    return path
+
+
+def worker_of(instance: DagsterInstance, run_id: str) -> psutil.Process | None:
+    """None when it is gone, even where its pid is another's by now."""
+    said = said_pid(instance, run_id)
+    if said is None:
+        return None
+    pid, when = said
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        if process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= when + CLOCK_SECONDS:
+            return process
     return None
 
 
-def is_running(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+def said_pid(instance: DagsterInstance, run_id: str) -> tuple[int, float] | None:
+    """The worker's pid, and when it said so."""
+    for event in instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
+        dagster_event = event.dagster_event
+        if dagster_event is None or not (dagster_event.message or "").startswith(STARTED.split("(", maxsplit=1)[0]):
+            continue
+        value = dagster_event.engine_event_data.metadata.get("pid")
+        if value is not None:
+            return int(str(value.value)), event.timestamp
+    return None

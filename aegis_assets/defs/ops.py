@@ -4,19 +4,27 @@ A unit is a list of window ids: one window of a large document, or the windows o
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from uuid import UUID
 
 import dagster as dg
 
+from aegis_assets.defs.executor import LANES, steps_share_process
+from aegis_assets.defs.loop import ahead, take, wait_for
+from aegis_assets.defs.partitions import documents
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.run import conclude, prepare, run_documents, units
+from aegis_assets.errors import NotAllowed
 from aegis_assets.pipeline.flow.embed import embed_window as embed
 from aegis_assets.pipeline.flow.enrich import enrich_window as enrich
 from aegis_assets.pipeline.flow.extract import extract_window as extract
 from aegis_assets.pipeline.flow.parse import parse_window as parse
+from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.flow.remove import remove_document
-from aegis_assets.pipeline.flow.resolve import resolve_document
+from aegis_assets.pipeline.flow.resolve import resolve_documents
+
+Stage = Callable[[Platform, UUID, str], Awaitable[None]]
 
 ASSETS = {
     "parsed_document": "The document as docling sees it, window by window, in the bucket.",
@@ -24,6 +32,21 @@ ASSETS = {
     "vector_index": "One point per chunk, dense and sparse.",
     "knowledge_graph": "Entities and relations with the chunks that say them.",
 }
+
+
+def lane(name: str, priority: int) -> dict[str, str]:
+    """Whose lane a step keeps to, whoever executes it: the run's own threads read the first two, dagster-celery the others."""
+    return {
+        "lane": name,
+        "dagster/priority": str(priority),
+        "dagster-celery/queue": name,
+        "dagster-celery/priority": str(priority),
+    }
+
+
+async def side_by_side(stage: Stage, platform: Platform, unit: list[str], run_id: str) -> None:
+    """Windows of small documents that share a step."""
+    await asyncio.gather(*(stage(platform, UUID(window), run_id) for window in unit))
 
 
 @dg.op(out=dg.Out(dg.Nothing))
@@ -39,30 +62,31 @@ def plan(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator
         yield dg.DynamicOutput(unit, mapping_key=f"w{number:05d}")
 
 
-@dg.op(pool="docling", tags={"lane": "docling"})
-async def parse_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    for window in unit:
-        await parse(platform.use(), UUID(window), context.run_id)
+@dg.op(pool="docling", tags=lane("docling", priority=0))
+def parse_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
+    wait_for(side_by_side(parse, platform.use(), unit, context.run_id))
     return unit
 
 
-@dg.op(pool="ollama", tags={"lane": "ollama", "dagster/priority": "1"})
-async def enrich_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    for window in unit:
-        await enrich(platform.use(), UUID(window), context.run_id)
+@dg.op(pool="ollama", tags=lane("enrich", priority=1))
+def enrich_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
+    wait_for(side_by_side(enrich, platform.use(), unit, context.run_id))
+    if steps_share_process(context):
+        ahead((context.run_id, *unit), side_by_side(extract, platform.use(), unit, context.run_id), most=LANES["ollama"])
     return unit
 
 
-@dg.op(pool="gpu", tags={"lane": "gpu", "dagster/priority": "2"})
-async def embed_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    for window in unit:
-        await embed(platform.use(), UUID(window), context.run_id)
+@dg.op(pool="gpu", tags=lane("gpu", priority=2))
+def embed_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
+    wait_for(side_by_side(embed, platform.use(), unit, context.run_id))
     return unit
 
 
-@dg.op(pool="ollama", tags={"lane": "ollama", "dagster/priority": "3"})
-async def extract_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    await asyncio.gather(*(extract(platform.use(), UUID(window), context.run_id) for window in unit))
+@dg.op(pool="ollama", tags=lane("ollama", priority=3))
+def extract_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
+    """Where its step is a thread beside enrich's, its work has begun with the end of that one: between two steps lie 50 ms in which
+    no model would have anything to do."""
+    take((context.run_id, *unit), side_by_side(extract, platform.use(), unit, context.run_id))
     return unit
 
 
@@ -71,8 +95,7 @@ def resolve(
     context: dg.OpExecutionContext, platform: PlatformResource, embedded: list[list[str]], extracted: list[list[str]]
 ) -> None:
     """embedded, extracted: the units that came through, only to wait for them; the ledger knows what is done."""
-    for document in run_documents(context):
-        resolve_document(platform.use(), document, context.run_id)
+    resolve_documents(platform.use(), run_documents(context), context.run_id)
 
 
 @dg.op(
@@ -87,5 +110,8 @@ def publish(context: dg.OpExecutionContext, platform: PlatformResource):  # type
 @dg.op(config_schema={"documents": [str]})
 def remove_documents(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
     for document in context.op_config["documents"]:
-        remove_document(platform.use(), UUID(document))
-        context.instance.delete_dynamic_partition("documents", document)
+        forget = partial(context.instance.delete_dynamic_partition, documents.name or "", document)
+        try:
+            remove_document(platform.use(), UUID(document), forget)
+        except NotAllowed:  # removed by another run already, and uploaded anew
+            context.log.info(f"{document} is not being removed any more.")

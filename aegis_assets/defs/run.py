@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from uuid import UUID
 
 import dagster as dg
 
+from aegis_assets.defs.loop import wait_for
 from aegis_assets.defs.partitions import documents as partitions
-from aegis_assets.errors import AegisError, NotFound, Superseded, public
+from aegis_assets.defs.report import report
+from aegis_assets.errors import AegisError, Superseded, public
 from aegis_assets.model.document import State
 from aegis_assets.pipeline.flow.plan import plan_document
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.flow.preflight import preflight
-from aegis_assets.pipeline.flow.publish import Outcome, publish_document
+from aegis_assets.pipeline.flow.publish import publish_documents
 from aegis_assets.settings import settings
 
 UNIT_CHUNKS = 16  # windows of small documents that share one step: a step costs a quarter of a second
+PLANNED_AT_ONCE = 4  # documents; nothing streams before the last one is planned
 
 
 def run_documents(context: dg.OpExecutionContext) -> list[UUID]:
@@ -39,7 +42,7 @@ def prepare(context: dg.OpExecutionContext, platform: Platform) -> None:
     ids = run_documents(context)
     try:
         rows = platform.ledger.documents(ids)
-        asyncio.run(preflight(platform, settings().home, [row.collection for row in rows]))
+        wait_for(preflight(platform, settings().home, [row.collection for row in rows]))
     except Exception as error:
         failure = public(error)
         for document in ids:
@@ -50,24 +53,29 @@ def prepare(context: dg.OpExecutionContext, platform: Platform) -> None:
 def units(context: dg.OpExecutionContext, platform: Platform) -> Iterator[list[str]]:
     """Windows with missing work: each window of a large document alone, windows of small documents packed."""
     packed: list[str] = []
-    for document in run_documents(context):
-        try:
-            windows = plan_document(platform, document, context.run_id, lambda run: alive(context.instance, run))
-        except Superseded:
-            continue
-        except Exception as error:  # noqa: BLE001  one document's end; the others of the run go on
-            context.log.warning(public(error).message)
-            give_up(context, platform, document, public(error))
-            continue
-        if len(windows) > 1:
-            yield from ([str(window)] for window in windows)
-            continue
-        packed += [str(window) for window in windows]
-        if len(packed) >= UNIT_CHUNKS:
-            yield packed
-            packed = []
+    with ThreadPoolExecutor(PLANNED_AT_ONCE, thread_name_prefix="plan") as pool:
+        for windows in pool.map(lambda document: _planned(context, platform, document), run_documents(context)):
+            if len(windows) > 1:
+                yield from ([str(window)] for window in windows)
+                continue
+            packed += [str(window) for window in windows]
+            if len(packed) >= UNIT_CHUNKS:
+                yield packed
+                packed = []
     if packed:
         yield packed
+
+
+def _planned(context: dg.OpExecutionContext, platform: Platform, document: UUID) -> list[UUID]:
+    """The document's windows with missing work; none where it is another run's, or its end was here."""
+    try:
+        return plan_document(platform, document, context.run_id, lambda run: alive(context.instance, run))
+    except Superseded:
+        return []
+    except Exception as error:  # noqa: BLE001  one document's end; the others of the run go on
+        context.log.warning(public(error).message)
+        give_up(context, platform, document, public(error))
+        return []
 
 
 def give_up(context: dg.OpExecutionContext, platform: Platform, document: UUID, failure: AegisError) -> None:
@@ -80,40 +88,18 @@ def give_up(context: dg.OpExecutionContext, platform: Platform, document: UUID, 
 
 
 def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.Output[None]]:
-    """Publish each document that this run still owns; the run fails when one of its documents did."""
-    failed = []
-    for document in run_documents(context):
-        try:
-            row = platform.ledger.document(document)
-        except NotFound as error:
-            failed.append(error.message)
-            continue
-        if row.state == State.RUNNING and row.run_id == context.run_id:
-            outcome = publish_document(platform, document, context.run_id)
-            report(context, document, outcome)
-            row = platform.ledger.document(document)
-        if row.state == State.FAILED:
-            failed.append(row.message)
+    """Publish the documents that this run still owns; the run fails when one of its documents did."""
+    documents = run_documents(context)
+    rows = platform.ledger.documents(documents)
+    ours = [row.id for row in rows if row.state == State.RUNNING and row.run_id == context.run_id]
+    for outcomes in publish_documents(platform, ours, context.run_id):
+        report(context, outcomes)
+    known = platform.ledger.documents(documents)
+    failed = [row.message for row in known if row.state == State.FAILED]
+    failed += ["One of the run's documents does not exist any more."] * (len(documents) - len(known))
     if failed:
         raise dg.Failure(f"{len(failed)} of the run's documents failed: {failed[0]}", allow_retries=False)
     yield from ()
-
-
-def report(context: dg.OpExecutionContext, document: UUID, outcome: Outcome) -> None:
-    """One materialization per asset that is there, and the check. Logged, not yielded: a range may hold failures too."""
-    if not outcome.published:
-        return
-    for asset, metadata in outcome.metadata.items():
-        context.log_event(dg.AssetMaterialization(asset, partition=str(document), metadata=metadata))
-    context.log_event(
-        dg.AssetCheckEvaluation(  # type: ignore[arg-type]  # log_event takes it; its annotation lags behind
-            asset_key=dg.AssetKey("knowledge_graph"),
-            check_name="stores_agree",
-            passed=outcome.agree,
-            metadata=outcome.counts,
-            partition=str(document),
-        )
-    )
 
 
 def partition_order(instance: dg.DagsterInstance) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Sensors: a watched bucket's objects become documents; pending documents become runs; what a dead run left is set right.
 
-One sensor watches, another launches: an upload made while Dagster was down takes the same way as a new object.
+One sensor watches, and launches what it sees; another launches whatever else is pending: an upload made while Dagster was down.
 """
 
 import time
@@ -21,29 +21,45 @@ from aegis_assets.stores.watch import list_objects
 
 CLAIM_TAG = "aegis/claim"
 CLAIMS_PER_TICK = 1000
+WATCH_SECONDS = 1
 SMALL_BYTES = 200_000  # below this, launching a run costs more than the document's work: several share one
 RANGE = 100
+IN_ITS_PROCESS = {"execution": {"config": {"mode": "threads"}}}
+UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-@dg.sensor(minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
-def watch_bucket(platform: PlatformResource) -> dg.SkipReason:
-    """New, changed and deleted objects -> documents. What it saw is in the ledger, so a restart neither doubles nor forgets."""
+@dg.sensor(minimum_interval_seconds=WATCH_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
+def watch_bucket(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
+    """New, changed and deleted objects -> documents -> runs. The ledger keeps what it saw: a restart doubles nothing."""
     chosen = settings()
     try:
         listing = list_objects(chosen.watch_address, chosen, chosen.watch_settle_seconds, datetime.now(UTC))
         seen = platform.use().ledger.sync_objects(chosen.watch_address, chosen.watch_collection, listing.objects, listing.complete)
     except AegisError as error:
         return dg.SkipReason(error.message)
-    return dg.SkipReason(f"{len(seen.new)} new, {len(seen.changed)} changed and {len(seen.deleted)} deleted objects.")
+    if seen.new or seen.changed or seen.deleted:
+        return launches(context, platform)
+    return dg.SkipReason("No object is new, changed or deleted.")
 
 
 @dg.sensor(minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
 def launch_pending(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
+    return launches(context, platform)
+
+
+def launches(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
+    """Runs for what is pending, and for what is to be removed."""
     ledger = platform.use().ledger
     try:
         release_lost_claims(context.instance, platform)
-        removing = [str(document) for document in ledger.to_remove()]
+        removing = [] if is_removing(context.instance) else [str(document) for document in ledger.to_remove()]
         claimed = ledger.documents(ledger.claim(CLAIMS_PER_TICK))
     except AegisError as error:
         return dg.SkipReason(error.message)
@@ -60,6 +76,12 @@ def launch_pending(context: dg.SensorEvaluationContext, platform: PlatformResour
     return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("No document is pending.")
 
 
+def is_removing(instance: dg.DagsterInstance) -> bool:
+    """A removal is under way already, of these documents or of others: the next tick sees what it left."""
+    unfinished = dg.RunsFilter(job_name=remove.name, statuses=UNFINISHED)
+    return instance.get_runs_count(unfinished) > 0
+
+
 def run_requests(instance: dg.DagsterInstance, platform: PlatformResource, rows: Sequence[DocumentRow]) -> Iterator[dg.RunRequest]:
     """A run per large document; small ones that are neighbours in Dagster's partition order share a run."""
     order = partition_order(instance)
@@ -68,13 +90,12 @@ def run_requests(instance: dg.DagsterInstance, platform: PlatformResource, rows:
         platform.use().ledger.launched([row.id for row in group], claim)
         tags = {CLAIM_TAG: claim}
         if len(group) == 1:
-            small = group[0].size < SMALL_BYTES
             yield dg.RunRequest(
                 run_key=claim,
                 job_name=ingest.name,
                 partition_key=str(group[0].id),
                 tags=tags,
-                run_config={"execution": {"config": {"mode": "in_process"}}} if small else {},
+                run_config=IN_ITS_PROCESS if group[0].size < SMALL_BYTES else {},
             )
         else:
             tags |= {START: str(group[0].id), END: str(group[-1].id)}

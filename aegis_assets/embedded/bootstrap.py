@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
 import yaml
@@ -19,6 +19,7 @@ from aegis_assets.settings import ROOT, Settings
 
 ADMIN: Final = "admin"
 SECONDS: Final = 10
+HAS_DATABASE: Final = "SELECT 1 FROM pg_database WHERE datname = %s"
 HAS_ADMIN: Final = "SELECT 1 FROM auth_user WHERE username = %s"
 
 
@@ -35,22 +36,36 @@ def prepare(now: Settings, environment: dict[str, str], say: Callable[[str], Non
 
 
 def ensure_database(url: str, setting: str) -> None:
-    """Made if it is not there, on a server that lets us. Raises Misconfigured or StoreUnavailable, naming the setting."""
+    """Made if it is not there, on a server that lets us. Raises Misconfigured or StoreUnavailable, naming the setting.
+
+    Whether it is there is asked in SQL: what a server says of it depends on the server's language.
+    """
     url = url.replace("postgresql+psycopg2://", "postgresql://", 1)
-    name = urlsplit(url).path.lstrip("/")
+    name = unquote(urlsplit(url).path.lstrip("/"))
     try:
         with psycopg.connect(url, connect_timeout=SECONDS):
             return
     except psycopg.OperationalError as error:
-        if "does not exist" not in str(error):
+        if _has_database(url, name) is not False:
             raise StoreUnavailable(f"{setting} does not answer: {str(error).strip().splitlines()[-1]}") from error
     try:
-        with psycopg.connect(
-            urlunsplit(urlsplit(url)._replace(path="/postgres")), autocommit=True, connect_timeout=SECONDS
-        ) as connection:
+        with psycopg.connect(_maintenance(url), autocommit=True, connect_timeout=SECONDS) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     except psycopg.Error as error:
         raise Misconfigured(f"The database {name} of {setting} does not exist and cannot be made: {error}") from error
+
+
+def _maintenance(url: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path="/postgres"))
+
+
+def _has_database(url: str, name: str) -> bool | None:
+    """None where the server does not let us ask."""
+    try:
+        with psycopg.connect(_maintenance(url), connect_timeout=SECONDS) as connection:
+            return connection.execute(HAS_DATABASE, (name,)).fetchone() is not None
+    except psycopg.OperationalError:
+        return None
 
 
 def has_admin(now: Settings) -> bool:
@@ -59,12 +74,12 @@ def has_admin(now: Settings) -> bool:
         return connection.execute(HAS_ADMIN, (ADMIN,)).fetchone() is not None
 
 
-def dagster_home(home: Path, parallel_documents: int) -> Path:
-    """AEGIS_HOME/dagster with the project's dagster.yaml and the one number that cannot come from the environment."""
+def dagster_home(home: Path, now: Settings) -> Path:
+    """AEGIS_HOME/dagster with the project's dagster.yaml and the numbers that cannot come from the environment."""
     directory = home / "dagster"
     directory.mkdir(exist_ok=True)
     instance = yaml.safe_load((ROOT / "dagster.yaml").read_text())
-    instance["concurrency"]["runs"]["max_concurrent_runs"] = parallel_documents
+    instance["concurrency"]["runs"]["max_concurrent_runs"] = now.parallel_documents
     (directory / "dagster.yaml").write_text(yaml.safe_dump(instance))
     return directory
 

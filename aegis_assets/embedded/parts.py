@@ -1,7 +1,8 @@
 """The settings -> the parts that this machine runs: command, ports, order, and the question that tells whether a part works.
 
-A part that a setting points elsewhere (AEGIS_POSTGRES_URL, AEGIS_NEO4J_URL, AEGIS_ENGINE_URL) is not among them. `dagster api grpc`
-serves the code, not `dagster code-server`, which would hold a second process of the same size for a reload button.
+A part that a setting points elsewhere (AEGIS_POSTGRES_URL, AEGIS_NEO4J_URL, AEGIS_ENGINE_URL) is not among them; a worker is, where
+AEGIS_EXECUTOR asks for one. `dagster api grpc` serves the code, not `dagster code-server`, which would hold a second process of the
+same size for a reload button.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from aegis_assets.settings import ROOT, Settings
 CODE_MODULE: Final = "aegis_assets.definitions"
 PYTHON: Final = sys.executable
 LOOPBACK: Final = "127.0.0.1"
+STREAMS: Final = ("--timeout-graceful-shutdown", "5")  # uvicorn waits for every open stream of events otherwise
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,10 @@ def parts(own: Settings, now: Settings) -> tuple[Part, ...]:
         local.append(_graph(now))
     if not own.engine_url:
         local.append(_engine(now))
-    return (*local, _code(now), _webserver(now), _daemon(now), _admin(now))
+    rest = [_code(now), _webserver(now), _daemon(now), _admin(now)]
+    if now.executor == "celery" and now.worker_queues != "none":
+        rest.append(_worker(now))
+    return (*local, *rest)
 
 
 def _postgres(now: Settings) -> Part:
@@ -118,7 +123,7 @@ def _webserver(now: Settings) -> Part:
 def _daemon(now: Settings) -> Part:
     return Part(
         "daemon",
-        (PYTHON, "-m", "dagster._daemon", "run", "--workspace", str(ROOT / "workspace.yaml")),
+        (PYTHON, "-m", "aegis_assets.defs.daemon", "run", "--workspace", str(ROOT / "workspace.yaml")),
         "-",
         (),
         lambda: probes.daemon_is_healthy(now.dagster_address),
@@ -129,8 +134,21 @@ def _admin(now: Settings) -> Part:
     where = ("--host", now.listen, "--port", str(now.admin_port))
     return Part(
         "admin",
-        (PYTHON, "-m", "uvicorn", "webadmin.asgi:application", *where, "--lifespan", "off", "--no-server-header"),
+        (PYTHON, "-m", "uvicorn", "webadmin.asgi:application", *where, "--lifespan", "off", "--no-server-header", *STREAMS),
         f"{now.admin_address}/admin/",
         (Port("the admin", "AEGIS_ADMIN_PORT", now.admin_port, now.listen),),
         lambda: probes.answers(f"{now.admin_address}/healthz"),
+    )
+
+
+def _worker(now: Settings) -> Part:
+    """Its steps are given their time to end; what has not ended then, another worker does again."""
+    return Part(
+        "worker",
+        (PYTHON, "-m", "aegis_assets.defs.worker", now.worker_queues),
+        now.worker_queues,
+        (),
+        lambda: probes.takes_steps(now.celery_broker.get_secret_value()),
+        stop_seconds=20,
+        stop_group=False,
     )

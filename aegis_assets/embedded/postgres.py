@@ -143,17 +143,24 @@ class Postgres:
         return None
 
     def stop(self, time_out: float = 30.0) -> None:
-        """Clients are cut off, what is committed stays. A server that does not go is told to drop everything."""
+        """Clients are cut off, what is committed stays. A server that does not go is told to drop everything. One that waited for
+        the directory has it then, and is left alone."""
+        first: int | None = None
         for word, seconds in ((signal.SIGINT, time_out), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
             deadline = time.monotonic() + seconds
-            if (pid := self.pid()) is not None:
+            first = first or self.pid()
+            if first is not None and self.pid() == first:
                 with suppress(ProcessLookupError):
-                    os.kill(pid, word)
-            while self.running() and time.monotonic() < deadline:
+                    os.kill(first, word)
+            while self._keeps(first) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            if not self.running():
+            if not self._keeps(first):
                 return
         raise StoreUnavailable(f"PostgreSQL in {self.directory} does not stop.")
+
+    def _keeps(self, pid: int | None) -> bool:
+        """Whether the directory is still this server's, or that of one whose pid is not known yet."""
+        return self.running() and (pid is None or self.pid() in (None, pid))
 
     def serve(self) -> None:
         """Become the server. Returns only by raising."""

@@ -14,6 +14,8 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from dotenv import dotenv_values
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from aegis_assets.embedded import arcadedb, postgres
@@ -58,11 +60,31 @@ def ports(home: Path) -> dict[str, int]:
 
 
 def _databases(home: Path, own: Settings) -> dict[str, str]:
-    ledger = own.postgres_url.get_secret_value() or postgres.of_home(home, own.postgres_port).prepared().url()
-    dagster = own.dagster_postgres_url.get_secret_value() or urlunsplit(urlsplit(ledger)._replace(path=f"/{DAGSTER}"))
-    # Named, because SQLAlchemy 2.1 reads plain postgresql:// as psycopg 3, which refuses dagster-postgres' NOTIFY.
-    driver = urlunsplit(urlsplit(dagster)._replace(scheme="postgresql+psycopg2"))
-    return {"AEGIS_POSTGRES_URL": ledger, "AEGIS_DAGSTER_POSTGRES_URL": driver}
+    ledger = _checked("postgres_url", own.postgres_url) or postgres.of_home(home, own.postgres_port).prepared().url()
+    given = _checked("dagster_postgres_url", own.dagster_postgres_url)
+    dagster = given or urlunsplit(urlsplit(ledger)._replace(path=f"/{DAGSTER}"))
+    return {"AEGIS_POSTGRES_URL": ledger, "AEGIS_DAGSTER_POSTGRES_URL": driver(dagster)}
+
+
+def _checked(name: str, value: SecretStr) -> str:
+    """The address, if it is one. psycopg's own sentence repeats it with its password."""
+    url = value.get_secret_value()
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        conninfo_to_dict(urlunsplit(parts._replace(scheme="postgresql")))
+        sound = parts.scheme.split("+")[0] in ("postgresql", "postgres") and parts.path.strip("/") != ""
+    except (ValueError, ProgrammingError):
+        sound = False
+    if not sound:
+        raise Misconfigured(f"AEGIS_{name.upper()} is not an address like postgresql://user:password@host:5432/database.") from None
+    return url
+
+
+def driver(url: str) -> str:
+    """Named, because SQLAlchemy 2.1 reads plain postgresql:// as psycopg 3, which refuses dagster-postgres' NOTIFY."""
+    return urlunsplit(urlsplit(url)._replace(scheme="postgresql+psycopg2"))
 
 
 def _graph(home: Path, own: Settings) -> dict[str, str]:

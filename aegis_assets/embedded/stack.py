@@ -7,11 +7,12 @@ that ran already is left as it is.
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,10 @@ from aegis_assets.settings import Settings, home, load
 
 Say = Callable[[str], None]
 ALIVE = ("RUNNING", "STARTING")
+UNSTEADY, RECENTLY = 3, 600.0  # ends of one part, the last so many seconds ago
+OWN = frozenset(
+    "stack.env stack.lock admin-password postgres.place bucket dagster graph inbox logs postgres run scratch vectors".split()  # noqa: SIM905
+)
 
 
 class PartFailed(AegisError):
@@ -33,7 +38,10 @@ class PartFailed(AegisError):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. state: 'running', 'starting', 'elsewhere', or supervisord's word. memory: bytes, with children."""
+    """One line of the table. memory: bytes, with children.
+
+    state: 'running', 'starting', 'unsteady' (it ends again and again), 'elsewhere', or supervisord's word.
+    """
 
     name: str
     state: str
@@ -47,8 +55,7 @@ class Row:
 def up(say: Say) -> Settings:
     """Start what does not run; say each part as it begins to answer. Returns what runs. Raises AegisError with what to do."""
     own, place = secrets_file.chosen(), home()
-    _make_home(place)
-    with _alone(place):
+    with _alone(place, make=True):
         supervisor = Supervisor(place)
         if supervisor.answers():
             return _repair(supervisor, own, say)
@@ -63,33 +70,30 @@ def up(say: Say) -> Settings:
 def down(say: Say) -> None:
     """Stop everything that belongs to this home. The data stays."""
     place = home()
-    if not place.exists():
-        say("Nothing runs.")
-        return
-    with _alone(place):
-        supervisor = Supervisor(place)
-        if supervisor.answers():
-            supervisor.stop()
-            _stop_postgres(place)
-            say("The stack is stopped.")
-        elif not _sweep(supervisor, say):
+    with _alone(place) as there:
+        if not there or not _stop(Supervisor(place), say):
             say("Nothing runs.")
 
 
 def status() -> list[Row]:
-    """One row per part; empty if nothing runs."""
+    """One row per part; empty if nothing runs. Raises PartFailed where supervisord alone is gone."""
     place = home()
     supervisor = Supervisor(place)
     if not supervisor.answers():
+        if left := supervisor.left() + _postgres_runs(place):
+            raise PartFailed(
+                f"supervisord is gone, and {left} processes of the stack run on without it: "
+                "`make up` takes over, `make down` stops them."
+            )
         return []
     now = _now(place)
     running = {one.name: one for one in supervisor.programs()}
     known = parts.parts(Settings.model_construct(), now)  # nothing set: all parts that there are
     with ThreadPoolExecutor(len(known)) as pool:
-        rows = pool.map(lambda part: _row(part, running.get(part.name), supervisor), known)
+        rows = pool.map(lambda part: row(part, running.get(part.name), supervisor), known)
     elsewhere = {"postgres": now.postgres_url.get_secret_value(), "graph": now.graph_address, "engine": now.engine_address}
     return [
-        row if row.state != "elsewhere" else Row(row.name, "elsewhere", None, 0, elsewhere[row.name].rsplit("@", 1)[-1], 0)
+        row if row.state != "elsewhere" else Row(row.name, "elsewhere", None, 0, elsewhere.get(row.name, "-").rsplit("@", 1)[-1], 0)
         for row in rows
     ]
 
@@ -97,10 +101,13 @@ def status() -> list[Row]:
 def clean(say: Say) -> None:
     """Stop the stack and delete AEGIS_HOME, and what lives outside it because root's home is closed."""
     place = home()
-    down(say)
-    if place.exists():
-        if not (place / "stack.env").exists():
-            raise Misconfigured(f"{place} does not look like an AEGIS_HOME: it holds no stack.env. Delete it by hand.")
+    if place.exists() and not (place / "stack.env").exists():
+        raise Misconfigured(f"{place} does not look like an AEGIS_HOME: it holds no stack.env. Delete it by hand.")
+    with _alone(place) as there:
+        if not there:
+            say("Nothing runs.")
+            return
+        _stop(Supervisor(place), say)
         postgres_place.forget(place)
         shutil.rmtree(place)
         say(f"{place} is deleted.")
@@ -114,7 +121,7 @@ def _start(supervisor: Supervisor, own: Settings, say: Say) -> Settings:
     if found := ports.complaints(port for part in group for port in part.ports):
         raise Misconfigured("\n".join(found))
     environment = variables | {
-        "DAGSTER_HOME": str(bootstrap.dagster_home(place, now.parallel_documents)),
+        "DAGSTER_HOME": str(bootstrap.dagster_home(place, now)),
         "AEGIS_CODE_PORT": str(now.code_port),
         "AEGIS_PARALLEL_DOCUMENTS": str(now.parallel_documents),
     }
@@ -139,7 +146,9 @@ def _bring_up(supervisor: Supervisor, group: tuple[Part, ...], say: Say, prepare
     supervisor.launch("webserver")
     _wait(supervisor, rest["webserver"], say)
     supervisor.launch("daemon")
-    for part in (*stores, rest["admin"], rest["daemon"]):
+    if "worker" in rest:
+        supervisor.launch("worker")
+    for part in (*stores, *(rest[name] for name in ("admin", "daemon", "worker") if name in rest)):
         if part.name != "postgres":
             _wait(supervisor, part, say)
 
@@ -178,14 +187,19 @@ def _wait(supervisor: Supervisor, part: Part, say: Say) -> None:
     say(f"  {part.name:<10} {part.address:<34} {time.monotonic() - began:5.1f} s")
 
 
-def _row(part: Part, one: Running | None, supervisor: Supervisor) -> Row:
+def row(part: Part, one: Running | None, supervisor: Supervisor) -> Row:
     if one is None:
         return Row(part.name, "elsewhere", None, 0, "", 0)
-    if one.state in ALIVE:
-        state = "running" if part.ready() else "starting"
-        return Row(part.name, state, one.pid, one.since, part.address, _memory(one.pid))
-    reason = one.said or postgres.last_words(supervisor.logs / f"{part.name}.log")
-    return Row(part.name, one.state.lower(), None, 0, part.address, 0, reason)
+    log = supervisor.logs / f"{part.name}.log"
+    if one.state not in ALIVE:
+        ended = f"it ended ({one.ended}): {postgres.last_words(log)} (all of it: {log})" if one.ends else ""
+        return Row(part.name, one.state.lower(), None, 0, part.address, 0, one.said or ended)
+    recently = one.ends > 0 and one.ago < RECENTLY
+    state = "unsteady" if recently and one.ends >= UNSTEADY else "running" if part.ready() else "starting"
+    times = "once" if one.ends == 1 else f"{one.ends} times"
+    words = f"{postgres.last_words(log)} (all of it: {log})" if state == "unsteady" else f"its log: {log}"
+    reason = f"it ended {times} since `make up`, last {one.ago:.0f} s ago ({one.ended}): {words}" if recently else ""
+    return Row(part.name, state, one.pid, one.since, part.address, _memory(one.pid), reason)
 
 
 def _memory(pid: int) -> int:
@@ -216,13 +230,25 @@ def _sweep(supervisor: Supervisor, say: Say) -> bool:
     return bool(left or stopped)
 
 
+def _stop(supervisor: Supervisor, say: Say) -> bool:
+    """Whether there was anything to stop."""
+    if not supervisor.answers():
+        return _sweep(supervisor, say)
+    supervisor.stop()
+    _stop_postgres(supervisor.home)
+    say("The stack is stopped.")
+    return True
+
+
+def _postgres_runs(place: Path) -> bool:
+    prepared = (place / "postgres").exists() or (place / "postgres.place").exists()
+    return prepared and postgres.of_home(place, 0).running()
+
+
 def _stop_postgres(place: Path) -> bool:
-    if not (place / "postgres").exists() and not (place / "postgres.place").exists():
+    if not _postgres_runs(place):
         return False
-    server = postgres.of_home(place, 0)
-    if not server.running():
-        return False
-    server.stop()
+    postgres.of_home(place, 0).stop()
     return True
 
 
@@ -230,6 +256,9 @@ def _make_home(place: Path) -> None:
     """Closed to others, save that under root PostgreSQL's account must pass through to its own directory; so what holds documents
     is closed by itself."""
     place.mkdir(parents=True, exist_ok=True)
+    names = {child.name for child in place.iterdir()}
+    if names and not names & OWN:
+        raise Misconfigured(f"AEGIS_HOME is {place}, which holds other files: name a directory that is empty or not there yet.")
     place.chmod(0o711 if postgres_place.account() else 0o700)
     for name in ("bucket", "inbox", "vectors", "dagster", "logs"):
         (place / name).mkdir(exist_ok=True)
@@ -237,8 +266,24 @@ def _make_home(place: Path) -> None:
 
 
 @contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Two of `up` and `down` at the same moment act one after the other."""
-    with (place / "stack.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _alone(place: Path, *, make: bool = False) -> Iterator[bool]:
+    """Two of `up`, `down` and `clean` at the same moment act one after the other. False: there is no such home.
+
+    `clean` deletes the lock's file too, so a lock counts only while its file is the home's.
+    """
+    while True:
+        if make:
+            _make_home(place)
+        try:
+            file = (place / "stack.lock").open("w")
+        except FileNotFoundError:
+            if make:
+                continue
+            yield False
+            return
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), os.stat(place / "stack.lock")):
+                    yield True
+                    return

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import re
+import shutil
 import signal
 import socket
 import stat
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,25 +26,40 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+from supervisor.xmlrpc import Faults
 
 from aegis_assets.embedded import supervisor_conf
 from aegis_assets.embedded.parts import Part
 from aegis_assets.errors import Internal, Misconfigured
 
 MARK: Final = "AEGIS_STACK_HOME"
-LONGEST_SOCKET: Final = 90  # the system's limit is 107; supervisord binds a temporary name that is longer by its pid
+# The system's limit is 107: supervisord binds a temporary name longer by its pid, multiprocessing one below `temporary`.
+LONGEST_SOCKET: Final = 85
 SECONDS: Final = 15.0
+ENDED: Final = re.compile(r" exited: (?P<part>\S+) \((?P<how>[^;)]+)")
 
 
 @dataclass(frozen=True)
 class Running:
-    """state: supervisord's word. since: seconds, 0 unless it runs."""
+    """state: supervisord's word. since: seconds, 0 unless it runs. said: why the command could not be run at all.
+
+    ends: how often it has ended by itself since the stack was started, how it last did, and how many seconds ago.
+    """
 
     name: str
     state: str
     pid: int
     since: float
     said: str
+    ends: int = 0
+    ended: str = ""
+    ago: float = 0.0
+
+
+def unrunnable(row: dict[str, Any]) -> str:
+    """Why the command could not be run at all. supervisord says in the same place of one that ran that it ended early."""
+    said = str(row["spawnerr"])
+    return "" if said.startswith("Exited too quickly") else said
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,11 @@ class Supervisor:
         return Path(f"/tmp/aegis-{os.geteuid()}-{name}") / "supervisor.sock"
 
     @property
+    def temporary(self) -> Path:
+        """The parts' TMPDIR: a part that is killed leaves files, which go when the stack is stopped."""
+        return self.socket.parent / "tmp"
+
+    @property
     def configuration(self) -> Path:
         return self.run / "supervisord.conf"
 
@@ -79,16 +102,16 @@ class Supervisor:
         """In the background, until it answers; the parts are launched one by one. environment: theirs, on top of this process's."""
         for directory in (self.run, self.logs, self.socket.parent):
             directory.mkdir(mode=0o700, exist_ok=True)
-        mode = self.socket.parent.lstat()
-        if not stat.S_ISDIR(mode.st_mode) or mode.st_uid != os.geteuid() or mode.st_mode & 0o077:
+        if not self._private():
             raise Misconfigured(f"{self.socket.parent} is not a directory of this account alone; remove it, or move AEGIS_HOME.")
+        self.temporary.mkdir(mode=0o700, exist_ok=True)
         self.configuration.touch(mode=0o600)
         relative = (self.run.relative_to(self.home), self.logs.relative_to(self.home))
         self.configuration.write_text(supervisor_conf.configuration(parts, *relative, self.socket))
         command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(self.configuration)]
         early = self.logs / "supervisord.early.log"  # what it says before its own log is open
         with early.open("w") as log:
-            variables = inherited(environment | {MARK: str(self.home)})
+            variables = inherited(environment | {MARK: str(self.home), "TMPDIR": str(self.temporary)})
             process = subprocess.Popen(
                 command, cwd=self.home, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
@@ -99,21 +122,53 @@ class Supervisor:
                 raise Internal(f"supervisord did not start: {early.read_text(errors='replace').strip()[-400:]}")
             time.sleep(0.05)
 
+    def _private(self) -> bool:
+        """Whether the socket's directory is of this account alone: below /tmp somebody else may have made it, or a link."""
+        try:
+            mode = self.socket.parent.lstat()
+        except FileNotFoundError:
+            return False
+        return stat.S_ISDIR(mode.st_mode) and mode.st_uid == os.geteuid() and not mode.st_mode & 0o077
+
     def programs(self) -> tuple[Running, ...]:
         """In the order of starting."""
         priority = {row["name"]: row["group_prio"] for row in self._call("getAllConfigInfo")}
         found = sorted(self._call("getAllProcessInfo"), key=lambda row: priority[row["name"]])
+        ends = self._ends()
         return tuple(
             Running(
-                row["name"], row["statename"], row["pid"], max(0, row["now"] - row["start"]) if row["pid"] else 0, row["spawnerr"]
+                row["name"],
+                row["statename"],
+                row["pid"],
+                max(0, row["now"] - row["start"]) if row["pid"] else 0,
+                unrunnable(row),
+                len(ends[row["name"]]),
+                ends[row["name"]][-1] if ends[row["name"]] else "",
+                max(0, row["now"] - row["stop"]) if row["stop"] else 0,
             )
             for row in found
         )
 
+    def _ends(self) -> dict[str, list[str]]:
+        """By part, how it ended each time since supervisord was started; supervisord itself only remembers that it runs again."""
+        found: dict[str, list[str]] = defaultdict(list)
+        with suppress(FileNotFoundError):
+            for line in (self.logs / "supervisord.log").read_text(errors="replace").splitlines():
+                if "supervisord started with pid" in line:
+                    found.clear()
+                elif match := ENDED.search(line):
+                    found[match["part"]].append(match["how"])
+        return found
+
     def launch(self, name: str) -> None:
-        """Start a part without waiting for it; one that starts or runs already is left alone."""
-        with suppress(xmlrpc.client.Fault):
+        """Start a part without waiting for it; one that starts or runs already is left alone, and so is one that has ended again
+        before supervisord answers: its state tells of it. Raises Internal."""
+        try:
             self._call("startProcess", name, False)
+        except xmlrpc.client.Fault as fault:
+            ran = fault.faultCode == Faults.SPAWN_ERROR and not unrunnable(self._call("getProcessInfo", name))
+            if fault.faultCode != Faults.ALREADY_STARTED and not ran:
+                raise Internal(f"{name} cannot be started ({fault.faultString}): install anew, or see {self.logs}.") from fault
 
     def stop(self, time_out: float = 120.0) -> None:
         """All parts in the reverse order of starting, then itself, then whatever is left."""
@@ -135,12 +190,19 @@ class Supervisor:
             left_now = psutil.wait_procs([process for process in left if not _zombie(process.pid)], timeout=seconds)[1]
             if not left_now:
                 break
-        for path in (self.socket, self.run / "supervisord.pid", self.configuration):
+        if self._private():
+            shutil.rmtree(self.temporary, ignore_errors=True)
+            self.socket.unlink(missing_ok=True)
+        for path in (self.run / "supervisord.pid", self.configuration):
             path.unlink(missing_ok=True)
         for directory in {self.run, self.socket.parent}:
             with suppress(OSError):
                 directory.rmdir()
         return len(left)
+
+    def left(self) -> int:
+        """How many processes of this home's stack there are, with supervisord or without."""
+        return len(self._marked())
 
     def _marked(self) -> list[psutil.Process]:
         """Without this process and those that started it."""

@@ -10,6 +10,7 @@ import base64
 import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Lock
 from typing import Final, Literal, TypedDict, TypeVar
 
@@ -17,6 +18,7 @@ import httpx
 import stamina
 from pydantic import BaseModel, ValidationError
 
+from aegis_assets.engines.service.wire import TEXTS_PER_REQUEST as MOST_TEXTS
 from aegis_assets.engines.service.wire import (
     ChunkAnswer,
     EmbedAnswer,
@@ -24,6 +26,8 @@ from aegis_assets.engines.service.wire import (
     ExtractAnswer,
     ExtractBody,
     OcrAnswer,
+    PageAnswer,
+    PageBody,
     ServerInfo,
     decode_error,
 )
@@ -41,15 +45,20 @@ from aegis_assets.model.parsing import (
     Picture,
     PictureDescription,
 )
+from aegis_assets.pipeline.ports import Slot
 from aegis_assets.settings import Settings
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
-# A caller's texts go out as several requests at once; the server joins them, and other callers', into one call of the model.
-TEXTS_PER_REQUEST: Final = 32
+# A caller's texts go out as several requests at once, each a forward pass of the model: between two of them a search overtakes.
+TEXTS_PER_REQUEST: Final = 16
 REQUESTS_AT_ONCE: Final = 4
 CONNECT_SECONDS: Final = 5.0
-CALL_SECONDS: Final = 330.0  # the server gives an embedding or extraction up after 300
+# The server notices a model that hangs and says so; until then a call may wait for its turn behind the texts of other callers.
+CALL_SECONDS: Final = 1800.0
+QUERY_SECONDS: Final = 60.0  # a search overtakes the texts of documents, and somebody is looking at the page
+PAGE_SECONDS: Final = 40.0  # the server's limit and its patience; somebody looks at the page here too
+INFO_SECONDS: Final = 15.0
 RETRY: Final[_Backoff] = {"attempts": None, "wait_initial": 0.2, "wait_max": 5.0, "wait_jitter": 1.0}
 VRAM_MB: Final = {"minilm": 600, "bge-m3": 2600}  # fp16 weights and activations of one batch of 16 x 512 tokens
 
@@ -76,20 +85,23 @@ class EngineClient:
         lease: tuple[str, int] | None = None,
         parse_seconds: float = 300.0,
         patience: float = 60.0,
+        texts_per_request: int = TEXTS_PER_REQUEST,
     ) -> None:
         """parse_seconds: the server's limit on one parse. The client waits longer, since a parse may queue behind others."""
         self.lease = lease
         self._address = address.rstrip("/")
         self._patience = patience
+        self._texts_per_request = min(texts_per_request, MOST_TEXTS)
         self._slow = 3 * parse_seconds + 60
-        # A proxy from the environment must not see loopback traffic. The context is made once: loading the authorities costs 20 ms.
-        verify: ssl.SSLContext | bool = ssl.create_default_context() if address.startswith("https") else True
+        # Made once: httpx would load the authorities for each client, also for plain http, which costs 40 ms a call. Without TLS an
+        # empty context does, and it would trust nobody.
+        tls = ssl.create_default_context() if address.startswith("https") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._options = {
             "base_url": self._address,
             "headers": {"Authorization": f"Bearer {token}".encode()} if token else {},
             "timeout": httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
-            "trust_env": False,
-            "verify": verify,
+            "trust_env": False,  # a proxy from the environment must not see loopback traffic
+            "verify": tls,
         }
         self._client = httpx.Client(**self._options)  # type: ignore[arg-type]
         self._info: ServerInfo | None = None
@@ -101,7 +113,8 @@ class EngineClient:
         if chosen.embedder_device.startswith("cuda"):
             lease = ("vram", min(VRAM_MB[chosen.embedder], chosen.vram_budget_mb))
         token = chosen.engine_token.get_secret_value()
-        return cls(chosen.engine_address, token, lease=lease, parse_seconds=chosen.parse_timeout)
+        size = chosen.embedding_batch_size
+        return cls(chosen.engine_address, token, lease=lease, parse_seconds=chosen.parse_timeout, texts_per_request=size)
 
     def close(self) -> None:
         self._client.close()
@@ -120,22 +133,32 @@ class EngineClient:
     def chunk(self, request: ChunkRequest) -> tuple[ChunkDraft, ...]:
         return self._post("/chunk", request, ChunkAnswer, self._slow).chunks
 
+    async def page(self, request: PageBody) -> PageAnswer:
+        """A picture of one page. Cancelling it stops the drawing."""
+        return await self.post("/page", request, PageAnswer, PAGE_SECONDS)
+
     # Embedder
 
     def info(self) -> EmbedderInfo:
         return self.server_info().embedder
 
-    def embed(self, texts: Sequence[str], kind: Literal["passage", "query"]) -> list[Embedding]:
+    def embed(self, texts: Sequence[str], kind: Literal["passage", "query"], batch: int = 0) -> list[Embedding]:
+        """Texts of like length go together, the longest first, so that a forward pass needs little padding."""
         clean = [_writable(text) for text in texts]
-        parts = [tuple(clean[start : start + TEXTS_PER_REQUEST]) for start in range(0, len(clean), TEXTS_PER_REQUEST)]
+        order = sorted(range(len(clean)), key=lambda place: -len(clean[place]))
+        size = min(batch, MOST_TEXTS) or self._texts_per_request
+        parts = [tuple(clean[place] for place in order[start : start + size]) for start in range(0, len(order), size)]
         if len(parts) <= 1:
-            return [embedding for part in parts for embedding in self._embed(part, kind)]
-        with ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="embed") as pool:
-            answers = list(pool.map(lambda part: self._embed(part, kind), parts))
-        return [embedding for answer in answers for embedding in answer]
+            answers = [self._embed(part, kind, batch) for part in parts]
+        else:
+            with ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="embed") as pool:
+                answers = list(pool.map(lambda part: self._embed(part, kind, batch), parts))
+        found = dict(zip(order, (embedding for answer in answers for embedding in answer), strict=True))
+        return [found[place] for place in range(len(clean))]
 
-    def _embed(self, texts: tuple[str, ...], kind: Literal["passage", "query"]) -> tuple[Embedding, ...]:
-        answer = self._post("/embed", EmbedBody(texts=texts, kind=kind), EmbedAnswer, CALL_SECONDS)
+    def _embed(self, texts: tuple[str, ...], kind: Literal["passage", "query"], batch: int) -> tuple[Embedding, ...]:
+        seconds = QUERY_SECONDS if kind == "query" else CALL_SECONDS
+        answer = self._post("/embed", EmbedBody(texts=texts, kind=kind, batch=batch), EmbedAnswer, seconds)
         if len(answer.embeddings) != len(texts):
             raise EngineFailed(f"The embedder returned {len(answer.embeddings)} vectors for {len(texts)} texts.")
         with self._lock:
@@ -151,7 +174,7 @@ class EngineClient:
             known = self._info
         if known is not None:
             return known
-        answer = self._call("GET", "/info", None, ServerInfo, CALL_SECONDS)
+        answer = self._call("GET", "/info", None, ServerInfo, INFO_SECONDS)
         with self._lock:
             self._info = answer
         return answer
@@ -170,7 +193,8 @@ class EngineClient:
         raise AssertionError("stamina ends with an answer or an error")
 
     async def post(self, path: str, body: BaseModel, answer: type[Answer], seconds: float = CALL_SECONDS) -> Answer:
-        """The same without blocking. Cancelling it closes the connection, which stops the work on the server.
+        """The same without blocking. Cancelling it closes the connection, which stops OCR on the server; a text that waits for a
+        model is computed all the same, with those beside it.
 
         A client per call: a kept connection belongs to the event loop that made it, and each op has its own.
         """
@@ -223,14 +247,20 @@ class SpacyClient:
     def __init__(self, engine: EngineClient) -> None:
         self._engine = engine
 
-    def fingerprint(self, schema: Schema) -> str:
-        return fingerprint(spacy=self._engine.server_info().extractor_fingerprint, schema=schema.model_dump_json())
+    def named(self, schema: Schema) -> str:
+        return self.name
 
-    async def check(self) -> None:
+    def fingerprint(self, schema: Schema) -> str:
+        """Of the types alone: spaCy reads no prompt, and a language model is not asked."""
+        read = schema.model_copy(update={"prompt": ""}).model_dump_json(exclude={"model"})
+        return fingerprint(spacy=self._engine.server_info().extractor_fingerprint, schema=read)
+
+    async def check(self, schema: Schema | None = None) -> None:
         self._engine.server_info()
 
-    async def extract(self, text: str, schema: Schema) -> Extraction:
-        answer = await self._engine.post("/extract", ExtractBody(texts=(_writable(text),), schema=schema), ExtractAnswer)
+    async def extract(self, text: str, schema: Schema, slot: Slot = nullcontext) -> Extraction:
+        async with slot():
+            answer = await self._engine.post("/extract", ExtractBody(texts=(_writable(text),), schema=schema), ExtractAnswer)
         if len(answer.extractions) != 1:
             raise EngineFailed("The extractor returned no result for a text.")
         return answer.extractions[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -18,9 +18,10 @@ import ollama
 import stamina
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from aegis_assets.engines.ollama_wire import FAILURES, BadReply, Client, CutShort, Server, TimedOut, public_error
+from aegis_assets.engines.ollama_wire import FAILURES, BadReply, Client, CutShort, PromptTooLong, Server, TimedOut, public_error
+from aegis_assets.engines.proxies import may_use_proxy
 from aegis_assets.errors import AegisError, Misconfigured
-from aegis_assets.pipeline.grounding import clean_name
+from aegis_assets.pipeline.ports import Slot
 from aegis_assets.pipeline.prompts import reminder
 
 M = TypeVar("M", bound=BaseModel)
@@ -97,10 +98,17 @@ class OllamaChat:
         )
         self._tls = httpx.create_ssl_context()  # 20 ms, once; httpx would do it for each client
 
+    def of(self, model: str, model_setting: str) -> OllamaChat:
+        """The same server and options for another model."""
+        settings = self.settings.model_copy(update={"model": model})
+        server = self.server
+        return OllamaChat(server.url, settings, server.timeout, url_setting=server.url_setting, model_setting=model_setting)
+
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[ollama.AsyncClient]:
         timeout = httpx.Timeout(self.server.timeout, connect=min(CONNECT_TIMEOUT, self.server.timeout))
-        async with Client(self.server.url, timeout=timeout, follow_redirects=False, verify=self._tls) as client:
+        proxied = may_use_proxy(self.server.url)
+        async with Client(self.server.url, timeout=timeout, follow_redirects=False, verify=self._tls, trust_env=proxied) as client:
             yield client
 
     async def ask(self, client: ollama.AsyncClient, messages: Sequence[Mapping[str, Any]], reply: Mapping[str, object]) -> Answer:
@@ -128,6 +136,12 @@ class OllamaChat:
                 f"{self.settings.model} filled its {self.settings.num_predict} tokens without ending its answer; "
                 "a larger AEGIS_OLLAMA_NUM_PREDICT may help."
             )
+        if (response.prompt_eval_count or 0) >= self.settings.num_ctx - 1:
+            # A server from before `truncate: false` cuts in silence, and then counts as many tokens as it has room for.
+            raise PromptTooLong(
+                f"The text did not fit into the {self.settings.num_ctx} tokens of {self.settings.model}'s context and was cut: "
+                "raise AEGIS_OLLAMA_NUM_CTX."
+            )
         content = response.message.content or ""
         if not content.strip():
             raise BadReply(f"{self.settings.model} gave an empty answer.", "it was empty")
@@ -145,8 +159,10 @@ class OllamaChat:
         kind: type[M],
         retries: Retries,
         tally: Tally,
+        slot: Slot = nullcontext,
     ) -> M:
-        """Asks until the answer is a `kind` or the attempts are used up. After an unusable answer the model hears what is wrong."""
+        """Asks until the answer is a `kind` or the attempts are used up. After an unusable answer the model hears what is wrong.
+        slot: held for each request."""
         asked = list(messages)
 
         def again(error: Exception) -> bool:
@@ -166,12 +182,22 @@ class OllamaChat:
             wait_jitter=retries.wait_jitter,
         ):
             with attempt:
-                tally.calls += 1
-                answer = await self.ask(client, asked, reply)
+                async with slot():
+                    tally.calls += 1
+                    answer = await self.ask(client, asked, reply)
                 tally.prompt_tokens += answer.prompt_tokens
                 tally.completion_tokens += answer.completion_tokens
                 return parsed(answer, kind, self.settings.model)
         raise AssertionError("retry_context ends by return or raise")
+
+    async def models(self, seconds: float) -> tuple[str, ...]:
+        """What the server has, by name. Raises AegisErrors only."""
+        try:
+            async with asyncio.timeout(seconds), self.connected() as client:
+                listed = await client.list()
+        except FAILURES as error:
+            raise public_error(error, self.server) from error
+        return tuple(sorted(one.model for one in listed.models if one.model))
 
     async def check(self, capability: str = "completion") -> None:
         """The server answers and has the model; the model can do this and has the context that we ask for. Raises or returns."""
@@ -207,5 +233,6 @@ def parsed(answer: Answer, kind: type[M], model: str) -> M:
         if first["type"] == "json_invalid":
             looks = "HTML" if content.lstrip().startswith("<") else "not JSON"
             raise BadReply(f"{model} gave an answer that is {looks}.", "it was not JSON") from error
-        where = ".".join(str(part) for part in first["loc"][:1])
-        raise BadReply(f"{model} gave JSON of another shape than asked for.", f"{clean_name(where)[:40]} does not fit") from error
+        # What the model made up is not told back to it: its words may be the document's.
+        where = next((name for name in kind.model_fields if name in first["loc"][:1]), "a key that was not asked for")
+        raise BadReply(f"{model} gave JSON of another shape than asked for.", f"{where} does not fit") from error

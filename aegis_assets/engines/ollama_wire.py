@@ -126,7 +126,9 @@ def _refused(error: ollama.ResponseError, server: Server) -> AegisError:
     if status in (401, 403):
         return Misconfigured(f"Ollama at {server.address} refuses access (HTTP {status}): correct {server.url_setting}.")
     if status in (400, 413) and any(word in said.lower() for word in ("context", "too long", "exceed", "input length")):
-        return PromptTooLong(f"The text is longer than the {server.num_ctx} tokens of {model}'s context.")
+        return PromptTooLong(
+            f"The text is longer than the {server.num_ctx} tokens of {model}'s context: raise AEGIS_OLLAMA_NUM_CTX."
+        )
     if 400 <= status < 500:
         return EngineFailed(f"Ollama refused the request to {model} (HTTP {status}): {said}", retryable=False)
     return EngineFailed(f"Ollama failed on the request to {model} (HTTP {status}).")

@@ -15,7 +15,9 @@ import json
 import os
 import resource
 import signal
+import stat
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +28,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Final
 
-import psutil
-
+from aegis_assets.engines.family import family, tree_mb
 from aegis_assets.errors import AegisError, EngineFailed, LimitExceeded, public
 from aegis_assets.logs import configure, logger
 
@@ -36,6 +37,7 @@ ANSWER_MB: Final = 64  # larger results belong in files
 FILE_MB: Final = 2048  # a child that writes for ever meets this before the disk is full
 MB: Final = 2**20
 PR_SET_PDEATHSIG: Final = 1
+OWN: Final = (__name__, "multiprocessing.popen_forkserver")  # what every child needs first; importing it took a child 15 ms of CPU
 
 Json = dict[str, Any]
 
@@ -69,7 +71,7 @@ class Sandbox:
     def __init__(self, preload: Sequence[str] = ()) -> None:
         """preload: modules that the template imports. They must not start threads."""
         self._context = get_context("forkserver")
-        self._context.set_forkserver_preload(list(preload))
+        self._context.set_forkserver_preload([*preload, *OWN, "aegis_assets.engines.frozen"])
         self._lock = Lock()
 
     def start(self) -> None:
@@ -106,6 +108,7 @@ class Child:
         self.calls = 0
         self._sandbox = sandbox
         self._process, self._pipe = sandbox.launch(serve)
+        self._born_mb = tree_mb(self.pid)
 
     def __enter__(self) -> Child:
         return self
@@ -116,6 +119,15 @@ class Child:
     @property
     def pid(self) -> int:
         return int(self._process.pid)
+
+    @property
+    def closed(self) -> bool:
+        """It was killed from here: nobody may ask more of it, its pid may be another's."""
+        return self._pipe.closed
+
+    def grown_mb(self) -> float:
+        """What it and all it started hold more than it held when it was forked."""
+        return tree_mb(self.pid) - self._born_mb
 
     def alive(self) -> bool:
         return not connection.wait([self._process.sentinel], timeout=0)
@@ -177,28 +189,14 @@ class Child:
     def kill(self) -> None:
         """The child and all it started."""
         if not self._pipe.closed:
-            with suppress(psutil.NoSuchProcess):
-                for descendant in psutil.Process(self.pid).children(recursive=True):
-                    with suppress(psutil.NoSuchProcess):
-                        descendant.kill()
-            if self.alive():
+            members = family(self.pid) if self.alive() else []
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)  # also what a child that crashed has left
+            for member in members:
                 with suppress(ProcessLookupError):
-                    os.killpg(self.pid, signal.SIGKILL)
-                with suppress(ProcessLookupError):
-                    os.kill(self.pid, signal.SIGKILL)
+                    os.kill(member, signal.SIGKILL)
             self._pipe.close()
             self._sandbox.exit_code(self._process)
-
-
-def tree_mb(pid: int) -> float:
-    """Resident memory of a process and its descendants; 0 when it is gone."""
-    total = 0
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for member in (process, *process.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                total += member.memory_info().rss
-    return total / MB
 
 
 def die_with_parent() -> None:
@@ -242,6 +240,8 @@ def _confine() -> None:
 
 def _perform(folder: Path) -> Json:
     request = json.loads((folder / "request.json").read_text())
+    # Whoever owns the folder deletes it, also when this child is killed in the middle.
+    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
     module, _, name = str(request["job"]).partition(":")
     try:
         return {"result": getattr(importlib.import_module(module), name)(request["payload"])}
@@ -264,15 +264,25 @@ def _fields(error: AegisError) -> Json:
 # Back in the parent
 
 
-def _answer(path: Path, subject: str) -> Json:
-    """A child that was taken over may have written anything, a link or a directory too."""
+def left(path: Path, most: int) -> bytes:
+    """What a child left there, `most` bytes of it. One that was taken over may have left anything: a link, a directory, a pipe that
+    nobody writes to. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        with open(descriptor, "rb") as file:
-            answer = json.loads(file.read(ANSWER_MB * MB))
-        if not isinstance(answer, dict) or not ({"result", "error"} & answer.keys()):
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("no file")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)
+
+
+def _answer(path: Path, subject: str) -> Json:
+    try:
+        answer = json.loads(left(path, ANSWER_MB * MB))
+        if not isinstance(answer, dict) or not isinstance(answer.get("result", answer.get("error")), dict):
             raise ValueError("neither a result nor an error")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EngineFailed(f"{subject} came back with an answer that cannot be read.", retryable=False) from error
     return answer
 

@@ -33,6 +33,8 @@ MAX_LENGTH: Final = 80
 MAX_WORDS: Final = 6
 MAX_TOKENS: Final = 1_200  # of a paragraph; beyond is no prose, and walking its phrases costs quadratic time
 _HYPHENS: Final = ("-", "–")
+_JOINING: Final = ("ADP", "CCONJ", "SCONJ", "DET")  # a name does not end with them
+_NUMBER_WORDS: Final = frozenset({"no", "nr", "vol"})
 
 _WORDS = re.compile(r"\S+")
 _GENERIC_HEADS: Final = frozenset(_WORDS.findall(
@@ -115,16 +117,23 @@ def _entity(doc: Any, span: Any, numeric: bool) -> Candidate | None:
     if span.label_ in NUMERIC:
         return _candidate(doc, span.start, span.end - 1, NUMERIC[span.label_], strong=True) if numeric else None
     first, last = span.start, span.end - 1
-    while first <= last and (
-        not doc[first].text[0].isalnum() or doc[first].pos_ == "DET" or doc[first].lower_ in _GENERIC_MODIFIERS
-    ):
+    while first <= last and (not doc[first].text[0].isalnum() or doc[first].pos_ == "DET" or _generic(doc[first])):
         first += 1
-    while last >= first and (not doc[last].text[-1].isalnum() or doc[last].text in ("'s", "’s")):
+    last = _numbered(doc, last)
+    while last >= first and (not doc[last].text[-1].isalnum() or doc[last].text in ("'s", "’s") or doc[last].pos_ in _JOINING):
         last -= 1
     if first > last:
         return None
     kind = _believed(doc, first, last, TYPES.get(span.label_, TERM))
     return _candidate(doc, first, last, kind, strong=True) if kind else None
+
+
+def _numbered(doc: Any, last: int) -> int:
+    """The last token of "Difference Engine No. 2", of which the model leaves out the number. Without a number the word goes."""
+    if doc[last].lower_.rstrip(".") not in _NUMBER_WORDS:
+        return last
+    number = last + 2 if last + 1 < len(doc) and doc[last + 1].text == "." else last + 1
+    return number if number < len(doc) and doc[number].like_num else last - 1
 
 
 def _believed(doc: Any, first: int, last: int, kind: str) -> str | None:
@@ -197,7 +206,9 @@ def _term(doc: Any, root: Any) -> Candidate | None:
         first += 1
     while first < root.i and doc[first + 1].text not in _HYPHENS and _points(doc[first]):
         first += 1
-    last = _with_of(doc, root)
+    last = _numbered(doc, _with_of(doc, root))
+    if last < first:
+        return None
     words = last - first + 1
     name = doc[first : last + 1].text
     if words > MAX_WORDS + 2 * name.count("-") or (words == 1 and root.lemma_.lower() in _GENERIC_HEADS):
@@ -220,7 +231,12 @@ def _with_of(doc: Any, root: Any) -> int:
 
 def _points(token: Any) -> bool:
     """Says which one is meant, not what it is."""
-    return token.pos_ in ("PUNCT", "ADV", "DET", "PRON") or token.lower_ in _GENERIC_MODIFIERS
+    return token.pos_ in ("PUNCT", "ADV", "DET", "PRON") or _generic(token)
+
+
+def _generic(token: Any) -> bool:
+    """The "new" of a new engine, and not the "New" of New York."""
+    return token.lower_ in _GENERIC_MODIFIERS and token.pos_ != "PROPN"
 
 
 def _belongs(token: Any, following: Any, root: Any) -> bool:
@@ -229,7 +245,7 @@ def _belongs(token: Any, following: Any, root: Any) -> bool:
         return True
     if following.text in _HYPHENS and token.whitespace_ == "":
         return token.pos_ != "SPACE"
-    if token.lower_ in _GENERIC_MODIFIERS or token.dep_ in ("poss", "det", "case", "nummod", "conj", "appos", "predet"):
+    if _generic(token) or token.dep_ in ("poss", "det", "case", "nummod", "conj", "appos", "predet"):
         return False
     return token.pos_ in ("NOUN", "PROPN", "ADJ", "VERB") and token.dep_ in ("compound", "amod", "nmod") and token.head.i <= root.i
 

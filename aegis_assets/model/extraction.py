@@ -8,11 +8,12 @@ from aegis_assets.model.parsing import Frozen
 
 
 class Schema(Frozen):
-    """What a collection wants extracted. Empty tuples: the extractor's own types. prompt: empty for the default."""
+    """What a collection wants extracted, and by which language model. Empty: the extractor's own types, prompt and model."""
 
     entity_types: tuple[str, ...] = ()
     relation_types: tuple[str, ...] = ()
     prompt: str = ""
+    model: str = ""
 
 
 class Mention(Frozen):

@@ -34,7 +34,7 @@ class GraphEntity(Frozen):
 
 
 class GraphRelation(Frozen):
-    """Canonical ends. confidence: the best of its evidence. chunks: the live chunks that say it."""
+    """Canonical ends. confidence: the best of its evidence. chunks: the live chunks that say it. documents: theirs."""
 
     id: UUID
     source: UUID
@@ -42,12 +42,12 @@ class GraphRelation(Frozen):
     type: str
     confidence: float
     chunks: tuple[UUID, ...]
+    documents: tuple[UUID, ...]
     evidence: str
 
 
 class GraphCounts(Frozen):
     """Of one document. entities, relations: with at least one of the document's chunks as evidence."""
 
-    chunks: int
     entities: int
     relations: int

@@ -8,7 +8,7 @@ from typing import Literal
 from uuid import UUID
 
 from aegis_assets.model.document import Mark, Stage, State
-from aegis_assets.model.extraction import Schema
+from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.parsing import Box, Frozen, Heading, Inspection, ParsedWindow
 
 
@@ -49,13 +49,15 @@ class DocumentRow(Frozen):
 
 
 class Registered(Frozen):
-    """document: the row that holds these bytes; for a duplicate that of the other name."""
+    """document: the row that holds these bytes; for a duplicate that of the other name. replaced: the blob that it had before and
+    that no run has begun to read, '' normally."""
 
     document: UUID
     outcome: Literal["new", "unchanged", "revised", "duplicate"]
     duplicate_of: UUID | None
     duplicate_name: str | None
     state: State
+    replaced: str = ""
 
 
 class SeenObject(Frozen):
@@ -67,12 +69,14 @@ class SeenObject(Frozen):
 
 
 class SyncResult(Frozen):
-    """Documents that this call made pending or set to be removed. refused: keys that no ledger can hold."""
+    """Documents that this call made pending or set to be removed. refused: keys that no ledger can hold. problem: what a person
+    should look at, '' normally."""
 
     new: tuple[UUID, ...]
     changed: tuple[UUID, ...]
     deleted: tuple[UUID, ...]
     refused: tuple[str, ...] = ()
+    problem: str = ""
 
 
 class GenerationRow(Frozen):
@@ -117,6 +121,16 @@ class ChunkRow(Frozen):
     attempts: int
 
 
+@dataclass(frozen=True)
+class Extracted:
+    """What was found in a chunk. cached: without a call, from an equal text. seconds: of the call."""
+
+    chunk: UUID
+    extraction: Extraction
+    cached: bool = False
+    seconds: float = 0.0
+
+
 class FailureRow(Frozen):
     """window_ordinal, chunk: what failed, None for the whole document."""
 
@@ -148,6 +162,32 @@ class Counts(Frozen):
     mentions: int
     entities: int
     relations: int
+
+
+class Summary(Frozen):
+    """A document's live generation, and the seconds that a run spent on it in each stage."""
+
+    document: UUID
+    name: str
+    collection: str
+    generation: int
+    pages: int
+    windows: int
+    parse: float
+    enrich: float
+    embed: float
+    extract: float
+    resolve: float
+    publish: float
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Of a run's work on a document. message: a sentence for a person, '' where there is nothing to say."""
+
+    document: UUID
+    state: State
+    message: str = ""
 
 
 class NamedEntity(Frozen):

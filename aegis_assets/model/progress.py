@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from aegis_assets.model.document import Stage, State
@@ -33,3 +34,13 @@ class Progress(Frozen):
     chunks_per_second: float
     eta_seconds: float | None
     fraction: float
+
+
+class Standing(Frozen):
+    """The part of it that lists show. changed: when the row was last written."""
+
+    document: UUID
+    state: State
+    fraction: float
+    message: str
+    changed: datetime

@@ -1,21 +1,24 @@
-"""publish: what the ledger knows of a document's new generation -> graph and vectors, live, and what vanished gone.
+"""publish: what the ledger knows of documents' new generations -> graph and vectors, live, and what vanished gone.
 
-Order: the new is written beside the old, the generation goes live, then the old is deleted. Each step computes what it needs from
+Order: the new is written beside the old, the generations go live, then the old is deleted. Each step computes what it needs from
 the ledger and the stores anew, so that a crash at any point and a second call end alike. The questionable decision: the ledger's
 old rows are deleted in a transaction that stays open while graph and vectors are corrected. They are what says which entities to
 correct, so they may only go when that has been done.
+
+Several documents go together, because each step costs round trips to three stores. A document that another run has taken meanwhile
+drops out of the company at the next step, as if it had been alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from aegis_assets.model.graph import GraphChunk, GraphCounts, GraphDocument, GraphEntity, GraphRelation
+from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation
 from aegis_assets.model.ids import relation_id
 from aegis_assets.model.parsing import Frozen
 from aegis_assets.pipeline.ports import Bucket, Graph, Vectors
@@ -24,7 +27,6 @@ T = TypeVar("T")
 Triple = tuple[UUID, str, UUID]  # canonical source, type, canonical target
 
 BATCH = 500
-NOTHING: frozenset[UUID] = frozenset()
 
 
 class Target(Frozen):
@@ -54,17 +56,6 @@ class Dropped(Frozen):
     moved: frozenset[UUID]
 
 
-class PublishResult(Frozen):
-    """chunks, entities, relations: of the generation that is live now, as the ledger counts them."""
-
-    chunks: int
-    entities: int
-    relations: int
-    added: int
-    kept: int
-    removed: int
-
-
 class Consistency(Frozen):
     """What each store holds of a document's live generation. vectors: chunks marked as embedded, and those in the vector store.
 
@@ -91,33 +82,44 @@ class Consistency(Frozen):
         return self.model_dump()
 
 
+class PublishResult(Frozen):
+    """held: what each store holds of the generation that is live now."""
+
+    added: int
+    kept: int
+    removed: int
+    held: Consistency
+
+
 class Facts(Protocol):
     """What the graph should hold; see `aegis_assets.stores.ledger.graph_facts`."""
 
-    def chunk_ids(self, generation: int) -> list[UUID]: ...
-    def embedded(self, generation: int) -> set[UUID]: ...
+    def placed(self, generations: Sequence[int]) -> dict[int, set[UUID]]: ...
+    def embedded(self, generations: Sequence[int]) -> dict[int, set[UUID]]: ...
     def chunks(self, generation: int) -> Iterator[GraphChunk]: ...
-    def mentioned(self, document: UUID) -> set[UUID]: ...
-    def stated(self, document: UUID) -> set[Triple]: ...
-    def aliases(self, entities: Iterable[UUID]) -> set[UUID]: ...
+    def mentioned(self, documents: Sequence[UUID]) -> set[UUID]: ...
+    def stated(self, documents: Sequence[UUID]) -> set[Triple]: ...
     def canonical(self, entities: Iterable[UUID]) -> set[UUID]: ...
     def incident(self, entities: Iterable[UUID]) -> set[Triple]: ...
-    def entities(self, entities: Sequence[UUID], generation: int | None) -> list[GraphEntity]: ...
-    def relations(self, triples: Sequence[Triple], generation: int | None) -> list[GraphRelation]: ...
-    def counts(self, generation: int) -> tuple[int, int]: ...
+    def entities(self, entities: Sequence[UUID], generations: Sequence[int]) -> list[GraphEntity]: ...
+    def relations(self, triples: Sequence[Triple], generations: Sequence[int]) -> list[GraphRelation]: ...
+    def counts(self, generations: Sequence[int]) -> dict[int, tuple[int, int]]: ...
 
 
 class PublishLedger(Protocol):
     """The ledger's side; see `aegis_assets.stores.ledger.graph_view` for each promise."""
 
     def publishing(self, collection: UUID) -> AbstractContextManager[Callable[[], None]]: ...
-    def publish_target(self, document: UUID, run_id: str) -> Target: ...
+    def publish_targets(self, documents: Sequence[UUID], run_id: str) -> list[Target]: ...
     def live_target(self, document: UUID) -> Target | None: ...
     def graph_facts(self) -> Facts: ...
-    def switch(self, target: Target, run_id: str) -> Switched: ...
-    def drop_old(self, target: Target, run_id: str, correct: Callable[[Facts, Dropped], None]) -> None: ...
-    def artifacts_in_use(self, document: UUID) -> set[str]: ...
-    def idle_blobs(self, document: UUID) -> list[str]: ...
+    def switch(self, targets: Sequence[Target], run_id: str) -> dict[UUID, Switched]: ...
+    def drop_old(
+        self, targets: Sequence[Target], run_id: str, correct: Callable[[Facts, Dropped, Sequence[Target]], None]
+    ) -> list[Target]: ...
+    def artifacts_in_use(self, documents: Sequence[UUID]) -> set[str]: ...
+    def idle_blobs(self, documents: Sequence[UUID]) -> list[str]: ...
+    def discard(self, blob: str, delete: Callable[[str], None]) -> bool: ...
     def removal_target(self, document: UUID) -> UUID | None: ...
     def own_blobs(self, document: UUID) -> list[str]: ...
     def erase(self, document: UUID, correct: Callable[[Facts, Dropped], None]) -> None: ...
@@ -126,10 +128,8 @@ class PublishLedger(Protocol):
 class KnowledgeGraph(Graph, Protocol):
     """The graph with the questions that publish asks it, so that it heals what an earlier crash left."""
 
-    def write_document(self, collection: UUID, document: GraphDocument, chunks: Iterable[GraphChunk]) -> None: ...
-    def entity_ids(self, collection: UUID, document: UUID) -> set[UUID]: ...
-    def existing_entities(self, collection: UUID, entities: Sequence[UUID]) -> set[UUID]: ...
-    def relation_triples(self, collection: UUID, document: UUID) -> set[Triple]: ...
+    def entity_ids(self, collection: UUID, *documents: UUID) -> set[UUID]: ...
+    def relation_triples(self, collection: UUID, *documents: UUID) -> set[Triple]: ...
     def relation_triples_of(self, collection: UUID, entities: Sequence[UUID]) -> set[Triple]: ...
 
 
@@ -148,82 +148,93 @@ class Scope:
 
 
 def publish(
-    document: UUID,
+    documents: Sequence[UUID],
     run_id: str,
     ledger: PublishLedger,
     vectors: Vectors,
     graph: KnowledgeGraph,
     bucket: Bucket,
-    touched: Set[UUID] = NOTHING,
-) -> PublishResult:
-    """Makes the generation in the making the live one, or repairs what the stores hold of the live one.
+) -> dict[UUID, PublishResult]:
+    """Makes the generations in the making the live ones, or repairs what the stores hold of the live ones.
 
-    touched: entities of other documents whose canonical entity changed. Raises Superseded when the document is another run's.
+    documents: of one collection. Those that are not the run's, or have no content, are not in the answer.
     """
-    collection = ledger.publish_target(document, run_id).collection
+    first = ledger.publish_targets(documents, run_id)[:1]
+    if not first:
+        return {}
+    collection = first[0].collection
     with ledger.publishing(collection) as still_held:
-        target = ledger.publish_target(document, run_id)
+        targets = ledger.publish_targets(documents, run_id)
         facts = ledger.graph_facts()
-        scope = scope_of(facts, graph, target.collection, document, touched)
-        graph.write_document(
-            collection, GraphDocument(id=document, name=target.name, generation=target.number), facts.chunks(target.generation)
-        )
-        written = write(facts, graph, collection, scope, target.generation)
-        vectors.set_live(collection, facts.chunk_ids(target.generation))
+        scope = scope_of(facts, graph, collection, [target.document for target in targets])
+        graph.write_documents(collection, [(_document(target), facts.chunks(target.generation)) for target in targets])
+        written = write(facts, graph, collection, scope, generations(targets))
+        vectors.set_live(collection, set().union(*facts.placed(generations(targets)).values()))
         still_held()
-        switched = ledger.switch(target, run_id)
+        switched = ledger.switch(targets, run_id)
 
-        def correct(after: Facts, dropped: Dropped) -> None:
+        def correct(after: Facts, dropped: Dropped, left: Sequence[Target]) -> None:
+            still_held()
             changed = scope.less(written).plus(scope_after(after, graph, collection, dropped))
             rewrite(after, graph, collection, changed)
-            drop_chunks(after, vectors, graph, target)
+            drop_chunks(after, vectors, graph, left)
 
-        ledger.drop_old(target, run_id, correct)
-    drop_files(document, ledger, bucket)
-    entities, relations = facts.counts(target.generation)
-    return PublishResult(
-        chunks=len(facts.chunk_ids(target.generation)), entities=entities, relations=relations, **switched.model_dump()
-    )
+        left = ledger.drop_old([target for target in targets if target.document in switched], run_id, correct)
+        held = compare(left, facts, vectors, graph)
+    drop_files(list(held), ledger, bucket)
+    return {one: PublishResult(held=held[one], **switched[one].model_dump()) for one in held}
+
+
+def generations(targets: Sequence[Target]) -> list[int]:
+    return [target.generation for target in targets]
+
+
+def _document(target: Target) -> GraphDocument:
+    return GraphDocument(id=target.document, name=target.name, generation=target.number)
 
 
 def consistency(document: UUID, ledger: PublishLedger, vectors: Vectors, graph: Graph) -> Consistency:
-    """Of the live generation; of nothing, where none is live. Raises NotFound."""
+    """Of the live generation; of nothing, where none is live. Waits for a document that is being published beside it, because that
+    one may be moving names that both have. Raises NotFound."""
     target = ledger.live_target(document)
     if target is None:
         return Consistency(**dict.fromkeys(Consistency.model_fields, 0))
-    facts = ledger.graph_facts()
-    chunks, embedded = set(facts.chunk_ids(target.generation)), facts.embedded(target.generation)
-    in_graph, in_vectors = graph.chunk_ids(target.collection, document), vectors.chunk_ids(target.collection, document)
-    entities, relations = facts.counts(target.generation)
-    held: GraphCounts = graph.counts(target.collection, document)
-    return Consistency(
-        chunks=len(chunks),
-        graph_chunks=len(in_graph),
-        embedded=len(embedded),
-        vectors=len(in_vectors),
-        entities=entities,
-        graph_entities=held.entities,
-        relations=relations,
-        graph_relations=held.relations,
-        lost=len(chunks - in_graph) + len(embedded - in_vectors),
-        stray=len(in_graph - chunks) + len(in_vectors - chunks),
-    )
+    with ledger.publishing(target.collection):
+        target = ledger.live_target(document) or target
+        return compare([target], ledger.graph_facts(), vectors, graph)[document]
 
 
-def scope_of(facts: Facts, graph: KnowledgeGraph, collection: UUID, document: UUID, touched: Set[UUID]) -> Scope:
-    """All that the document names or states, by the ledger or by the graph, and what merges moved around it."""
-    mentioned = facts.mentioned(document)
-    canonical = facts.canonical(mentioned)
-    # An alias with a node of its own was merged since the graph was written, by whichever document.
-    merged = graph.existing_entities(collection, sorted(facts.aliases(canonical)))
-    moved = set(touched) | merged
-    moved |= facts.canonical(moved)
+def compare(targets: Sequence[Target], facts: Facts, vectors: Vectors, graph: Graph) -> dict[UUID, Consistency]:
+    """Of each document. targets: of one collection."""
+    if not targets:
+        return {}
+    collection, documents, asked = targets[0].collection, [target.document for target in targets], generations(targets)
+    placed, embedded, counted = facts.placed(asked), facts.embedded(asked), facts.counts(asked)
+    in_graph, in_vectors = graph.chunks_of(collection, documents), vectors.chunks_of(collection, documents)
+    held = graph.counts(collection, documents)
+    found: dict[UUID, Consistency] = {}
+    for document, generation in zip(documents, asked, strict=True):
+        chunks, nodes, points = placed[generation], in_graph[document], in_vectors[document]
+        found[document] = Consistency(
+            chunks=len(chunks),
+            graph_chunks=len(nodes),
+            embedded=len(embedded[generation]),
+            vectors=len(points),
+            entities=counted[generation][0],
+            graph_entities=held[document].entities,
+            relations=counted[generation][1],
+            graph_relations=held[document].relations,
+            lost=len(chunks - nodes) + len(embedded[generation] - points),
+            stray=len(nodes - chunks) + len(points - chunks),
+        )
+    return found
+
+
+def scope_of(facts: Facts, graph: KnowledgeGraph, collection: UUID, documents: Sequence[UUID]) -> Scope:
+    """All that the documents name or state, by the ledger or by the graph."""
     return Scope(
-        mentioned | moved | graph.entity_ids(collection, document),
-        facts.stated(document)
-        | graph.relation_triples(collection, document)
-        | facts.incident(moved)
-        | graph.relation_triples_of(collection, sorted(moved)),
+        facts.mentioned(documents) | graph.entity_ids(collection, *documents),
+        facts.stated(documents) | graph.relation_triples(collection, *documents),
     )
 
 
@@ -236,15 +247,15 @@ def scope_after(facts: Facts, graph: KnowledgeGraph, collection: UUID, dropped: 
     )
 
 
-def write(facts: Facts, graph: Graph, collection: UUID, scope: Scope, generation: int | None) -> Scope:
-    """Entities before their relations. Gives what has evidence and so was written."""
+def write(facts: Facts, graph: Graph, collection: UUID, scope: Scope, live: Sequence[int]) -> Scope:
+    """Entities before their relations. live: generations that count as such. Gives what has evidence and so was written."""
     done = Scope()
     for some in batches(sorted(scope.entities)):
-        entities = facts.entities(some, generation)
+        entities = facts.entities(some, live)
         graph.write_entities(collection, entities)
         done.entities.update(entity.id for entity in entities)
     for few in batches(sorted(scope.triples)):
-        relations = facts.relations(few, generation)
+        relations = facts.relations(few, live)
         graph.write_relations(collection, relations)
         done.triples.update((relation.source, relation.type, relation.target) for relation in relations)
     return done
@@ -252,27 +263,28 @@ def write(facts: Facts, graph: Graph, collection: UUID, scope: Scope, generation
 
 def rewrite(facts: Facts, graph: Graph, collection: UUID, scope: Scope) -> None:
     """By what is live alone: written where there is evidence, deleted where there is none."""
-    gone = scope.less(write(facts, graph, collection, scope, None))
+    gone = scope.less(write(facts, graph, collection, scope, []))
     graph.delete_relations(collection, [relation_id(*triple) for triple in sorted(gone.triples)])
     graph.delete_entities(collection, sorted(gone.entities))
 
 
-def drop_chunks(facts: Facts, vectors: Vectors, graph: Graph, target: Target) -> None:
-    """What the stores hold of the document beyond the generation, whatever put it there."""
-    wanted = set(facts.chunk_ids(target.generation))
-    if stray := graph.chunk_ids(target.collection, target.document) - wanted:
-        graph.delete_chunks(target.collection, sorted(stray))
-    if stray := vectors.chunk_ids(target.collection, target.document) - wanted:
-        vectors.delete(target.collection, sorted(stray))
+def drop_chunks(facts: Facts, vectors: Vectors, graph: Graph, targets: Sequence[Target]) -> None:
+    """What the stores hold of the documents beyond these generations, whatever put it there."""
+    collection, documents = targets[0].collection, [target.document for target in targets]
+    wanted = set().union(*facts.placed(generations(targets)).values())
+    if stray := set().union(*graph.chunks_of(collection, documents).values()) - wanted:
+        graph.delete_chunks(collection, sorted(stray))
+    if stray := set().union(*vectors.chunks_of(collection, documents).values()) - wanted:
+        vectors.delete(collection, sorted(stray))
 
 
-def drop_files(document: UUID, ledger: PublishLedger, bucket: Bucket) -> None:
+def drop_files(documents: Sequence[UUID], ledger: PublishLedger, bucket: Bucket) -> None:
     """Artifacts that no window refers to any more, and the bytes of former contents that no other document has."""
-    used = ledger.artifacts_in_use(document)
-    for key in [key for key in bucket.keys(f"artifacts/{document}") if key not in used]:
+    used = ledger.artifacts_in_use(documents)
+    for key in [key for document in documents for key in bucket.keys(f"artifacts/{document}") if key not in used]:
         bucket.delete(key)
-    for blob in ledger.idle_blobs(document):
-        bucket.delete(blob)
+    for blob in ledger.idle_blobs(documents):
+        ledger.discard(blob, bucket.delete)
 
 
 def batches(rows: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:

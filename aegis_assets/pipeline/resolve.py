@@ -190,14 +190,16 @@ def components(
     ids: Iterable[UUID],
     edges: Iterable[MergeDecision | tuple[UUID, UUID]],
     names: Mapping[UUID, EntityName] | None = None,
+    apart: Iterable[tuple[UUID, UUID]] = (),
 ) -> dict[UUID, UUID]:
     """The canonical id of each id: connected components, the representative the same whatever the order of ids and edges.
 
     With `names`, chains are guarded as the module says, and the representative is the longest name (an expansion says more than its
     acronym), then the first by letters. Without, plain components with the smallest id. Edges to ids not given are ignored.
-    A pair of ids is a person's word: it joins whatever the guards say.
+    A pair of ids is a person's word: it joins whatever the guards say. apart: pairs that a person took from each other; no decision
+    joins them, however long the chain, so that a name that arrives later and fits both does not bring them together again.
     """
-    groups = _Groups(ids, names or {})
+    groups = _Groups(ids, names or {}, apart)
     given = list(edges)
     for left, right in sorted(edge for edge in given if isinstance(edge, tuple)):
         if left in groups.parent and right in groups.parent:
@@ -220,11 +222,15 @@ def components(
 class _Groups:
     """Union-find over ids that keeps each group's members, so that two groups can be held against each other."""
 
-    def __init__(self, ids: Iterable[UUID], names: Mapping[UUID, EntityName]) -> None:
+    def __init__(self, ids: Iterable[UUID], names: Mapping[UUID, EntityName], apart: Iterable[tuple[UUID, UUID]] = ()) -> None:
         self.parent = {id: id for id in ids}
         self.members = {id: [id] for id in self.parent}
         self.names = names
         self.embedded: set[UUID] = set()
+        self.apart: dict[UUID, set[UUID]] = defaultdict(set)
+        for left, right in apart:
+            self.apart[left].add(right)
+            self.apart[right].add(left)
 
     def root(self, id: UUID) -> UUID:
         while self.parent[id] != id:
@@ -234,6 +240,9 @@ class _Groups:
 
     def exclude(self, left: UUID, right: UUID) -> bool:
         """Is there a pair across two groups that excludes each other? One name per distinct form stands for its group's others."""
+        others = self.members[right]
+        if any(not self.apart[member].isdisjoint(others) for member in self.members[left] if member in self.apart):
+            return True
         ours, theirs = self._distinct(left), self._distinct(right)
         return any(exclude_each_other(a, b) for a in ours for b in theirs)
 

@@ -7,7 +7,9 @@ driver waits for ever on a server that stopped answering; a cancelled coroutine 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
+import sys
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -72,6 +74,7 @@ class Bolt:
             self._loop = self._driver = None
 
     async def _transaction(self, statements: Sequence[Statement]) -> list[Row]:
+        _load_driver()
         from neo4j.exceptions import DriverError, Neo4jError
 
         async def work(transaction: AsyncManagedTransaction) -> list[Row]:
@@ -115,6 +118,20 @@ class Bolt:
         except TimeoutError as error:  # the loop itself is stuck; its own time-out has failed
             future.cancel()
             raise translated(error) from error
+
+
+def _load_driver() -> None:
+    """neo4j takes pandas and pyarrow along where something else has installed them: 120 MB in every process, for frames that nobody
+    asks for. They are optional to it, so its first import does not find them."""
+    if "neo4j" in sys.modules:
+        return
+    hidden = [name for name in ("pandas", "pyarrow") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import of it fail
+    try:
+        importlib.import_module("neo4j")
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

@@ -7,7 +7,7 @@ MERGE would do. It makes a repeated write nearly free, and a MERGE at an entity 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from typing import Any, TypeVar
 from uuid import UUID
@@ -46,27 +46,22 @@ class BoltGraph:
     def close(self) -> None:
         self._bolt.close()
 
-    def write_document(self, collection: UUID, document: GraphDocument, chunks: Iterable[GraphChunk]) -> None:
-        """The chunks in their order. Chunks of the document that are not among them stay, out of the chain."""
-        key = keyed(collection, document.id)
-        values = {
-            "id": str(document.id),
-            "collection": str(collection),
-            "name": document.name,
-            "generation": document.generation,
-        }
-        self._bolt.query(cypher.DOCUMENT, key=key, values=values)
-        order: list[str] = []
-        for batch in batches(chunks):
-            rows = [_chunk(collection, document.id, chunk) for chunk in batch]
-            self._bolt.run((cypher.CHUNKS, {"rows": rows}), (cypher.FROM_DOCUMENT, {"rows": rows, "document": key}))
-            order += [row["key"] for row in rows]
-        self._chain(collection, document.id, order)
+    def write_documents(self, collection: UUID, documents: Sequence[tuple[GraphDocument, Iterable[GraphChunk]]]) -> None:
+        """Each with its chunks in their order. Chunks of a document that are not among them stay, out of the chain."""
+        for some in batches(documents):
+            self._bolt.query(cypher.DOCUMENTS, rows=[_document(collection, one) for one, _ in some])
+        order: dict[UUID, list[str]] = {one.id: [] for one, _ in documents}
+        rows = (_chunk(collection, one.id, chunk) for one, chunks in documents for chunk in chunks)
+        for batch in batches(rows):
+            self._bolt.run((cypher.CHUNKS, {"rows": batch}), (cypher.FROM_DOCUMENT, {"rows": batch}))
+            for row in batch:
+                order[UUID(row["values"]["document"])].append(row["key"])
+        self._chain(collection, order)
 
-    def _chain(self, collection: UUID, document: UUID, order: Sequence[str]) -> None:
-        there = self._bolt.query(cypher.CHAIN, collection=str(collection), document=str(document))
+    def _chain(self, collection: UUID, order: Mapping[UUID, Sequence[str]]) -> None:
+        there = self._bolt.query(cypher.CHAIN, collection=str(collection), documents=texts(order))
         old = {(row["a"], row["b"]) for row in there}
-        wanted = list(pairwise(order))
+        wanted = [pair for keys in order.values() for pair in pairwise(keys)]
         for batch in batches(sorted(old - set(wanted))):
             self._bolt.query(cypher.UNCHAIN, rows=[{"a": a, "b": b} for a, b in batch])
         for batch in batches(pair for pair in wanted if pair not in old):
@@ -115,34 +110,31 @@ class BoltGraph:
         self.delete_chunks(collection, sorted(self.chunk_ids(collection, document)))
         self._bolt.query(cypher.DELETE_DOCUMENT, key=keyed(collection, document))
 
-    def counts(self, collection: UUID, document: UUID) -> GraphCounts:
-        scope = {"collection": str(collection), "document": str(document)}
-        return GraphCounts(
-            chunks=self._bolt.query(cypher.COUNT_CHUNKS, **scope)[0]["n"],
-            entities=self._bolt.query(cypher.COUNT_ENTITIES, **scope)[0]["n"],
-            relations=self._bolt.query(cypher.COUNT_RELATIONS, **scope)[0]["n"],
-        )
+    def counts(self, collection: UUID, documents: Sequence[UUID]) -> dict[UUID, GraphCounts]:
+        """Of each document."""
+        scope = {"collection": str(collection), "documents": texts(documents)}
+        entities = {row["document"]: row["n"] for row in self._bolt.query(cypher.COUNT_ENTITIES, **scope)}
+        relations = {row["document"]: row["n"] for row in self._bolt.query(cypher.COUNT_RELATIONS, **scope)}
+        return {one: GraphCounts(entities=entities.get(str(one), 0), relations=relations.get(str(one), 0)) for one in documents}
 
     def chunk_ids(self, collection: UUID, document: UUID) -> set[UUID]:
-        rows = self._bolt.query(cypher.CHUNK_IDS, collection=str(collection), document=str(document))
-        return {UUID(row["id"]) for row in rows}
+        return self.chunks_of(collection, [document])[document]
 
-    def entity_ids(self, collection: UUID, document: UUID) -> set[UUID]:
-        """Entities with one of the document's chunks as evidence."""
-        rows = self._bolt.query(cypher.ENTITY_IDS, collection=str(collection), document=str(document))
-        return {UUID(row["id"]) for row in rows}
-
-    def existing_entities(self, collection: UUID, entities: Sequence[UUID]) -> set[UUID]:
-        """Those of them that are in the graph."""
-        found: set[UUID] = set()
-        for batch in batches(entities):
-            rows = self._bolt.query(cypher.EXISTING_ENTITIES, keys=[keyed(collection, one) for one in batch])
-            found.update(UUID(row["id"]) for row in rows)
+    def chunks_of(self, collection: UUID, documents: Sequence[UUID]) -> dict[UUID, set[UUID]]:
+        """Of each document."""
+        found: dict[UUID, set[UUID]] = {one: set() for one in documents}
+        for row in self._bolt.query(cypher.CHUNK_IDS, collection=str(collection), documents=texts(documents)):
+            found[UUID(row["document"])] = {UUID(one) for one in row["ids"]}
         return found
 
-    def relation_triples(self, collection: UUID, document: UUID) -> set[Triple]:
-        """Source, type and target of the relations with one of the document's chunks as evidence."""
-        return _triples(self._bolt.query(cypher.RELATION_KEYS, collection=str(collection), document=str(document)))
+    def entity_ids(self, collection: UUID, *documents: UUID) -> set[UUID]:
+        """Entities with a chunk of one of the documents as evidence."""
+        rows = self._bolt.query(cypher.ENTITY_IDS, collection=str(collection), documents=texts(documents))
+        return {UUID(row["id"]) for row in rows}
+
+    def relation_triples(self, collection: UUID, *documents: UUID) -> set[Triple]:
+        """Source, type and target of the relations with a chunk of one of the documents as evidence."""
+        return _triples(self._bolt.query(cypher.RELATION_KEYS, collection=str(collection), documents=texts(documents)))
 
     def relation_triples_of(self, collection: UUID, entities: Sequence[UUID]) -> set[Triple]:
         """Source, type and target of the relations with one of the entities at an end."""
@@ -166,15 +158,24 @@ def keyed(collection: UUID, one: UUID) -> str:
     return f"{collection}:{one}"
 
 
+def texts(ids: Iterable[UUID]) -> list[str]:
+    return [str(one) for one in ids]
+
+
 def batches(rows: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
     left = iter(rows)
     while batch := list(islice(left, size)):
         yield batch
 
 
+def _document(collection: UUID, document: GraphDocument) -> Row:
+    values = document.model_dump(mode="json") | {"collection": str(collection)}
+    return {"key": keyed(collection, document.id), "values": values}
+
+
 def _chunk(collection: UUID, document: UUID, chunk: GraphChunk) -> Row:
     values = chunk.model_dump(mode="json") | {"collection": str(collection), "document": str(document)}
-    return {"key": keyed(collection, chunk.id), "values": values}
+    return {"key": keyed(collection, chunk.id), "document": keyed(collection, document), "values": values}
 
 
 def _entity(collection: UUID, entity: GraphEntity) -> Row:
@@ -197,7 +198,7 @@ def _unchanged(there: Sequence[Row], wanted: dict[str, Any]) -> set[str]:
     good: set[str] = set()
     for row in there:
         values = wanted[row["key"]]["values"]
-        equal = all(row[name] == values[name] for name in ("type", "confidence", "evidence", "chunks"))
+        equal = all(row[name] == values[name] for name in ("type", "confidence", "evidence", "chunks", "documents"))
         if row["key"] not in seen and equal and row["target"] == wanted[row["key"]]["target"]:
             good.add(row["key"])
         else:

@@ -1,15 +1,15 @@
 """Embeddings by chunk id -> hits, in Qdrant: a server by URL, or qdrant-client's local mode on a path.
 
-The questionable decision: the local mode is opened for each operation, under a file lock, and closed after it. It belongs to one
-process at a time, and here ops and the web process use it in turns; opening costs 0.1 s at 2,000 points and 4 s at 50,000, so above
-20,000 points (where its own warning, silenced here, begins) a Qdrant server is the right store: AEGIS_QDRANT_URL.
-Each collection is a local store of its own, so that opening one does not load the others.
+The questionable decision: runs and the web process share the local mode, which belongs to one process at a time, in turns
+(`qdrant_local`). Each turn loads all points, and a filter looks at all of them, so above 20,000 points (where its own warning,
+silenced here, begins) a Qdrant server is the right store: AEGIS_QDRANT_URL. Each collection is a local store of its own, so that
+opening one does not load the others.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -17,7 +17,8 @@ from uuid import UUID
 from aegis_assets.errors import EngineFailed, Misconfigured, NotFound
 from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorHit, VectorPoint
 from aegis_assets.settings import Settings
-from aegis_assets.stores.qdrant import LocalQdrant, Qdrant, ServerQdrant
+from aegis_assets.stores.qdrant import Qdrant, ServerQdrant
+from aegis_assets.stores.qdrant_local import LocalQdrant
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 DENSE, SPARSE = "dense", "sparse"
 BATCH = 256  # points per request: about 2 MB of JSON at 1,024 dimensions
-PAGE = 1000  # ids per page of a scroll
+PAGE = 5000  # points per page of a scroll, which the local mode sorts anew for each
 RRF_K = 60  # Cormack, Clarke, Buettcher 2009: reciprocal rank fusion, score = sum of 1 / (k + rank)
 PREFETCH = 4  # candidates of each search per hit wanted, at least 40
 LOCK_SECONDS = 120.0
@@ -84,12 +85,16 @@ class QdrantVectors:
         if not self._qdrant.run(name, write, missing=False):
             raise NotFound("The collection has no vector store yet.")
 
-    def set_live(self, collection: UUID, chunks: Sequence[UUID]) -> None:
-        """Those that are live already are not written again; those that do not exist are passed over."""
-        name = named(collection)
+    def set_live(self, collection: UUID, chunks: Collection[UUID]) -> None:
+        """Those that are live already are not written again; those that do not exist are passed over.
+
+        Asked for are the hidden ones, of which a collection has few: a first generation is live as it comes.
+        """
+        name, wanted = named(collection), set(chunks)
 
         def write(client: QdrantClient) -> None:
-            for these in _selected(chunks, hidden_only=True):
+            hidden = [chunk for chunk, _ in _scrolled(client, name, _hidden()) if chunk in wanted]
+            for these in _selected(hidden):
                 client.set_payload(name, {"live": True}, points=these, wait=True)
 
         self._qdrant.run(name, write, missing=None)
@@ -117,18 +122,19 @@ class QdrantVectors:
         self._qdrant.drop(named(collection))
 
     def chunk_ids(self, collection: UUID, document: UUID) -> set[UUID]:
+        return self.chunks_of(collection, [document])[document]
+
+    def chunks_of(self, collection: UUID, documents: Sequence[UUID]) -> dict[UUID, set[UUID]]:
+        """Of each document."""
         name = named(collection)
 
-        def read(client: QdrantClient) -> set[UUID]:
-            found: set[UUID] = set()
-            offset: Any = None
-            while True:
-                page, offset = client.scroll(name, _of(document), PAGE, offset=offset, with_payload=False, with_vectors=False)
-                found.update(UUID(str(point.id)) for point in page)
-                if offset is None:
-                    return found
+        def read(client: QdrantClient) -> dict[UUID, set[UUID]]:
+            found: dict[UUID, set[UUID]] = {document: set() for document in documents}
+            for chunk, payload in _scrolled(client, name, _of(*documents)):
+                found[UUID(payload["document"])].add(chunk)
+            return found
 
-        return self._qdrant.run(name, read, missing=set())
+        return self._qdrant.run(name, read, missing={document: set() for document in documents})
 
     def count(self, collection: UUID, document: UUID | None = None) -> int:
         name = named(collection)
@@ -199,21 +205,37 @@ def _row(point: VectorPoint) -> Any:
     return models.PointStruct(id=str(point.id), vector=vector, payload={"document": str(point.document), "live": point.live})
 
 
-def _of(document: UUID) -> Filter:
+def _scrolled(client: QdrantClient, name: str, of: Filter) -> Iterator[tuple[UUID, dict[str, Any]]]:
+    """Id and payload of each point."""
+    offset: Any = None
+    while True:
+        page, offset = client.scroll(name, of, PAGE, offset=offset, with_payload=True, with_vectors=False)
+        for point in page:
+            yield UUID(str(point.id)), point.payload or {}
+        if offset is None:
+            return
+
+
+def _of(*documents: UUID) -> Filter:
     from qdrant_client import models
 
-    return models.Filter(must=[models.FieldCondition(key="document", match=models.MatchValue(value=str(document)))])
+    match = models.MatchAny(any=[str(document) for document in documents])
+    return models.Filter(must=[models.FieldCondition(key="document", match=match)])
 
 
-def _selected(chunks: Sequence[UUID], *, hidden_only: bool = False) -> Iterator[FilterSelector]:
+def _hidden() -> Filter:
+    from qdrant_client import models
+
+    return models.Filter(must=[models.FieldCondition(key="live", match=models.MatchValue(value=False))])
+
+
+def _selected(chunks: Sequence[UUID]) -> Iterator[FilterSelector]:
     """By condition, not by point id: naming an id that is not there is an error, and here it is not one."""
     from qdrant_client import models
 
     for start in range(0, len(chunks), BATCH):
-        must: list[Any] = [models.HasIdCondition(has_id=[str(chunk) for chunk in chunks[start : start + BATCH]])]
-        if hidden_only:
-            must.append(models.FieldCondition(key="live", match=models.MatchValue(value=False)))
-        yield models.FilterSelector(filter=models.Filter(must=must))
+        ids = models.HasIdCondition(has_id=[str(chunk) for chunk in chunks[start : start + BATCH]])
+        yield models.FilterSelector(filter=models.Filter(must=[ids]))
 
 
 def _create(client: QdrantClient, name: str, info: EmbedderInfo, *, indexes: bool) -> None:

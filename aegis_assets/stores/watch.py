@@ -104,15 +104,14 @@ def fetch(url: str, settings: Settings, key: str, path: Path) -> None:
     """Copy one object to `path`, whole or not at all. Raises NotFound, BadInput (over the size limit), StoreUnavailable (it
     changed while it was read: the next tick sees it settled)."""
     checked(key)
-    limit = settings.max_file_mb * 1024 * 1024
     if url.startswith("s3://"):
         store = s3_store(url, settings)
-        _fits(_head(store, url, key)["size"], limit)
+        _fits(_head(store, url, key)["size"], settings)
         ObjectBucket(store, f"bucket {url}").download(key, path)
         return
     with _opened(local_root(url), key) as source:
         before = os.fstat(source.fileno())
-        _fits(before.st_size, limit)
+        _fits(before.st_size, settings)
         _copy(source, path)
         after = os.fstat(source.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
@@ -120,10 +119,10 @@ def fetch(url: str, settings: Settings, key: str, path: Path) -> None:
         raise StoreUnavailable("The file changed while it was read: it is still being written.")
 
 
-def _fits(size: int, limit: int) -> None:
-    if size > limit:
+def _fits(size: int, settings: Settings) -> None:
+    if size > settings.max_file_bytes:
         raise BadInput(
-            f"The file has {size / 1e6:.0f} MB; the limit is {limit // (1024 * 1024)} MB (AEGIS_MAX_FILE_MB).", kind="too_large"
+            f"The file has {size / 1e6:.0f} MB; the limit is {settings.max_file_mb} MB (AEGIS_MAX_FILE_MB).", kind="too_large"
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import dagster as dg
@@ -11,11 +13,16 @@ from pypdf import PdfReader, PdfWriter
 from reportlab.lib.pagesizes import A5
 from reportlab.pdfgen.canvas import Canvas
 
+from aegis_assets.defs.ops import ASSETS
+from aegis_assets.errors import StoreUnavailable
 from aegis_assets.model.document import State
+from aegis_assets.pipeline.flow import publish as flow_publish
+from aegis_assets.pipeline.publish import PublishResult
 from aegis_assets.settings import ROOT
 from tests.defs.conftest import Bench
 
 NOTE = (ROOT / "samples" / "unix.md").read_bytes()
+CHECK = dg.AssetCheckKey(dg.AssetKey("knowledge_graph"), "stores_agree")
 NO_WORK = {"parsed_windows": 0, "embedded_chunks": 0, "extracted_chunks": 0, "llm_calls": 0}
 
 
@@ -157,8 +164,33 @@ def test_many_small_documents_share_one_run_and_each_is_materialized(bench: Benc
     assert states[broken] == State.FAILED
     assert all(states[document] == State.SUCCEEDED for document in [*notes, last])
     assert not run.success, "one of its documents failed, and the run says so"
-    done = bench.instance.get_materialized_partitions(dg.AssetKey("vector_index"))
-    assert done == {str(document) for document in [*notes, last]}
+    for asset in ASSETS:
+        done = bench.instance.get_materialized_partitions(dg.AssetKey(asset))
+        assert done == {str(document) for document in [*notes, last]}
+    checked = bench.instance.event_log_storage.get_asset_check_execution_history(CHECK, limit=20)
+    assert {row.partition for row in checked} == {str(document) for document in [*notes, last]}
+    assert {row.status.value for row in checked} == {"SUCCEEDED"}
+
+
+def test_one_document_that_breaks_publish_fails_alone(bench: Bench, environment: pytest.MonkeyPatch) -> None:
+    notes = [bench.register(f"note-{n}.md", f"# Note {n}\n\nMarie Curie wrote letter {n} in Paris.\n".encode()) for n in range(3)]
+    cursed, whole = notes[1], flow_publish.publish
+
+    def publish(documents: Sequence[UUID], *stores: Any) -> dict[UUID, PublishResult]:
+        if cursed in documents:
+            raise StoreUnavailable("The graph server refused a statement.", retryable=False)
+        return whole(documents, *stores)
+
+    environment.setattr(flow_publish, "publish", publish)
+    bench.materialize(*notes)
+    assert [bench.result(note)["state"] for note in notes] == [State.SUCCEEDED, State.FAILED, State.SUCCEEDED]
+    assert bench.platform.ledger.document(cursed).message == "The graph server refused a statement."
+    assert bench.agree(notes[0])
+
+    environment.setattr(flow_publish, "publish", whole)
+    bench.materialize(cursed)
+    assert bench.result(cursed)["state"] == State.SUCCEEDED
+    assert bench.agree(cursed)
 
 
 def test_a_partition_that_is_no_document_fails_with_a_sentence(bench: Bench) -> None:

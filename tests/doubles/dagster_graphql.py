@@ -1,7 +1,7 @@
 """Dagster's webserver as far as the admin speaks to it: the same GraphQL replies, no Dagster.
 
-It can do wrong: `refuses` answers launches with a PythonError, `drops` does what the
-named operation asks for and hangs up instead of saying so.
+It can do wrong: `refuses` answers launches with a PythonError, `drops` does what the named operation asks for and hangs up instead
+of saying so, `breaks` answers the named operation with a GraphQL error.
 tests/webadmin/test_client.py holds the same client against the real webserver, so that the shapes here stay true.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 class DagsterDouble:
     refuses: bool = False
     drops: str = ""
+    breaks: str = ""
     partitions: list[str] = field(default_factory=list)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     terminated: list[str] = field(default_factory=list)
@@ -29,7 +30,10 @@ class DagsterDouble:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                answer = json.dumps({"data": double.answer(body["query"], body["variables"])}).encode()
+                reply = {"data": double.answer(body["query"], body["variables"])}
+                if double.breaks == operation(body["query"]):
+                    reply = {"data": {}, "errors": [{"message": "Internal error\nTraceback"}]}
+                answer = json.dumps(reply).encode()
                 if double.drops == operation(body["query"]):
                     self.close_connection = True
                     return
@@ -102,6 +106,13 @@ class DagsterDouble:
         self.terminated.append(variables["id"])
         run["status"] = "CANCELED"
         return {"terminateRun": {"__typename": "TerminateRunSuccess"}}
+
+    def _Occupancy(self, variables: dict[str, Any]) -> dict[str, Any]:
+        def counted(*statuses: str) -> dict[str, Any]:
+            return {"__typename": "Runs", "count": sum(run["status"] in statuses for run in self.runs.values())}
+
+        pool = {"concurrencyKey": "docling", "limit": None, "slotCount": 100, "activeSlotCount": 1, "pendingStepCount": 0}
+        return {"queued": counted("QUEUED"), "running": counted("STARTED"), "instance": {"concurrencyLimits": [pool]}}
 
     def _Version(self, variables: dict[str, Any]) -> dict[str, Any]:
         return {"version": "1.13.27"}

@@ -46,9 +46,6 @@ class Double(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Double
 
-    def do_GET(self) -> None:
-        self._send(200, json.dumps({"docling-serve": "1.9.0", "docling": "2.143.0"}).encode())
-
     def do_POST(self) -> None:
         behaviour, _, path = self.path.strip("/").partition("/")
         body = (

@@ -181,6 +181,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--max-queue", type=int, default=512)
     parser.add_argument("--latency", default="lognormal:0.5:0.5", help="constant:S, uniform:LOW:HIGH or lognormal:MEDIAN:SIGMA")
+    parser.add_argument("--vision-latency", default="", help="of a question with a picture; the same as --latency if not given")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--load-seconds", type=float, default=0.0)
     parser.add_argument("--model", action="append", default=[], dest="models")

@@ -13,7 +13,8 @@ from typing import Any
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from tests.doubles.ollama_answers import FAULTS_OF_CONTENT, answer, faulty, latency, passage, tokens
+from tests.doubles.ollama_answers import FAULTS_OF_CONTENT, answer, extraction, faulty, latency, passage, tokens
+from tests.doubles.ollama_peers import asked
 from tests.doubles.ollama_slots import QueueFull, Slots
 
 TOO_LONG = "the input length exceeds the context length"
@@ -27,6 +28,7 @@ class Behaviour:
     slots: int = 4
     max_queue: int = 512
     latency: str = "constant:0"
+    vision_latency: str = ""  # of a question with a picture; empty: as any other
     seed: int = 1
     load_seconds: float = 0.0
     context_length: int = 40960
@@ -70,6 +72,7 @@ class Model:
         self.faults: list[Fault] = []
         self.counts: Counter[str] = Counter()
         self.faulted: Counter[str] = Counter()
+        self.askers: Counter[str] = Counter()
         self.requests: deque[dict[str, Any]] = deque(maxlen=20_000)
         self.loaded: dict[str, int] = {}
 
@@ -84,7 +87,8 @@ class Model:
     async def chat(self, body: dict[str, Any]) -> Response:
         """One chat, from arrival to the answer. Cancelled when the client goes."""
         messages = body.get("messages") or [{"role": "user", "content": body.get("prompt", "")}]
-        text = passage(messages)
+        peer = asked(messages)
+        text = peer.passage if peer else passage(messages)
         record = {
             **{key: body.get(key) for key in ("model", "options", "format", "stream", "think", "keep_alive", "truncate", "shift")},
             "messages": messages,
@@ -93,6 +97,7 @@ class Model:
             "outcome": "in flight",
         }
         self.counts["received"] += 1
+        self.askers[peer.asker if peer else "ours"] += 1
         self.requests.append(record)
         fault = self.fault_for(text)
         mode = fault.mode if fault else ""
@@ -118,7 +123,9 @@ class Model:
         return response
 
     async def _work(self, body: dict[str, Any], messages: list[dict[str, Any]], text: str, fault: Fault | None) -> Response:
-        due = time.monotonic() + latency(self.behaviour.latency, self.behaviour.seed, text)
+        seen = any(message.get("images") for message in messages)
+        distribution = (seen and self.behaviour.vision_latency) or self.behaviour.latency
+        due = time.monotonic() + latency(distribution, self.behaviour.seed, text)
         options, mode = body.get("options") or {}, fault.mode if fault else ""
         due += await self._load(str(body.get("model")), int(options.get("num_ctx") or 4096))
         if fault and mode == "slow":
@@ -129,12 +136,15 @@ class Model:
         room = int(options.get("num_ctx") or 4096)
         if mode == "too_long" or (prompt_tokens > room and body.get("truncate") is False):
             return error(TOO_LONG, 400)
+        if mode == "cuts_silently":  # as servers did before they knew `truncate`
+            prompt_tokens = room + 1
         if prompt_tokens > room:
             self.counts["cut_prompts"] += 1
             text, prompt_tokens = text[-room * 2 :], room
         schema = body.get("format") if isinstance(body.get("format"), dict) else {}
         images = [image for message in messages for image in message.get("images") or []]
-        content = answer(text, schema or {}, images)
+        peer = asked(messages)
+        content = peer.say(extraction(peer.text, {})) if peer else answer(text, schema or {}, images)
         if mode in FAULTS_OF_CONTENT:
             content = faulty(mode, text, schema or {}, content)
         limit = int(options.get("num_predict") or -1)
@@ -158,12 +168,14 @@ class Model:
 
     def stats(self) -> dict[str, Any]:
         names = ("received", "answered", "cancelled", "refused_503", "loads", "cut_prompts")
-        return {**{name: self.counts[name] for name in names}, "faulted": dict(self.faulted), **self.slots.account()}
+        counts = {name: self.counts[name] for name in names}
+        return {**counts, "askers": dict(self.askers), "faulted": dict(self.faulted), **self.slots.account()}
 
     def restart(self) -> None:
         self.faults, self.loaded = [], {}
         self.counts.clear()
         self.faulted.clear()
+        self.askers.clear()
         self.requests.clear()
         self.slots.restart()
 

@@ -175,3 +175,13 @@ def test_it_runs_as_a_program() -> None:
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(10)
+
+
+def test_a_picture_may_take_another_time_than_a_text(double: OllamaDouble) -> None:
+    double.configure(latency="constant:0", vision_latency="constant:0.3")
+    client = ollama.Client(double.url)
+    started = time.monotonic()
+    client.chat("m", ask("Hello"))
+    assert time.monotonic() - started < 0.3
+    client.chat("m", [{"role": "user", "content": "What is this?", "images": ["aGVsbG8="]}])
+    assert time.monotonic() - started >= 0.3

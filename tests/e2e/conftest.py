@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
 from aegis_assets.embedded.stack import status
@@ -22,17 +22,7 @@ from aegis_assets.stores.ledger import Ledger
 from aegis_assets.stores.vectors import QdrantVectors
 from tests.conftest import Stack
 
-T = TypeVar("T")
-
-
-def until(found: Callable[[], T | None], seconds: float = 120.0) -> T:
-    """Poll until it gives something."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := found():
-            return value
-        time.sleep(0.2)
-    raise AssertionError(f"it did not come about within {seconds:.0f} s")
+LAUNCH = "mutation($p: ExecutionParams!) { launchRun(executionParams: $p) { ... on LaunchRunSuccess { run { runId } } } }"
 
 
 @dataclass
@@ -68,6 +58,19 @@ class Person:
             "entities": self.graph.entity_ids(scope, document),
             "relations": self.graph.relation_triples(scope, document),
         }
+
+    def dagster(self, query: str, **variables: object) -> Any:
+        """What Dagster's page answers to a query of one field."""
+        question = {"query": query, "variables": variables}
+        answer = httpx.post(f"{self.stack.dagster}/graphql", json=question, timeout=30, trust_env=False).json()
+        (value,) = answer["data"].values()
+        return value
+
+    def materialize(self, document: str) -> str:
+        """A run of the document's partition, as from Dagster's page. Gives its id."""
+        selector = {"repositoryLocationName": "aegis", "repositoryName": "__repository__", "jobName": "ingest"}
+        tags = {"tags": [{"key": "dagster/partition", "value": document}]}
+        return str(self.dagster(LAUNCH, p={"selector": selector, "runConfigData": {}, "executionMetadata": tags})["run"]["runId"])
 
     def pid(self, part: str) -> int:
         return next(row.pid or 0 for row in status() if row.name == part)

@@ -8,13 +8,13 @@ import signal
 from pathlib import Path
 from uuid import UUID
 
-import httpx
 import pytest
 
 from aegis_assets.model.document import State
 from aegis_assets.settings import ROOT
 from tests.defs.test_ingest import chapters, paged
-from tests.e2e.conftest import Person, until
+from tests.e2e.conftest import Person
+from tests.waiting import until
 
 KEYS = {
     "document", "name", "collection", "state", "generation", "pages", "windows", "chunks", "vectors", "entities", "relations",
@@ -75,16 +75,7 @@ def test_an_object_in_the_watched_bucket_comes_in_changes_and_goes(person: Perso
 def test_materializing_from_dagsters_page_works_as_from_the_admin(person: Person, tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("# Page\n\nKonrad Zuse built the Z3 in Berlin.\n")
     (done,) = person.ingest(tmp_path / "page.md", collection="page")
-    launch = "mutation($p: ExecutionParams!) { launchRun(executionParams: $p) { ... on LaunchRunSuccess { run { runId } } } }"
-    parameters = {
-        "selector": {"repositoryLocationName": "aegis", "repositoryName": "__repository__", "jobName": "ingest"},
-        "runConfigData": {},
-        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": done["document"]}]},
-    }
-    answer = httpx.post(
-        f"{person.stack.dagster}/graphql", json={"query": launch, "variables": {"p": parameters}}, timeout=30
-    ).json()
-    run = answer["data"]["launchRun"]["run"]["runId"]
+    run = person.materialize(done["document"])
     until(lambda: person.ledger.result(UUID(done["document"]))["run_id"] == run)
     until(lambda: person.ledger.document(UUID(done["document"])).state == State.SUCCEEDED)
     work = person.ledger.result(UUID(done["document"]))["work"]
@@ -95,8 +86,7 @@ def worker(person: Person, document: UUID) -> int | None:
     """The process of the run that works on the document: Dagster tells its pid."""
     run = person.ledger.document(document).run_id
     query = "query($r: ID!) { logsForRun(runId: $r) { ... on EventConnection { events { ... on MessageEvent { message } } } } }"
-    answer = httpx.post(f"{person.stack.dagster}/graphql", json={"query": query, "variables": {"r": run}}, timeout=30).json()
-    for event in answer["data"]["logsForRun"].get("events", []):
+    for event in person.dagster(query, r=run).get("events", []):
         if event.get("message", "").startswith("Started process for run (pid: "):
             return int(event["message"].split("pid: ")[1].rstrip(")."))
     return None

@@ -22,6 +22,7 @@ from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.errors import StoreUnavailable
 from aegis_assets.settings import ROOT
 from tests import services
+from tests.waiting import until
 
 CALL = """
 import sys
@@ -98,14 +99,18 @@ def test_four_racing_starters_make_one_server_even_over_a_half_made_cluster(open
         server.stop()
 
 
-def test_a_second_server_on_the_same_directory_is_refused(server: Postgres) -> None:
-    other = subprocess.Popen(
-        Postgres(server.directory, services.free_ports(1)[0]).command(), cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
+def test_a_second_server_on_the_same_directory_waits_until_the_first_has_ended(server: Postgres) -> None:
+    other = Postgres(server.directory, services.free_ports(1)[0], durable=False)
+    process = subprocess.Popen(other.command(), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    lock = str(server.directory / "lock")
+    until(lambda: any(file.path == lock for file in psutil.Process(process.pid).open_files()), 60)
+    time.sleep(0.5)
     assert server.answers()
-    server.stop()  # whoever waits for the directory gets it then, and not before
-    other.terminate()
-    other.communicate(timeout=60)
+    assert not other.answers()
+    server.stop()
+    until(other.answers, 60)  # and so it has its handlers: a signal that PostgreSQL gets while it starts may wait for a minute
+    process.terminate()
+    process.communicate(timeout=60)
 
 
 def test_a_taken_port_is_the_reason_given(server: Postgres) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+from aegis_assets.embedded import stack
 from aegis_assets.embedded.supervision import MARK
 from aegis_assets.settings import ROOT
 from tests import services
@@ -125,8 +127,12 @@ def test_a_killed_part_comes_back(own: Own, first: subprocess.CompletedProcess[s
         time.sleep(0.5)
 
 
-def test_after_a_killed_supervisord_a_start_takes_over(own: Own, first: subprocess.CompletedProcess[str]) -> None:
+def test_after_a_killed_supervisord_status_says_so_and_a_start_takes_over(
+    own: Own, first: subprocess.CompletedProcess[str]
+) -> None:
     os.kill(int((own.home / "run" / "supervisord.pid").read_text()), signal.SIGKILL)
+    told = own.cli("status")
+    assert (told.returncode, "`make up` takes over" in told.stderr) == (1, True)
     done = own.cli("up")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Stopped what an earlier stack had left behind." in done.stdout
@@ -153,6 +159,58 @@ def test_a_taken_port_stops_the_start_with_its_owner_and_setting(own: Own, first
     assert f"Port {port}, wanted by Dagster's page, is taken by process {os.getpid()} (" in done.stderr
     assert "set AEGIS_DAGSTER_PORT to another one" in done.stderr
     assert own.left() == []
+
+
+def test_a_directory_with_other_files_is_not_taken_for_a_home(own: Own) -> None:
+    """`make up` would close it to others, and `make clean` delete it."""
+    other = own.home.parent / "documents"
+    other.mkdir(mode=0o755)
+    (other / "letter.txt").write_text("Dear Ada")
+    for action in ("up", "clean"):
+        done = own.cli(action, AEGIS_HOME=str(other))
+        assert done.returncode == 1
+        assert str(other) in done.stderr
+    assert [path.name for path in other.iterdir()] == ["letter.txt"]
+    assert other.stat().st_mode & 0o777 == 0o755
+
+
+def test_whoever_waits_for_a_home_that_is_deleted_meanwhile_gets_a_new_one(own: Own) -> None:
+    """`make clean` and `make up` at once: the lock that `up` then gets belongs to a deleted file."""
+    home = own.home.parent / "deleted"
+    held, release = threading.Event(), threading.Event()
+
+    def clean() -> None:
+        with stack._alone(home, make=True):
+            held.set()
+            release.wait(20)
+            shutil.rmtree(home)
+
+    cleaning = threading.Thread(target=clean)
+    cleaning.start()
+    assert held.wait(20)
+    threading.Timer(0.3, release.set).start()
+    with stack._alone(home, make=True) as there:
+        cleaning.join(20)
+        assert there
+        assert (home / "stack.lock").exists()
+        assert (home / "bucket").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("AEGIS_POSTGRES_URL", "postgresql//me:hush@127.0.0.1:1/ledger"),
+        ("AEGIS_POSTGRES_URL", "postgresql://me:hu[sh@127.0.0.1:1/ledger"),
+        ("AEGIS_POSTGRES_URL", "postgresql://me:hush@127.0.0.1:1"),
+        ("AEGIS_DAGSTER_POSTGRES_URL", "mysql://me:hush@127.0.0.1:1/dagster"),
+    ],
+)
+def test_an_address_that_is_none_is_named_without_its_password(own: Own, name: str, url: str) -> None:
+    done = own.cli("up", **{"AEGIS_HOME": str(own.home.parent / "other"), name: url})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{name} is not an address like")
+    assert "hush" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_setting_of_the_wrong_kind_is_named(own: Own) -> None:

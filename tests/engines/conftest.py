@@ -1,14 +1,13 @@
-"""The session's engine server, as the engines' tests want it: a client, and the directory of its bucket."""
+"""The session's engine server, as the engines' tests want it, as a client; and a double of Ollama."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-import psutil
 import pytest
 
 from aegis_assets.engines.client import EngineClient
+from tests.doubles.ollama import OllamaDouble
 
 
 @pytest.fixture(scope="session")
@@ -18,15 +17,17 @@ def engine(engine_server: tuple[str, str]) -> Iterator[EngineClient]:
     client.close()
 
 
-@pytest.fixture(scope="session")
-def engine_bucket(engine_server: tuple[str, str]) -> Path:
-    """Whoever started the server put its data directory into its environment."""
-    port = engine_server[0].rpartition(":")[2]
-    for process in psutil.process_iter(["cmdline"]):
-        if "aegis_assets.engines.server" in (process.info["cmdline"] or ()):
-            environment = process.environ()
-            if environment.get("AEGIS_ENGINE_PORT") == port:
-                bucket = Path(environment["AEGIS_HOME"]) / "bucket"
-                bucket.mkdir(parents=True, exist_ok=True)
-                return bucket
-    raise AssertionError("The session's engine server is not running.")
+@pytest.fixture(scope="module")
+def ollama_server() -> Iterator[OllamaDouble]:
+    with OllamaDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def ollama(ollama_server: OllamaDouble) -> OllamaDouble:
+    """As it is before a test changes it."""
+    ollama_server.configure(
+        slots=4, max_queue=512, latency="constant:0", models=[], context_length=40960, capabilities=["completion", "vision"]
+    )
+    ollama_server.reset()
+    return ollama_server

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import subprocess
 import sys
 import threading
@@ -195,7 +196,15 @@ def test_many_texts_go_in_parts_and_come_back_in_order(server: Scripted) -> None
     server.script = [vectors]
     texts = ["x" * n for n in range(1, 101)]
     assert [embedding.dense[0] for embedding in EngineClient(server.address).embed(texts, "passage")] == list(range(1, 101))
-    assert max(len(body["texts"]) for _, _, body in server.seen) <= 32
+    assert max(len(body["texts"]) for _, _, body in server.seen) <= 16
+
+
+def test_texts_of_like_length_share_a_request(server: Scripted) -> None:
+    server.script = [vectors]
+    texts = ["x" * (1 + 100 * (n % 2) + n) for n in range(32)]
+    assert [embedding.dense[0] for embedding in EngineClient(server.address).embed(texts, "passage")] == [len(t) for t in texts]
+    lengths = [[len(text) for text in body["texts"]] for _, _, body in server.seen]
+    assert sorted(min(each) > 100 for each in lengths) == [False, True], "short texts would be padded to the long ones"
 
 
 def test_no_texts_need_no_server() -> None:
@@ -239,6 +248,16 @@ def test_video_memory_is_leased_only_for_a_gpu() -> None:
     assert on_gpu is not None
     assert on_gpu[0] == "vram"
     assert 0 < on_gpu[1] <= Settings().vram_budget_mb
+
+
+def test_a_call_loads_no_certificate_authorities(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes 40 ms of CPU, and each chunk of a document is a call."""
+    server.script = [(200, {"fingerprint": "f", "extractions": [{}]})]
+    client = EngineClient(server.address)
+    loaded: list[object] = []
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *paths, **_: loaded.append(paths))
+    asyncio.run(SpacyClient(client).extract("text", Schema()))
+    assert loaded == []
 
 
 def test_importing_the_client_loads_nothing_heavy() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis_assets.engines.embedder import Embedder, chunk_tokens, model_path, tokenizer_path
+from aegis_assets.engines.embedder import Embedder, chunk_tokens, cores, model_path, tokenizer_path
 from aegis_assets.errors import Misconfigured
 from aegis_assets.settings import Settings
 from tests.doubles import tiny_bge_m3
@@ -48,6 +48,38 @@ def test_the_order_of_the_texts_is_kept_although_they_are_sorted_by_length(embed
     for one, other in zip(together, alone, strict=True):
         assert one.dense == pytest.approx(other.dense, abs=1e-4)
         assert one.indices == other.indices
+
+
+@pytest.mark.parametrize(("texts", "batches"), [(1, 1), (2, 1), (3, 2), (8, 4)])
+def test_each_batch_is_computed_once(embedder: Embedder, monkeypatch: pytest.MonkeyPatch, texts: int, batches: int) -> None:
+    """encode() alone computes its first batch twice; calls that follow each other share nothing, also with equal texts."""
+    passes: list[object] = []
+    forward = embedder._once._forward
+
+    def counted(*batch: object, **options: object) -> object:
+        passes.append(batch)
+        return forward(*batch, **options)
+
+    monkeypatch.setattr(embedder._once, "_forward", counted)
+    for _ in range(2):
+        embedder.embed(["the mesh " * n for n in range(1, texts + 1)], ["passage"] * texts)
+    assert len(passes) == 2 * batches
+
+
+def test_vectors_are_those_of_plain_flagembedding(embedder: Embedder, checkpoint: Path) -> None:
+    from FlagEmbedding import BGEM3FlagModel
+
+    texts = [("mesh field " * n).strip() for n in (9, 1, 5, 3, 7)]
+    plain = BGEM3FlagModel(str(checkpoint), devices=["cpu"], use_fp16=False).encode(texts, batch_size=2, max_length=512)
+    for ours, theirs in zip(embedder.embed(texts, ["passage"] * 5), plain["dense_vecs"].tolist(), strict=True):
+        assert list(ours.dense) == pytest.approx(theirs, abs=1e-6)
+
+
+@pytest.mark.parametrize(("quota", "expected"), [("max 100000", 3.0), ("150000 100000", 1.5), ("800000 100000", 3.0), ("", 3.0)])
+def test_no_more_threads_than_the_container_may_use(monkeypatch: pytest.MonkeyPatch, quota: str, expected: float) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
+    monkeypatch.setattr(Path, "read_text", lambda _: quota)
+    assert cores() == expected
 
 
 def test_no_texts_are_no_embeddings(embedder: Embedder) -> None:

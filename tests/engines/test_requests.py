@@ -23,7 +23,8 @@ from aegis_assets.engines.sandbox import Limits, Sandbox
 from aegis_assets.engines.service.desk import Desk
 from aegis_assets.engines.service.requests import as_error, as_json, read, while_connected
 from aegis_assets.errors import AegisError, EngineUnavailable
-from tests.engines.test_sandbox import gone, hang, name_of, until
+from tests.engines.sandbox_jobs import hang, name_of
+from tests.engines.test_sandbox import gone, until
 
 
 class Body(BaseModel):

@@ -1,4 +1,4 @@
-"""The jobs at the end of this file run in real children; what they do wrong is what hostile documents make parsers do."""
+"""Real children, and what becomes of those that hang, crash, eat memory or lie."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -17,6 +16,27 @@ import pytest
 
 from aegis_assets.engines.sandbox import Cancelled, Child, Json, Limits, Outcome, Sandbox
 from aegis_assets.errors import BadInput, EngineFailed, Internal, LimitExceeded
+from tests.engines.sandbox_jobs import (
+    answer_with,
+    answer_with_a_folder,
+    answer_with_a_link,
+    answer_with_a_pipe,
+    count_frozen,
+    crash,
+    crash_beside_a_grandchild,
+    double,
+    eat,
+    eat_in_a_grandchild,
+    fail,
+    hang,
+    hang_with_a_temporary_file,
+    hoard,
+    import_of_its_own,
+    leave,
+    name_of,
+    refuse,
+    who,
+)
 
 AMPLE = Limits(seconds=60, memory_mb=1000)
 Run = Callable[..., Outcome]
@@ -24,7 +44,7 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture(scope="module")
 def sandbox() -> Sandbox:
-    return Sandbox(preload=["aegis_assets.engines.sandbox"])
+    return Sandbox()
 
 
 @pytest.fixture
@@ -33,10 +53,6 @@ def run(sandbox: Sandbox, tmp_path: Path) -> Run:
         return sandbox.run(name_of(job), payload, tmp_path, limits, "Parsing pages 1 to 16", cancelled or Event())
 
     return call
-
-
-def name_of(job: Callable[[Json], object]) -> str:
-    return f"{__name__}:{job.__name__}"
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -71,7 +87,11 @@ def test_a_child_that_eats_memory_is_killed(run: Run) -> None:
         run(eat, Limits(seconds=60, memory_mb=150))
 
 
-def test_memory_of_grandchildren_counts_and_they_die_too(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("listed", [True, False], ids=["read downwards", "by psutil"])
+def test_memory_of_grandchildren_counts_and_they_die_too(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    monkeypatch.setattr("aegis_assets.engines.family.LISTED", listed)
     with pytest.raises(LimitExceeded, match="more than 150 MB"):
         run(eat_in_a_grandchild, Limits(seconds=60, memory_mb=150), file=str(tmp_path / "pid"))
     until(lambda: gone(int((tmp_path / "pid").read_text())))
@@ -107,6 +127,39 @@ def test_an_answer_that_is_a_link_is_not_followed(run: Run, tmp_path: Path) -> N
         run(answer_with_a_link, target=str(target), folder=str(tmp_path))
 
 
+@pytest.mark.timeout(60)
+def test_an_answer_that_is_a_pipe_is_not_waited_for(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(EngineFailed, match="cannot be read"):
+        run(answer_with_a_pipe, folder=str(tmp_path))
+
+
+def test_an_answer_that_is_a_folder_is_a_failure_and_leaves_nothing_open(run: Run, tmp_path: Path) -> None:
+    run(who)
+    before = len(os.listdir("/proc/self/fd"))
+    (tmp_path / "answer.json").unlink()
+    with pytest.raises(EngineFailed, match="cannot be read"):
+        run(answer_with_a_folder, folder=str(tmp_path))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("answer", ["[" * 100_000, '{"result": 1}', "null", "{"])
+def test_an_answer_of_another_shape_is_a_failure(run: Run, tmp_path: Path, answer: str) -> None:
+    with pytest.raises(EngineFailed, match="cannot be read"):
+        run(answer_with, folder=str(tmp_path), text=answer)
+
+
+def test_what_a_killed_child_left_in_temporary_files_is_in_the_folder_of_its_call(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(LimitExceeded):
+        run(hang_with_a_temporary_file, Limits(seconds=3, memory_mb=1000))
+    assert [path.read_text() for path in tmp_path.glob("tmp*")] == ["text of the document"]
+
+
+def test_what_a_crashed_child_had_started_is_killed_too(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(EngineFailed, match="SIGSEGV"):
+        run(crash_beside_a_grandchild, file=str(tmp_path / "pid"))
+    until(lambda: gone(int((tmp_path / "pid").read_text())))
+
+
 def test_a_caller_that_hangs_up_stops_the_child(run: Run, tmp_path: Path) -> None:
     cancelled = Event()
     Thread(target=lambda: (until((tmp_path / "pid").exists), cancelled.set())).start()
@@ -134,16 +187,36 @@ def test_each_single_call_has_a_child_of_its_own(run: Run) -> None:
     assert run(who).result["pid"] != run(who).result["pid"]
 
 
+def test_a_child_does_not_collect_what_it_shares_with_the_template(run: Run) -> None:
+    assert run(count_frozen).result["frozen"] > 1000
+
+
+def test_a_child_imports_nothing_that_every_child_needs(run: Run) -> None:
+    assert run(import_of_its_own, names=["aegis_assets.engines.sandbox", "psutil", "multiprocessing.popen_forkserver"]).result == {
+        "own": []
+    }
+
+
+def test_a_child_knows_by_how_much_it_has_grown(sandbox: Sandbox, tmp_path: Path) -> None:
+    with sandbox.child() as child:
+        child.call(name_of(hoard), {"mb": 1}, tmp_path, AMPLE, "Reading", Event())
+        before = child.grown_mb()
+        child.call(name_of(hoard), {"mb": 100}, tmp_path, AMPLE, "Reading", Event())
+        assert 90 < child.grown_mb() - before < 130
+
+
 @pytest.fixture
 def parent(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A server in small: its child hangs."""
     code = f"""
+import signal
 from pathlib import Path
 from threading import Event
 from aegis_assets.engines.sandbox import Limits, Sandbox
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whoever runs the tests may ignore it
     folder = Path({str(tmp_path)!r})
-    Sandbox().run("{__name__}:hang", {{"file": str(folder / "pid")}}, folder, Limits(60, 1000), "Parsing", Event())
+    Sandbox().run("{name_of(hang)}", {{"file": str(folder / "pid")}}, folder, Limits(60, 1000), "Parsing", Event())
 """
     script = tmp_path / "parent.py"
     script.write_text(code)
@@ -161,62 +234,3 @@ def test_children_end_with_a_server_that_is_killed(parent: subprocess.Popen[byte
     parent.send_signal(how)
     parent.wait(10)
     until(lambda: gone(child))
-
-
-# Jobs
-
-
-def double(payload: Json) -> Json:
-    return {"value": 2 * payload["value"]}
-
-
-def who(_: Json) -> Json:
-    return {"pid": os.getpid()}
-
-
-def hang(payload: Json) -> Json:
-    (Path(payload["file"] + ".part")).write_text(str(os.getpid()))
-    os.rename(payload["file"] + ".part", payload["file"])
-    signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))  # as deaf as a C loop
-    while True:
-        time.sleep(3600)
-
-
-def eat(_: Json) -> Json:
-    hoard = []
-    while True:
-        hoard.append(bytearray(os.urandom(2**20)) * 4)
-
-
-def eat_in_a_grandchild(payload: Json) -> Json:
-    code = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); x = bytearray(200 * 2**20); time.sleep(3600)"
-    subprocess.run([sys.executable, "-c", code, payload["file"]], check=True, start_new_session=True)
-    return {}
-
-
-def crash(_: Json) -> Json:
-    os.kill(os.getpid(), signal.SIGSEGV)
-    return {}
-
-
-def leave(_: Json) -> Json:
-    os._exit(3)
-
-
-def refuse(_: Json) -> Json:
-    raise BadInput("The document is encrypted.", kind="encrypted")
-
-
-def fail(_: Json) -> Json:
-    raise ValueError("secret text of the document")
-
-
-def answer_with_a_link(payload: Json) -> Json:
-    """A child that was taken over: it writes the answer itself and says that it is complete."""
-    (Path(payload["folder"]) / "answer.json").symlink_to(payload["target"])
-    for descriptor in os.listdir("/proc/self/fd"):
-        with suppress(OSError):
-            if os.readlink(f"/proc/self/fd/{descriptor}").startswith("socket:"):
-                os.write(int(descriptor), b"1")
-    time.sleep(3600)
-    return {}

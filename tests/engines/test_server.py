@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-import queue
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +19,13 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from aegis_assets.engines.client import EngineClient, OcrVision, SpacyClient
+from aegis_assets.engines.service.wire import PageBody
 from aegis_assets.errors import BadInput, Misconfigured, NotAllowed, NotFound
 from aegis_assets.model.embedding import Embedding
 from aegis_assets.model.extraction import Schema
 from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest, Picture
 from tests.doubles import tiny_bge_m3
-from tests.engine_service import READY_SECONDS, start_engine_server, stop
+from tests.engine_service import READY_SECONDS, ROOT, start_engine_server, stop
 
 Mortal = tuple[subprocess.Popen[bytes], EngineClient]
 
@@ -94,6 +95,17 @@ def test_a_document_goes_from_the_bucket_to_chunks(engine: EngineClient, engine_
     chunks = engine.chunk(ChunkRequest(artifact=parsed.artifact, headings=(), descriptions=()))
     assert "Christophe Geuzaine" in " ".join(chunk.text for chunk in chunks)
     assert all(0 < chunk.tokens <= 256 for chunk in chunks)
+
+
+def test_a_page_is_drawn_in_the_sandbox(engine: EngineClient, engine_bucket: Path) -> None:
+    prefix = f"test/{uuid4()}"
+    (engine_bucket / prefix).mkdir(parents=True)
+    Image.new("RGB", (300, 200), "white").save(engine_bucket / prefix / "blob", "PNG", dpi=(72, 72))
+    drawn = asyncio.run(engine.page(PageBody(blob=f"{prefix}/blob", format="image", page=1)))
+    assert (drawn.width, drawn.height) == pytest.approx((300, 200), rel=0.001)
+    assert Image.open(io.BytesIO(drawn.image)).size == (300, 200)
+    with pytest.raises(BadInput, match="Page 2 cannot be drawn"):
+        asyncio.run(engine.page(PageBody(blob=f"{prefix}/blob", format="image", page=2)))
 
 
 def test_a_blob_that_is_not_there_is_not_found(engine: EngineClient) -> None:
@@ -211,6 +223,19 @@ def test_no_process_is_above_1500_mb_and_the_template_has_one_thread(
     assert template.num_threads() == 1
 
 
+def test_a_second_server_of_the_same_home_ends_with_a_sentence_and_touches_nothing(mortal: Mortal) -> None:
+    """It once emptied the first one's directory before it found the port taken."""
+    process, client = mortal
+    command = [sys.executable, "-m", "aegis_assets.engines.server"]
+    second = subprocess.run(
+        command, env=psutil.Process(process.pid).environ(), cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert second.returncode == 1
+    assert "runs already" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert len(client.embed(["still here"], "query")) == 1
+
+
 def test_a_model_that_is_killed_comes_back_and_callers_only_wait(
     mortal: Mortal,
 ) -> None:
@@ -245,20 +270,3 @@ def test_a_wrong_setting_is_a_sentence_for_everyone_who_asks(tmp_path: Path) -> 
         assert "AEGIS_EMBEDDER_DEVICE" in health.json()["engines"]["embedder"]
     finally:
         stop(process)
-
-
-# Batching, seen where it happens
-
-
-def test_requests_of_several_callers_become_one_batch() -> None:
-    from aegis_assets.engines.service.models import EmbedApi, PatientLoop
-
-    requests: queue.Queue[object] = queue.Queue()
-    for caller in range(5):
-        requests.put((caller, f"uid{caller}", time.monotonic(), {"texts": [f"text {caller}"], "kind": "query"}))
-    loop = PatientLoop()
-    api = EmbedApi(max_batch_size=4, batch_timeout=5.0, loop=loop)
-    api.request_timeout = False
-    first, _ = loop.get_batch_requests(api, requests, transport=None)
-    assert [uid for _, uid, _ in first] == ["uid0", "uid1", "uid2", "uid3"]
-    assert requests.qsize() == 1

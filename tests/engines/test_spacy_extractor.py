@@ -55,6 +55,22 @@ def test_technical_names_are_terms_and_not_people(spacy: SpacyExtractor) -> None
     assert "nodes" not in found
 
 
+def test_a_name_keeps_its_number_and_does_not_end_with_a_preposition(spacy: SpacyExtractor) -> None:
+    found = types(one(spacy, "The Science Museum in London built Difference Engine No. 2 from the drawings of Charles Babbage."))
+    assert "Difference Engine No. 2" in found
+    found = types(one(spacy, "Maurice Wilkes led the Mathematical Laboratory of the University of Cambridge."))
+    assert {"Mathematical Laboratory", "University of Cambridge"} <= set(found)
+
+
+def test_a_name_that_begins_with_an_ordinary_word_keeps_it(spacy: SpacyExtractor) -> None:
+    found = types(
+        one(spacy, "Gertrude Ederle trained in New York. The First World War ended. A new engine was built in Great Britain.")
+    )
+    assert {"New York", "Great Britain"} <= set(found)
+    assert "York" not in found
+    assert not any(name.startswith("new ") for name in found)
+
+
 def test_relations_are_read_off_every_construction(spacy: SpacyExtractor) -> None:
     history, software = said(one(spacy, HISTORY)), said(one(spacy, SOFTWARE))
     assert ("Charles Babbage", "DESIGN", "Analytical Engine") in history

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from aegis_assets.settings import load
+from aegis_assets.errors import Misconfigured
+from aegis_assets.settings import ROOT, Settings, load, parallelization
 
 
 @pytest.fixture
@@ -31,6 +33,12 @@ def test_stack_env_wins_over_the_file_and_the_environment_over_both(home: Path, 
     assert load().window_pages == 2
 
 
+def test_an_empty_variable_is_an_absent_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AEGIS_HOME", "AEGIS_ADMIN_PORT", "AEGIS_QDRANT_URL"):
+        monkeypatch.setenv(name, "")
+    assert (load().home, load().admin_port, load().qdrant_url) == (ROOT / ".aegis", 8000, "")
+
+
 @pytest.mark.parametrize(
     ("name", "field"), [("GRAPH_EXTRACTION_WORKERS", "parallel_chunks_per_doc"), ("EMBEDDING_BATCH_SIZE", "embedding_batch_size")]
 )
@@ -39,13 +47,50 @@ def test_the_names_of_the_predecessor_are_taken_too(home: Path, monkeypatch: pyt
     assert getattr(load(), field) == 9
 
 
-@pytest.mark.parametrize(("name", "value"), [("AEGIS_WINDOW_PAGES", "0"), ("AEGIS_ADMIN_PORT", "eight"), ("AEGIS_PROFILE", "none")])
-def test_a_wrong_value_is_an_error_that_names_it(home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+WRONG = [("AEGIS_WINDOW_PAGES", "0"), ("AEGIS_ADMIN_PORT", "eight"), ("AEGIS_PROFILE", "none"), ("AEGIS_LOG_LEVEL", "loud")]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_value_is_one_sentence_that_names_it(home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(ValueError, match=f"(?i){name.removeprefix('AEGIS_')}|{name}"):
+    with pytest.raises(Misconfigured, match=rf"^{name}[^\n]*\.$"):
         load()
+
+
+def test_every_wrong_value_is_named_at_once_and_none_is_shown(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AEGIS_ADMIN_PORT", "hunter2")
+    monkeypatch.setenv("AEGIS_BOLT_PORT", "x")
+    with pytest.raises(Misconfigured, match=r"AEGIS_ADMIN_PORT: .* AEGIS_BOLT_PORT: ") as wrong:
+        load()
+    assert "hunter2" not in wrong.value.message
+
+
+@pytest.mark.parametrize("text", ["default: 3", ": ]", "- one\n- two", "default: {window_pages"])
+def test_a_broken_file_is_a_sentence_that_names_it(home: Path, text: str) -> None:
+    (home / "parallelization.yml").write_text(text)
+    with pytest.raises(Misconfigured, match=r"parallelization\.yml"):
+        load()
+
+
+def test_an_empty_file_leaves_the_defaults(home: Path) -> None:
+    (home / "parallelization.yml").write_text("")
+    assert load().window_pages == 16
+
+
+def test_a_log_level_may_be_written_small(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AEGIS_LOG_LEVEL", "warning")
+    assert load().log_level == "WARNING"
 
 
 def test_passwords_do_not_show_in_a_repr(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AEGIS_POSTGRES_URL", "postgresql://aegis:hunter2@127.0.0.1/aegis")
     assert "hunter2" not in repr(load())
+
+
+def test_each_setting_is_read_by_something_and_each_number_of_the_file_is_a_setting() -> None:
+    code = "".join(path.read_text() for folder in ("aegis_assets", "webadmin") for path in (ROOT / folder).rglob("*.py"))
+    read = set(re.findall(r"\.([a-z]\w*)", code))
+    assert set(Settings.model_fields) - read == set()
+    table = parallelization()
+    named = {name for numbers in (table.default, *table.profiles.values()) for name in numbers}
+    assert named - set(Settings.model_fields) == set()

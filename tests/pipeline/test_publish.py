@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 import pytest
 
-from aegis_assets.errors import NotFound, Superseded
 from aegis_assets.model.document import State
 from aegis_assets.model.embedding import VectorPoint
 from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation
 from aegis_assets.model.ids import relation_id
 from aegis_assets.pipeline.publish import consistency, publish
+from tests.pipeline.crashes import Crash, Fuse, broken, fused
 from tests.pipeline.world import World, embedding
 from tests.stores.ledger.build import dead
 
@@ -22,68 +21,12 @@ FIRST = [["Ada uses Engine", "Bob likes Engine"], ["Ada knows Bob", "Carl repair
 SECOND = [["Ada uses Engine", "Bob likes Engine"], ["Ada knows Dora", "Dora paints Engine"]]
 
 
-class Crash(Exception):
-    pass
-
-
-class Fuse:
-    """Blows at the n-th call to any store that it is put before; `after`: the call is made first, only its answer is lost."""
-
-    def __init__(self, at: int, after: bool = False) -> None:
-        self.at, self.after, self.calls, self.log = at, after, 0, list[str]()
-
-
-class Fused:
-    def __init__(self, store: Any, fuse: Fuse) -> None:
-        self._store, self._fuse = store, fuse
-
-    def __getattr__(self, name: str) -> Any:
-        method, fuse = getattr(self._store, name), self._fuse
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            fuse.calls += 1
-            fuse.log.append(name)
-            mine = fuse.calls == fuse.at  # a call may make others before it answers
-            if mine and not fuse.after:
-                raise Crash(name)
-            answer = method(*args, **kwargs)
-            if mine:
-                raise Crash(name)
-            return answer
-
-        return call
-
-
-class Broken:
-    """One method of a store always fails."""
-
-    def __init__(self, store: Any, method: str) -> None:
-        self._store, self._method = store, method
-
-    def __getattr__(self, name: str) -> Any:
-        if name == self._method:
-            raise Crash(name)
-        return getattr(self._store, name)
-
-
-def fused(world: World, fuse: Fuse) -> dict[str, Any]:
-    return {name: Fused(store, fuse) for name, store in world.stores().items()}
-
-
-def broken(world: World, method: str) -> dict[str, Any]:
-    return {name: Broken(store, method) for name, store in world.stores().items()}
-
-
-def agreed(world: World, document: UUID) -> bool:
-    return consistency(document, world.view, world.vectors, world.graph).agree
-
-
 def test_a_first_generation_reaches_every_store_and_they_agree(world: World) -> None:
     document = world.prepare("a.md", FIRST)
 
     result = world.publish(document)
 
-    assert result.model_dump() == {"chunks": 4, "entities": 5, "relations": 4, "added": 4, "kept": 0, "removed": 0}
+    assert (result.added, result.kept, result.removed) == (4, 0, 0)
     state = world.state()
     assert state["searchable"] == state["texts"] == sorted(text for window in FIRST for text in window)
     assert [row[0] for row in state["entities"]] == ["Ada", "Bob", "Carl", "Engine", "Pump"]
@@ -92,9 +35,9 @@ def test_a_first_generation_reaches_every_store_and_they_agree(world: World) -> 
         enumerate(text for window in FIRST for text in window)
     )
     assert len(state["chain"]) == 3
-    found = consistency(document, world.view, world.vectors, world.graph)
-    assert found.agree
-    assert found.counts() == {
+    assert result.held == consistency(document, world.view, world.vectors, world.graph)
+    assert result.held.agree
+    assert result.held.counts() == {
         "chunks": 4, "graph_chunks": 4, "embedded": 4, "vectors": 4, "entities": 5, "graph_entities": 5, "relations": 4,
         "graph_relations": 4, "lost": 0, "stray": 0,
     }  # fmt: skip
@@ -125,7 +68,7 @@ def test_a_revision_answers_only_when_published_and_leaves_nothing_of_the_old(wo
     assert len([key for key in state["keys"] if key.startswith("artifacts/")]) == 4
     assert len([key for key in state["keys"] if key.startswith("blobs/")]) == 1
     assert world.tables()["extraction"] == 4
-    assert agreed(world, document)
+    assert world.agreed(document)
 
 
 @pytest.mark.parametrize("method", ["write_relations", "set_live", "switch"])
@@ -152,53 +95,14 @@ def test_what_two_documents_say_is_one_entity_and_one_relation_with_the_evidence
     evidence = [row for row in state["relations"] if row[:3] == ("Ada", "uses", "Engine")]
     assert [row[5] for row in evidence] == [("Ada uses Engine", "It is said that Ada uses Engine")]
     assert {row[0]: len(row[3]) for row in state["entities"]} == {"Ada": 2, "Engine": 3, "It": 1, "Pump": 1}
-    assert agreed(world, one)
-    assert agreed(world, two)
+    assert world.agreed(one)
+    assert world.agreed(two)
 
     world.prepare("b.md", [["Engine drives Pump"]], run_id="run-2")
     world.publish(two, "run-2")
     assert [row[5] for row in world.state()["relations"] if row[1] == "uses"] == [("Ada uses Engine",)]
-    assert agreed(world, one)
-    assert agreed(world, two)
-
-
-def test_a_merge_found_later_moves_the_other_documents_evidence_too(world: World) -> None:
-    one = world.ingest("a.md", [["Robots move Boxes", "Robots see Light"]])
-    two = world.ingest("b.md", [["Robot moves Box"]], merges=True)
-
-    state = world.state()
-
-    names = {row[0]: row for row in state["entities"]}
-    assert ("Robot" in names) != ("Robots" in names)
-    chosen = names.get("Robot") or names["Robots"]
-    assert set(chosen[2]) | {chosen[0]} == {"Robot", "Robots"}
-    assert chosen[3] == ("Robot moves Box", "Robots move Boxes", "Robots see Light")
-    assert {row[0] for row in state["relations"]} == {chosen[0]}
-    assert agreed(world, one)
-    assert agreed(world, two)
-
-
-def test_a_bridge_that_goes_lets_the_names_apart_again(world: World) -> None:
-    apart = world.ingest("a.md", [["Robot sees Robotss", "Robotss move Stones"]], merges=True)
-    alone = world.state()
-    bridge = world.ingest("b.md", [["Robots move Stones"]], merges=True)
-    assert len(world.state()["entities"]) == 2
-    assert [row[1] for row in world.state()["relations"]] == ["move"]
-
-    world.prepare("b.md", [["Water runs"]], run_id="run-2")
-    world.publish(bridge, "run-2")
-
-    together = world.state()
-    assert [row for row in together["entities"] if row[0] != "Water"] == alone["entities"]
-    assert together["relations"] == alone["relations"]
-    assert agreed(world, apart)
-
-
-def test_a_relation_whose_ends_became_one_is_gone(world: World) -> None:
-    document = world.prepare("a.md", [["Robot replaces Robots", "Robot lifts Stone"]], merges=True)
-    world.publish(document)
-    assert [row[1] for row in world.state()["relations"]] == ["lifts"]
-    assert agreed(world, document)
+    assert world.agreed(one)
+    assert world.agreed(two)
 
 
 def test_a_crash_at_every_call_in_turn_ends_as_without_any(new_world: Callable[[], World]) -> None:
@@ -223,7 +127,7 @@ def test_a_crash_at_every_call_in_turn_ends_as_without_any(new_world: Callable[[
     assert crashes > 20, fuse.log
     assert result == expected
     assert stormy.state() == calm.state()
-    assert agreed(stormy, document)
+    assert stormy.agreed(document)
 
 
 @pytest.mark.parametrize("method", ["drop_old", "delete_chunks", "artifacts_in_use", "idle_blobs"])
@@ -250,35 +154,40 @@ def test_what_an_unknown_hand_left_in_the_stores_is_removed(world: World) -> Non
     ada = world.rows("SELECT id FROM aegis_entity WHERE collection_id = %s AND name = 'Ada'", world.id)[0]["id"]
     world.vectors.upsert(world.id, [VectorPoint(id=ghost, document=document, embedding=embedding("x"), live=True)])
     chunk = GraphChunk(id=ghost, ordinal=0, text="ghost", headings=(), pages=())
-    world.graph.write_document(world.id, GraphDocument(id=document, name="a.md", generation=1), [chunk])
+    world.graph.write_documents(world.id, [(GraphDocument(id=document, name="a.md", generation=1), [chunk])])
     world.graph.write_entities(world.id, [GraphEntity(id=ghost, name="Ghost", type="thing", aliases=(), chunks=(ghost,))])
     haunts = GraphRelation(
-        id=relation_id(ghost, "haunts", ada), source=ghost, target=ada, type="haunts", confidence=1, chunks=(ghost,), evidence=""
+        id=relation_id(ghost, "haunts", ada),
+        source=ghost,
+        target=ada,
+        type="haunts",
+        confidence=1,
+        chunks=(ghost,),
+        documents=(document,),
+        evidence="",
     )
     world.graph.write_relations(world.id, [haunts])
     world.bucket.put(f"artifacts/{document}/old/window.json", b"")
-    assert not agreed(world, document)
+    assert not world.agreed(document)
 
     world.ledger.begin(document, "run-2", dead)
     world.publish(document, "run-2")
 
     assert world.state() == before
-    assert agreed(world, document)
+    assert world.agreed(document)
 
 
 def test_a_document_without_chunks_publishes(world: World) -> None:
     document = world.prepare("empty.md", [[]])
-    assert world.publish(document).chunks == 0
-    assert agreed(world, document)
+    assert world.publish(document).held.chunks == 0
+    assert world.agreed(document)
     world.ledger.finish(document, "run-1", State.SUCCEEDED, "")
 
 
-def test_another_run_cannot_publish_and_an_unknown_document_is_not_found(world: World) -> None:
+def test_another_run_cannot_publish_and_an_unknown_document_is_passed_over(world: World) -> None:
     document = world.prepare("a.md", FIRST)
-    with pytest.raises(Superseded):
-        world.publish(document, "another-run")
-    with pytest.raises(NotFound):
-        world.publish(UUID(int=5))
+    assert publish([document], "another-run", **world.stores()) == {}
+    assert publish([UUID(int=5)], "run-1", **world.stores()) == {}
     assert world.state()["entities"] == []
 
 
@@ -290,7 +199,7 @@ def test_two_documents_of_one_collection_publish_in_turns_and_both_agree(world: 
 
     def work(document: UUID) -> None:
         try:
-            publish(document, "run-1", world.view, world.vectors, world.graph, world.bucket)
+            publish([document], "run-1", world.view, world.vectors, world.graph, world.bucket)
         except BaseException as error:  # noqa: BLE001  told to the test below
             errors.append(error)
 
@@ -300,7 +209,7 @@ def test_two_documents_of_one_collection_publish_in_turns_and_both_agree(world: 
     for thread in threads:
         thread.join()
     assert errors == []
-    assert all(agreed(world, document) for document in documents)
+    assert all(world.agreed(document) for document in documents)
     assert {row[0]: len(row[3]) for row in world.state()["entities"]}["Ada"] == 12
 
 
@@ -311,5 +220,5 @@ def test_the_same_document_in_two_collections_stays_two(new_world: Callable[[], 
     left.prepare("a.md", SECOND, run_id="run-2")
     left.publish(one, "run-2")
     assert right.state() == before
-    assert agreed(left, one)
-    assert agreed(right, two)
+    assert left.agreed(one)
+    assert right.agreed(two)

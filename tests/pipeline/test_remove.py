@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from aegis_assets.errors import NotAllowed
+from aegis_assets.model.document import State
 from aegis_assets.pipeline.publish import consistency
 from aegis_assets.pipeline.remove import remove
-from tests.pipeline.test_publish import FIRST, SECOND, Crash, Fuse, fused
+from tests.pipeline.crashes import Crash, Fuse, fused
+from tests.pipeline.test_publish import FIRST, SECOND
 from tests.pipeline.world import World
+
+
+def nothing_more() -> None:
+    """Nobody else knows the document."""
 
 
 def removed(world: World, document: UUID, **doubles: Any) -> None:
     world.ledger.request_removal(document)
-    remove(document, **world.stores() | doubles)
+    remove(document, **world.stores() | doubles, forget=nothing_more)
+
+
+class Late:
+    """A ledger whose turn comes only after something else has happened."""
+
+    def __init__(self, ledger: Any, meanwhile: Callable[[], object]) -> None:
+        self._ledger, self._meanwhile = ledger, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    @contextmanager
+    def publishing(self, collection: UUID) -> Iterator[Callable[[], None]]:
+        self._meanwhile()
+        with self._ledger.publishing(collection) as still_held:
+            yield still_held
 
 
 def everything(world: World) -> dict[str, Any]:
@@ -34,7 +57,30 @@ def test_the_only_document_goes_without_a_trace(world: World) -> None:
     assert everything(world) == before
     assert world.vectors.count(world.id) == 0
     assert world.bolt.query("MATCH (n) WHERE n.collection = $c RETURN count(n) AS n", c=str(world.id)) == [{"n": 0}]
-    remove(document, **world.stores())
+    remove(document, **world.stores(), forget=nothing_more)
+
+
+def test_a_second_removal_does_not_touch_what_was_uploaded_anew(world: World) -> None:
+    document = world.ingest("a.md", FIRST)
+
+    def meanwhile() -> None:
+        remove(document, **world.stores(), forget=nothing_more)
+        assert world.ingest("a.md", FIRST, run_id="run-2") == document
+
+    world.ledger.request_removal(document)
+    stores = world.stores()
+    with pytest.raises(NotAllowed):
+        remove(document, **stores | {"ledger": Late(stores["ledger"], meanwhile)}, forget=nothing_more)
+    assert world.ledger.document(document).state == State.SUCCEEDED
+    assert consistency(document, world.view, world.vectors, world.graph).agree
+
+
+def test_who_else_knows_the_document_is_told_before_its_row_goes(world: World) -> None:
+    document = world.ingest("a.md", FIRST)
+    seen = []
+    world.ledger.request_removal(document)
+    remove(document, **world.stores(), forget=lambda: seen.append(world.ledger.document(document).state))
+    assert seen == [State.REMOVING]
 
 
 def test_a_document_that_shares_names_and_statements_leaves_the_other_as_it_was(world: World) -> None:
@@ -85,7 +131,7 @@ def test_only_a_document_that_is_being_removed_is_removed(world: World) -> None:
     document = world.ingest("a.md", FIRST)
     before = everything(world)
     with pytest.raises(NotAllowed):
-        remove(document, **world.stores())
+        remove(document, **world.stores(), forget=nothing_more)
     assert everything(world) == before
 
 
@@ -97,7 +143,7 @@ def test_a_crash_at_every_call_in_turn_still_ends_without_a_trace(world: World) 
     crashes = 0
     for at in range(1, 100):
         try:
-            remove(document, **fused(world, Fuse(at, after=at % 2 == 0)))
+            remove(document, **fused(world, Fuse(at, after=at % 2 == 0)), forget=nothing_more)
         except Crash:
             crashes += 1
             continue

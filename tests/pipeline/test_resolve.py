@@ -240,3 +240,18 @@ def test_doing_it_twice_changes_nothing() -> None:
     once = find_merges(names, [], _nearly)
     assert find_merges(names, names, _nearly) == once
     assert all(edge.left < edge.right for edge in once)
+
+
+def test_names_that_a_person_took_apart_are_not_joined_by_one_that_fits_both() -> None:
+    one, other, bridge, fourth = (UUID(int=n) for n in range(4))
+    exact = [MergeDecision(one, bridge, "exact", 1.0), MergeDecision(other, bridge, "exact", 1.0)]
+    assert len(set(components([one, other, bridge], exact).values())) == 1
+    apart = components([one, other, bridge], exact, apart=[(other, one)])
+    assert apart[one] != apart[other]
+    assert len(set(apart.values())) == 2
+    fuzzy = [MergeDecision(one, bridge, "fuzzy", 0.9), MergeDecision(other, bridge, "fuzzy", 0.99)]
+    assert len(set(components([one, other, bridge], fuzzy, apart=[(one, other)]).values())) == 3, (
+        "it may be either, so it is neither"
+    )
+    word = components([one, other, fourth], [(one, fourth), (fourth, other)], apart=[(one, other)])
+    assert len(set(word.values())) == 1, "a person's later word joins"

@@ -13,8 +13,9 @@ from aegis_assets.model import ids
 from aegis_assets.model.document import State
 from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorPoint
 from aegis_assets.model.extraction import Extraction, Mention, Relation
+from aegis_assets.model.ledger import Extracted
 from aegis_assets.model.parsing import ParsedWindow, Picture
-from aegis_assets.pipeline.publish import PublishResult, publish
+from aegis_assets.pipeline.publish import PublishResult, consistency, publish
 from aegis_assets.stores.bolt import Bolt
 from aegis_assets.stores.bucket import ObjectBucket
 from aegis_assets.stores.graph import BoltGraph
@@ -36,6 +37,7 @@ TABLES = (
         "extraction",
         "entity",
         "merge",
+        "decision",
         "mention",
         "relation",
     ),
@@ -82,7 +84,7 @@ class World:
         document = self.ledger.register(self.collection, "upload", name, name, blob, sha(content), len(content)).document
         self.ledger.begin(document, run_id, dead)
         self.vectors.ensure(self.id, INFO)
-        generation = self.ledger.generation_for(document, sha(content), blob, len(content), PLAN)
+        generation = self.ledger.generation_for(document, run_id, sha(content), blob, len(content), PLAN)
         keys = [sha(repr(window)) for window in windows]
         self.ledger.save_plan(generation.id, run_id, inspection(len(keys)), PLAN, plans(*keys))
         for row, texts in zip(self.ledger.windows(generation.id), windows, strict=True):
@@ -90,7 +92,7 @@ class World:
             chunks = self.ledger.save_chunks(row.id, run_id, [draft(text, page=row.first) for text in texts], CHUNKS, 0.1)
             self._embed_and_extract(document, generation.id, chunks, run_id)
         if merges:
-            self.merge_plurals(document)
+            self.merge_plurals()
         return document
 
     def _artifacts(self, document: UUID, key: str) -> ParsedWindow:
@@ -116,10 +118,10 @@ class World:
         self.vectors.upsert(self.id, points)
         self.ledger.save_embedded(document, run_id, chunks, EMBED, 0.1)
         for one in chunks:
-            self.ledger.save_extraction(document, one, run_id, EXTRACT, extraction(texts[one]), cached=False, seconds=0.1)
+            self.ledger.save_extractions(document, run_id, EXTRACT, [Extracted(one, extraction(texts[one]), seconds=0.1)])
 
-    def merge_plurals(self, document: UUID) -> set[UUID]:
-        """Ada and Adas are one, with a recorded merge."""
+    def merge_plurals(self) -> None:
+        """Ada and Adas are one, by a recorded merge that a publish follows."""
         names = self.rows("SELECT id, name FROM aegis_entity WHERE collection_id = %s", self.id)
         by_name = {row["name"]: row["id"] for row in names}
         for name, one in by_name.items():
@@ -130,13 +132,15 @@ class World:
                     " ON CONFLICT DO NOTHING",
                     self.id, left, right,
                 )  # fmt: skip
-        return self.ledger.recompute_canonical(self.id, [row["id"] for row in names])
 
     def stores(self) -> dict[str, Any]:
         return {"ledger": self.view, "vectors": self.vectors, "graph": self.graph, "bucket": self.bucket}
 
     def publish(self, document: UUID, run_id: str = "run-1", **doubles: Any) -> PublishResult:
-        return publish(document, run_id, **self.stores() | doubles)
+        return publish([document], run_id, **self.stores() | doubles)[document]
+
+    def agreed(self, document: UUID) -> bool:
+        return consistency(document, self.view, self.vectors, self.graph).agree
 
     def ingest(self, name: str, windows: Sequence[Sequence[str]], run_id: str = "run-1", merges: bool = False) -> UUID:
         document = self.prepare(name, windows, run_id, merges)
@@ -224,6 +228,6 @@ class World:
             "names": sorted((row["name"], row["canonical"]) for row in names),
             "searchable": sorted(texts.get(chunk, f"?{chunk}") for chunk in found),
             "vectors": {name: sorted(texts.get(chunk, f"?{chunk}") for chunk in chunks) for name, chunks in stored.items()},
-            "keys": [self._named(key, known) for key in self.files()],
+            "keys": sorted(self._named(key, known) for key in self.files()),
             "texts": sorted(texts.values()),
         }

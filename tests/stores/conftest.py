@@ -1,13 +1,16 @@
-"""Real servers for the stores' tests, started once per session and only when a test asks for them."""
+"""Real servers for the stores' tests, started once per session and only when a test asks for them; and a vector store on a path."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from aegis_assets.settings import Settings
+from aegis_assets.stores.vectors import QdrantVectors
+from tests.stores.points import INFO, ONE
 from tests.stores.seaweed_service import ACCESS, SECRET, start_seaweed
 
 
@@ -41,3 +44,10 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 def graph_server(arcadedb: tuple[str, str]) -> GraphServer:
     address, password = arcadedb
     return GraphServer(address, "root", password)
+
+
+@pytest.fixture
+def vectors(tmp_path: Path) -> QdrantVectors:
+    store = QdrantVectors(path=tmp_path / "vectors")
+    store.ensure(ONE, INFO)
+    return store

@@ -1,55 +1,19 @@
-"""The vector store in qdrant-client's local mode: one code path with the server, apart from how a client is opened."""
+"""What the vector store keeps and finds, in qdrant-client's local mode: one code path with the server, but for opening a client."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import random
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import pytest
 
 from aegis_assets.errors import EngineFailed, Misconfigured, NotFound, StoreUnavailable
 from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorPoint
 from aegis_assets.stores.vectors import QdrantVectors, fused, named
-
-ONE, OTHER = UUID(int=1), UUID(int=2)
-DOCUMENT, SECOND = UUID(int=11), UUID(int=12)
-INFO = EmbedderInfo(name="small", dimension=4, sparse="lexical", max_tokens=256, fingerprint="f1")
-
-
-def chunk(number: int) -> UUID:
-    return uuid5(DOCUMENT, str(number))
-
-
-def unit(*values: float) -> tuple[float, ...]:
-    length = math.hypot(*values)
-    return tuple(value / length for value in values)
-
-
-def embedding(number: int, words: Sequence[int] = ()) -> Embedding:
-    rng = random.Random(number)
-    dense = unit(*(rng.uniform(-1, 1) for _ in range(4)))
-    return Embedding(dense=dense, indices=tuple(words), values=tuple(1.0 for _ in words))
-
-
-def point(number: int, *, document: UUID = DOCUMENT, live: bool = True, words: Sequence[int] = ()) -> VectorPoint:
-    return VectorPoint(id=chunk(number), document=document, embedding=embedding(number, words), live=live)
-
-
-@pytest.fixture
-def vectors(tmp_path: Path) -> QdrantVectors:
-    store = QdrantVectors(path=tmp_path / "vectors")
-    store.ensure(ONE, INFO)
-    return store
+from tests.stores.points import DOCUMENT, INFO, ONE, OTHER, SECOND, chunk, embedding, point
 
 
 def test_writing_twice_is_writing_once_and_ids_come_back_by_document(vectors: QdrantVectors) -> None:
@@ -153,84 +117,13 @@ def test_a_vector_that_holds_no_number_is_the_embedders_failure(vectors: QdrantV
     assert vectors.count(ONE) == 0
 
 
-def test_many_threads_take_turns_and_nothing_is_lost(vectors: QdrantVectors) -> None:
-    def write(number: int) -> None:
-        vectors.upsert(ONE, [point(number * 10 + n) for n in range(10)])
-        vectors.search(ONE, embedding(number), 3)
-
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(write, range(12)))
-    assert vectors.count(ONE) == 120
-
-
-HOLDER = """
-import fcntl, os, sys, time
-handle = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
-fcntl.flock(handle, fcntl.LOCK_EX)
-print("held", flush=True)
-time.sleep(60)
-"""
-
-
-def test_a_store_in_use_is_waited_for_then_said_and_free_when_its_holder_dies(vectors: QdrantVectors, tmp_path: Path) -> None:
-    lock = tmp_path / "vectors" / f"{named(ONE)}.lock"
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(lock)], stdout=subprocess.PIPE)
-    assert holder.stdout is not None
-    holder.stdout.readline()
-    with pytest.raises(StoreUnavailable, match="AEGIS_QDRANT_URL"):
-        QdrantVectors(path=tmp_path / "vectors", lock_seconds=0.3).upsert(ONE, [point(1)])
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.wait()
-    vectors.upsert(ONE, [point(1)])
-    assert vectors.count(ONE) == 1
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from tests.stores.test_vectors import INFO, ONE, point
-from aegis_assets.stores.vectors import QdrantVectors
-store = QdrantVectors(path=Path(sys.argv[1]))
-store.ensure(ONE, INFO)
-print("writing", flush=True)
-store.upsert(ONE, [point(n, words=(1, 2, 3)) for n in range(20000)])
-"""
-
-
-def test_sigkill_in_the_middle_of_an_upsert_leaves_a_store_that_opens_and_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "killed"
-    for _ in range(2):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE)
-        assert writer.stdout is not None
-        writer.stdout.readline()
-        storage = path / named(ONE) / "collection" / named(ONE) / "storage.sqlite"
-        size, deadline = storage.stat().st_size, time.monotonic() + 30
-        while storage.stat().st_size < size + 20_000 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        os.kill(writer.pid, signal.SIGKILL)
-        writer.wait()
-        store = QdrantVectors(path=path)
-        assert 0 < store.count(ONE) < 20_000
-        store.upsert(ONE, [point(n) for n in range(50)])
-        assert {chunk(n) for n in range(50)} <= store.chunk_ids(ONE, DOCUMENT)
-
-
-def test_a_half_made_collection_left_by_a_kill_is_made_anew(tmp_path: Path) -> None:
-    half = tmp_path / "vectors" / f"{named(ONE)}.making"
-    half.mkdir(parents=True)
-    (half / "meta.json").write_text('{"collec')
-    store = QdrantVectors(path=tmp_path / "vectors")
-    store.ensure(ONE, INFO)
-    assert store.count(ONE) == 0
-    assert not half.exists()
-
-
-def test_a_damaged_store_is_a_sentence_and_others_stay_usable(vectors: QdrantVectors, tmp_path: Path) -> None:
-    vectors.ensure(OTHER, INFO)
-    (tmp_path / "vectors" / named(ONE) / "meta.json").write_text(json.dumps({"collections": None}))
-    with pytest.raises(StoreUnavailable, match="cannot be opened"):
-        vectors.count(ONE)
-    assert vectors.count(OTHER) == 0
+def test_chunks_of_several_documents_are_told_apart(vectors: QdrantVectors) -> None:
+    vectors.upsert(ONE, [point(1), point(2), point(3, document=SECOND)])
+    nobody = UUID(int=13)
+    assert vectors.chunks_of(ONE, [DOCUMENT, SECOND, nobody]) == {
+        DOCUMENT: {chunk(1), chunk(2)}, SECOND: {chunk(3)}, nobody: set(),
+    }  # fmt: skip
+    assert vectors.chunks_of(ONE, []) == {}
 
 
 def test_a_server_that_does_not_answer_is_named_by_its_setting() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aegis_assets.model.document import State
 from aegis_assets.settings import settings
 from tests.doubles.dagster_graphql import DagsterDouble
 
@@ -19,17 +20,21 @@ import django
 
 django.setup()
 
+import stamina
+from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, Permission, User
 from django.db import connections
 from django.test import Client
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.webadmin.typed import Worker
 from webadmin.documents import platform
 
 if TYPE_CHECKING:
     from aegis_assets.stores.ledger import Ledger
 
-CACHED = (settings, platform.ledger, platform.bucket, platform.engine, platform.vectors)
+django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a real one is slow on purpose: 0.3 s
+CACHED = (settings, platform.ledger, platform.bucket, platform.engine, platform.vectors, platform.graph)
 
 
 @pytest.fixture
@@ -67,6 +72,13 @@ def site(ledger_url: str, dagster: DagsterDouble, tmp_path: Path) -> Iterator[Pa
     forget()
 
 
+@pytest.fixture
+def no_pauses() -> Iterator[None]:
+    """What is away does not come back in this test: it is asked three times at once, where a page would go on for seconds."""
+    with stamina.set_testing(True, attempts=3):
+        yield
+
+
 def forget() -> None:
     """What the process keeps for its life: a test is shorter."""
     for made_once in CACHED:
@@ -93,3 +105,24 @@ def browser(*permissions: str, group: str = "", superuser: bool = False) -> Clie
 @pytest.fixture
 def admin(site: Path) -> Client:
     return browser(superuser=True)
+
+
+@pytest.fixture
+def ends(dagster: DagsterDouble, ledger: Ledger) -> Iterator[dict[str, State]]:
+    """Documents end as this says, by name."""
+    chosen: dict[str, State] = {}
+    worker = Worker(dagster, ledger, chosen)
+    worker.start()
+    yield chosen
+    worker.stop()
+
+
+@pytest.fixture
+def papers(tmp_path: Path) -> Path:
+    folder = tmp_path / "papers"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "one.md").write_text("one")
+    (folder / "deep" / "two.md").write_text("two")
+    (folder / ".hidden").write_text("hidden")
+    (folder / "link.md").symlink_to("/etc/passwd")
+    return folder

@@ -8,19 +8,17 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import Group
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from aegis_assets.model.document import State
-from aegis_assets.model.parsing import Frozen
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.conftest import browser
 from webadmin.documents import services
-from webadmin.documents.models import Chunk, Collection, Document, Failure, Generation, Placement, Window
+from webadmin.documents.models import Chunk, Document, Failure, Generation, Placement, Window
 
 LIST = "/admin/documents/document/"
 ADD = "/admin/documents/document/add/"
@@ -58,10 +56,12 @@ def test_the_list_and_the_pages_of_a_document_are_shown(admin: Client, ledger: L
     page = admin.get(LIST).content.decode()
     assert "notes.md" in page
     assert "<progress" in page
-    detail = admin.get(url(document)).content.decode()
-    assert "Chunks (30)" in detail
-    assert "Page 1 of 2" in detail
-    assert "text 29" in admin.get(f"{url(document)}?page=2").content.decode()
+    assert "notes.md" in admin.get(url(document)).content.decode()
+    text = reverse("console:text", args=[document])
+    whole = admin.get(text).content.decode()
+    assert "Chunks (30)" in whole
+    assert "Page 1 of 2" in whole
+    assert "text 29" in admin.get(f"{text}?page=2").content.decode()
 
 
 def test_names_and_texts_are_escaped_everywhere(admin: Client, ledger: Ledger) -> None:
@@ -69,12 +69,15 @@ def test_names_and_texts_are_escaped_everywhere(admin: Client, ledger: Ledger) -
     give_chunks(outcome.document, 1)
     Document.objects.filter(pk=outcome.document).update(name=NASTY, message=NASTY)
     Failure.objects.create(document_id=outcome.document, stage="parse", kind="internal", retryable=True, message=NASTY)
-    for address in (LIST, url(outcome.document), url(outcome.document, "history")):
+    text = reverse("console:text", args=[outcome.document])
+    chunk = reverse("console:chunk-at", args=[outcome.document, 0, 0])
+    for address in (LIST, url(outcome.document), url(outcome.document, "history"), text, chunk):
         page = admin.get(address).content.decode()
         assert "<img src=x" not in page, address
         assert "<b>text" not in page, address
         assert "<i>Top" not in page, address
-    assert "&lt;b&gt;text 0&lt;/b&gt;" in admin.get(url(outcome.document)).content.decode()
+    for address in (text, chunk):
+        assert "&lt;b&gt;text 0&lt;/b&gt;" in admin.get(address).content.decode()
 
 
 def test_the_number_of_queries_does_not_grow_with_what_is_shown(admin: Client, ledger: Ledger) -> None:
@@ -93,6 +96,45 @@ def test_the_number_of_queries_does_not_grow_with_what_is_shown(admin: Client, l
     more = new("more.md")
     give_chunks(more, 20)
     assert (queries(LIST), queries(url(more))) == few
+
+
+def test_no_page_loads_what_the_parser_knows_of_a_document(admin: Client, ledger: Ledger) -> None:
+    """An inspection has an entry for each page, a window's parse one for each heading: megabytes that no page shows."""
+    document = new("a.md")
+    give_chunks(document, 3)
+    window = Window.objects.get()
+    Failure.objects.create(document_id=document, window=window, stage="parse", kind="internal", retryable=True, message="No.")
+    for address in (LIST, url(document)):
+        with CaptureQueriesContext(connection) as captured:
+            assert admin.get(address).status_code == 200
+        asked = [query["sql"] for query in captured if '"inspection"' in query["sql"] or '"parsed"' in query["sql"]]
+        assert asked == []
+
+
+def test_thousands_of_documents_can_be_chosen_for_removal(admin: Client, dagster: DagsterDouble) -> None:
+    document = new("a.md")
+    chosen = [str(document), *(str(uuid4()) for _ in range(8000))]
+    answer = admin.post(LIST, {"action": "remove", "index": "0", "confirm": "yes", "_selected_action": chosen})
+    assert answer.status_code == 302
+    assert Document.objects.get(pk=document).state == State.REMOVING
+
+
+@pytest.mark.parametrize("query", ["?q=%25_%27", "?page=x", "?o=x", "?collection__id__exact=x", "?q=%F0%9F%98%80", "?q=%ff"])
+def test_odd_addresses_of_the_list_are_answered(admin: Client, query: str) -> None:
+    new("a.md")
+    assert admin.get(f"{LIST}{query}", follow=True).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["?q=%00", "?state__exact=%00", "?format=a%00b"])
+def test_an_address_that_is_no_text_is_refused(admin: Client, query: str) -> None:
+    assert admin.get(f"{LIST}{query}").status_code == 400
+
+
+def test_wildcards_in_a_search_are_letters(admin: Client) -> None:
+    new("a_b.md")
+    new("axb.md")
+    page = admin.get(f"{LIST}?q=a_b").content.decode()
+    assert ("a_b.md" in page, "axb.md" in page) == (True, False)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -120,11 +162,6 @@ def test_each_action_needs_its_permission(site: Path, dagster: DagsterDouble, gr
     assert ("/remove/" in page) == (group == "admin" and Document.objects.get(pk=document).state != State.REMOVING)
 
 
-@pytest.mark.parametrize(("group", "status"), [("viewer", 403), ("operator", 200), ("admin", 200)])
-def test_uploading_needs_its_permission(site: Path, group: str, status: int) -> None:
-    assert browser(group=group).get(ADD).status_code == status
-
-
 def test_the_groups_are_there(site: Path) -> None:
     assert set(Group.objects.values_list("name", flat=True)) >= {"viewer", "operator", "admin"}
 
@@ -146,51 +183,6 @@ def test_a_request_from_another_site_is_refused(site: Path) -> None:
     assert client.post(url(document, "ingest")).status_code == 403
 
 
-class Sent(Frozen):
-    status: int
-    page: str
-
-
-def send(client: Client, *files: SimpleUploadedFile, **fields: str) -> Sent:
-    answer = client.post(ADD, {"files": list(files), "new_collection": "papers", **fields})
-    return Sent(status=answer.status_code, page=answer.content.decode())
-
-
-def test_several_files_are_uploaded_and_each_outcome_is_said(admin: Client, dagster: DagsterDouble) -> None:
-    one, two = SimpleUploadedFile("one.md", b"1"), SimpleUploadedFile("two.md", b"2")
-    sent = send(admin, one, two, SimpleUploadedFile("copy.md", b"1"), SimpleUploadedFile("empty.md", b""), ingest="on")
-    assert sent.status == 200
-    assert sent.page.count("New document.") == 2
-    assert "Duplicate of one.md" in sent.page
-    assert "The file is empty." in sent.page
-    assert Collection.objects.get().name == "papers"
-    assert {run["job"] for run in dagster.runs.values()} == {"ingest"}
-    assert set(Document.objects.values_list("state", flat=True)) == {State.QUEUED}
-
-
-def test_files_uploaded_to_be_ingested_later_are_not_taken_up_before(admin: Client, dagster: DagsterDouble, ledger: Ledger) -> None:
-    assert send(admin, SimpleUploadedFile("one.md", b"1")).status == 200
-    assert not dagster.runs
-    assert ledger.claim(10) == []
-    document = Document.objects.get()
-    assert document.message == "Uploaded, not ingested yet."
-    admin.post(url(document.pk, "ingest"))
-    assert [run["job"] for run in dagster.runs.values()] == ["ingest"]
-
-
-def test_a_file_over_the_limit_is_said_and_the_rest_of_the_upload_untouched(admin: Client, dagster: DagsterDouble) -> None:
-    sent = send(admin, SimpleUploadedFile("big.bin", b"x" * 2_500_000), SimpleUploadedFile("one.md", b"1"))
-    assert "big.bin" in sent.page
-    assert "larger than 1 MB" in sent.page
-    assert [document.name for document in Document.objects.all()] == ["one.md"]
-
-
-def test_an_upload_without_files_or_collection_says_so(admin: Client) -> None:
-    assert "Choose at least one file" in send(admin).page
-    assert "Choose a collection" in send(admin, SimpleUploadedFile("a.md", b"1"), new_collection="").page
-    assert "does not begin with" in send(admin, SimpleUploadedFile("a.md", b"1"), new_collection="../x").page
-
-
 def test_bulk_actions_do_what_they_say_and_removal_asks_first(admin: Client, dagster: DagsterDouble) -> None:
     documents = [str(new("a.md")), str(new("b.md"))]
     chosen = {"_selected_action": documents, "index": "0"}
@@ -207,23 +199,6 @@ def test_an_action_leaves_its_trace_in_the_history(admin: Client, dagster: Dagst
     document = new("a.md")
     admin.post(url(document, "ingest"))
     assert "Ingest" in admin.get(url(document, "history")).content.decode()
-
-
-def test_a_collection_with_documents_cannot_be_deleted(admin: Client, ledger: Ledger) -> None:
-    new("a.md")
-    collection = Collection.objects.get()
-    address = reverse("admin:documents_collection_delete", args=[collection.pk])
-    assert admin.post(address, {"post": "yes"}).status_code == 403
-    assert Collection.objects.exists()
-
-
-def test_a_collection_made_in_the_admin_is_the_one_that_an_upload_by_its_name_goes_to(admin: Client) -> None:
-    fields = {"name": "papers", "description": "", "entity_types": "Person,Place", "relation_types": "", "prompt": ""}
-    assert admin.post(reverse("admin:documents_collection_add"), fields).status_code == 302
-    services.upload(io.BytesIO(b"1"), "a.md", "papers")
-    collection = Collection.objects.get()
-    assert collection.entity_types == ["Person", "Place"]
-    assert collection.documents.count() == 1
 
 
 def test_every_answer_carries_a_policy_without_inline_scripts_and_keeps_to_it(admin: Client) -> None:
@@ -247,7 +222,7 @@ def test_progress_and_states_are_given_as_json(admin: Client, ledger: Ledger) ->
     assert progress["state"] == "pending"
     assert set(progress["stages"]) == {"parse", "enrich", "embed", "extract", "resolve", "publish"}
     states = admin.get(f"/api/documents/states?id={document}&id={uuid4()}").json()["documents"]
-    assert [(row["id"], row["state"]) for row in states] == [(str(document), "pending")]
+    assert [(row["document"], row["state"]) for row in states] == [(str(document), "pending")]
     assert admin.get(f"/api/documents/{uuid4()}/progress").status_code == 404
     assert admin.get("/api/documents/states?id=x").status_code == 400
     assert admin.post(f"/api/documents/{document}/progress").status_code == 405

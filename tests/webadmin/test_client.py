@@ -26,12 +26,9 @@ documents = dg.DynamicPartitionsDefinition(name="documents")
 def parsed_document() -> None: ...
 
 
-@dg.configured(
-    dg.multi_or_in_process_executor,
-    config_schema={"mode": dg.Field(str, default_value="multiprocess")},
-)
+@dg.configured(dg.in_process_executor, config_schema={"mode": dg.Field(str, is_required=False)})
 def executor(config):
-    return {"in_process": {}} if config["mode"] == "in_process" else {"multiprocess": {}}
+    return {}
 
 
 @dg.op(config_schema={"documents": [str]})

@@ -6,184 +6,32 @@ import io
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
 from django.contrib.auth import authenticate
-from django.core.management import call_command
+from django.db import ProgrammingError
 
 from aegis_assets.model.document import State
+from aegis_assets.settings import ROOT
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.services import free_ports
 from tests.webadmin.conftest import forget
+from tests.webadmin.typed import Typed
 from webadmin.documents import console, services
+from webadmin.documents.management.commands import retry
 from webadmin.documents.models import Document
-
-KEYS = {
-    "document",
-    "name",
-    "collection",
-    "state",
-    "generation",
-    "pages",
-    "windows",
-    "chunks",
-    "vectors",
-    "entities",
-    "relations",
-    "failures",
-    "seconds",
-    "work",
-    "engines",
-    "run_id",
-}
-SECONDS = {"total", "parse", "enrich", "embed", "extract", "resolve", "publish"}
-WORK = {"parsed_windows", "embedded_chunks", "extracted_chunks", "llm_calls"}
-
-
-class Typed:
-    """A command as typed: exit code, standard output, standard error."""
-
-    def __init__(self, *words: str) -> None:
-        out, err = io.StringIO(), io.StringIO()
-        try:
-            call_command(*words, stdout=out, stderr=err)
-            self.code = 0
-        except SystemExit as end:
-            self.code = int(end.code or 0)
-        self.out, self.err = out.getvalue(), err.getvalue()
-
-    def objects(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-class Worker(threading.Thread):
-    """What runs do, as far as the ledger sees it: takes launched documents and ends them in `ends[name]`, else succeeded."""
-
-    def __init__(self, dagster: DagsterDouble, ledger: Ledger, ends: dict[str, State]) -> None:
-        super().__init__(daemon=True)
-        self._dagster, self._ledger, self._ends = dagster, ledger, ends
-        self._stop_asked = threading.Event()
-
-    def run(self) -> None:
-        while not self._stop_asked.is_set():
-            for run_id, run in list(self._dagster.runs.items()):
-                if run["status"] == "QUEUED" and run["job"] == "ingest":
-                    self._work(run_id, UUID(run["tags"]["dagster/partition"]))
-                    run["status"] = "SUCCESS"
-            time.sleep(0.05)
-
-    def _work(self, run_id: str, document: UUID) -> None:
-        row = self._ledger.begin(document, run_id, lambda _: True)
-        self._ledger.finish(document, run_id, self._ends.get(row.name, State.SUCCEEDED), "")
-
-    def stop(self) -> None:
-        self._stop_asked.set()
-        self.join(10)
-
-
-@pytest.fixture
-def ends(dagster: DagsterDouble, ledger: Ledger) -> Iterator[dict[str, State]]:
-    """Documents end as this says, by name."""
-    chosen: dict[str, State] = {}
-    worker = Worker(dagster, ledger, chosen)
-    worker.start()
-    yield chosen
-    worker.stop()
-
-
-@pytest.fixture
-def papers(tmp_path: Path) -> Path:
-    folder = tmp_path / "papers"
-    (folder / "deep").mkdir(parents=True)
-    (folder / "one.md").write_text("one")
-    (folder / "deep" / "two.md").write_text("two")
-    (folder / ".hidden").write_text("hidden")
-    (folder / "link.md").symlink_to("/etc/passwd")
-    return folder
 
 
 def put(name: str, content: bytes = b"") -> UUID:
     outcome = services.upload(io.BytesIO(content or name.encode()), name, "default")
     assert outcome.document is not None
     return outcome.document
-
-
-def test_ingest_takes_a_directory_and_gives_one_object_per_document(ends: dict[str, State], papers: Path) -> None:
-    typed = Typed("ingest", str(papers), "--collection", "papers", "--json")
-    assert typed.code == 0, typed.err
-    found = typed.objects()
-    assert [row["name"] for row in found] == ["one.md", "two.md"]
-    for row in found:
-        assert set(row) == KEYS
-        assert set(row["seconds"]) == SECONDS
-        assert set(row["work"]) == WORK
-        assert (row["state"], row["collection"]) == ("succeeded", "papers")
-        assert row["run_id"]
-
-
-def test_an_unchanged_document_is_reported_at_once_with_no_work(
-    ends: dict[str, State], dagster: DagsterDouble, papers: Path
-) -> None:
-    assert Typed("ingest", str(papers / "one.md")).code == 0
-    runs = len(dagster.runs)
-    typed = Typed("ingest", str(papers / "one.md"), "--json")
-    assert typed.code == 0
-    assert "Unchanged" in typed.err
-    (row,) = typed.objects()
-    assert row["state"] == "succeeded"
-    assert set(row["work"].values()) == {0}
-    assert len(dagster.runs) == runs
-    assert "no work" in Typed("ingest", str(papers / "one.md")).out
-
-
-def test_a_duplicate_is_said(ends: dict[str, State], papers: Path) -> None:
-    (papers / "copy.md").write_text("one")
-    typed = Typed("ingest", str(papers / "one.md"), str(papers / "copy.md"))
-    assert typed.code == 0
-    assert "Duplicate of one.md" in typed.err
-
-
-def test_one_failed_document_makes_the_exit_code_1_and_leaves_the_others_be(ends: dict[str, State], papers: Path) -> None:
-    ends["two.md"] = State.FAILED
-    typed = Typed("ingest", str(papers), "--json")
-    assert typed.code == 1
-    assert [row["state"] for row in typed.objects()] == ["succeeded", "failed"]
-
-
-def test_refused_files_are_said_in_a_sentence_and_in_the_json(ends: dict[str, State], papers: Path) -> None:
-    (papers / "empty.md").write_text("")
-    typed = Typed("ingest", str(papers / "empty.md"), str(papers / "nowhere.md"), str(papers / "one.md"), "--json")
-    assert typed.code == 1
-    assert "The file is empty." in typed.err
-    assert "no such file" in typed.err
-    first, second, third = typed.objects()
-    for row in (first, second):
-        assert set(row) == KEYS
-        assert (row["document"], row["state"], row["failures"][0]["kind"]) == (None, "failed", "bad_input")
-    assert third["state"] == "succeeded"
-
-
-def test_two_files_of_one_name_in_different_directories_are_two_documents(ends: dict[str, State], papers: Path) -> None:
-    (papers / "deep" / "one.md").write_text("another one")
-    typed = Typed("ingest", str(papers), "--json")
-    assert typed.code == 0, typed.err
-    assert len({row["document"] for row in typed.objects()}) == 3
-
-
-def test_a_directory_without_files_and_a_bad_collection_are_refused(site: Path, papers: Path) -> None:
-    (papers / "none").mkdir()
-    assert Typed("ingest", str(papers / "none")).code == 1
-    typed = Typed("ingest", str(papers), "--collection", "../x")
-    assert typed.code == 1
-    assert "collection's name" in typed.err
-    assert not Document.objects.exists()
 
 
 def test_a_name_cannot_steer_the_terminal(ends: dict[str, State]) -> None:
@@ -197,6 +45,31 @@ def test_retry_waits_for_the_end_and_says_it(ends: dict[str, State], ledger: Led
     typed = Typed("retry", "one.md")
     assert typed.code == 0
     assert "one.md: succeeded" in typed.out
+
+
+def test_retry_of_a_document_whose_run_was_just_killed_waits_until_dagster_has_noticed(
+    ends: dict[str, State], ledger: Ledger, dagster: DagsterDouble, site: Path
+) -> None:
+    document = put("a.md")
+    killed = dagster.start_run("STARTED")
+    ledger.begin(document, killed, lambda _: True)
+    noticed = threading.Timer(1.0, lambda: dagster.runs[killed].update(status="FAILURE"))
+    noticed.start()
+    typed = Typed("retry", str(document))
+    noticed.join()
+    assert typed.code == 0, typed.err
+    assert "a.md: succeeded" in typed.out
+
+
+def test_retry_of_a_document_whose_run_lives_says_so(
+    ledger: Ledger, dagster: DagsterDouble, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "NOTICED_SECONDS", 0.5)
+    document = put("a.md")
+    ledger.begin(document, dagster.start_run("STARTED"), lambda _: True)
+    typed = Typed("retry", str(document))
+    assert typed.code == 1
+    assert "running already" in typed.err
 
 
 def test_cancel_of_a_waiting_document_is_done_when_it_returns(site: Path) -> None:
@@ -234,6 +107,43 @@ def test_a_name_that_two_documents_have_is_asked_about(site: Path) -> None:
     assert Typed("cancel", "b.md").err.strip() == "There is no document named 'b.md'."
 
 
+def test_a_name_is_found_however_its_letters_are_composed(site: Path) -> None:
+    put("re\u0301sume\u0301.md")
+    assert Typed("cancel", "re\u0301sume\u0301.md").code == 0
+    assert Typed("cancel", "r\u00e9sum\u00e9.md").err.startswith("r\u00e9sum\u00e9.md: This document is cancelled")
+
+
+@pytest.mark.parametrize(
+    "words", [("retry", "x\udcff.md"), ("search", "x\udcff"), ("search", "x" * 20_000), ("remove", "%"), ("cancel", "_")]
+)
+def test_odd_words_are_answered_in_a_sentence(site: Path, words: tuple[str, str]) -> None:
+    put("a.md")
+    typed = Typed(*words)
+    assert typed.code == 1
+    assert "unexpected" not in typed.err
+    assert typed.err.strip().endswith(".")
+
+
+def test_a_defect_is_told_by_its_class_and_how_to_see_more(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(console, "find", fail)
+    typed = Typed("retry", "a.md")
+    assert typed.code == 1
+    assert "ZeroDivisionError" in typed.err
+    assert "--traceback" in typed.err
+    assert "secret" not in typed.err
+
+
+def test_without_tables_a_command_says_how_to_make_them(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ProgrammingError('relation "aegis_document" does not exist')
+
+    monkeypatch.setattr(console, "find", fail)
+    assert "manage.py migrate" in Typed("retry", "a.md").err
+
+
 def test_search_says_what_is_away_and_never_shows_a_traceback(site: Path) -> None:
     put("a.md")
     typed = Typed("search", "anything")
@@ -257,6 +167,27 @@ def test_without_a_stack_a_command_says_how_to_start_it(site: Path, words: tuple
         forget()
     assert typed.code == 1
     assert typed.err.strip() == (f"The stack is not running (no PostgreSQL at 127.0.0.1:{port}). Start it with make up.")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words", "told"),
+    [
+        ({"AEGIS_PROFILE": "none"}, ("doctor",), "AEGIS_PROFILE names no profile"),
+        ({"AEGIS_ADMIN_PORT": "eight"}, ("search", "x"), "AEGIS_ADMIN_PORT: "),
+        ({"AEGIS_PRODUCTION": "1"}, ("search", "x"), "AEGIS_SECRET_KEY must be set"),
+        ({}, ("search", "x", "--limit", "0"), "--limit: a number from 1 to 100"),
+    ],
+)
+def test_what_is_wrong_before_a_command_begins_is_no_traceback(
+    tmp_path: Path, setting: dict[str, str], words: tuple[str, ...], told: str
+) -> None:
+    environment = {**os.environ, "AEGIS_HOME": str(tmp_path), **setting}
+    done = subprocess.run(
+        [sys.executable, "manage.py", *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_doctor_names_every_part_and_what_to_do(site: Path, dagster: DagsterDouble) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tempfile
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,44 @@ def test_a_duplicate_is_recognised_and_names_the_other_document(ledger: Ledger) 
     assert Document.objects.count() == 1
 
 
+def blobs() -> list[str]:
+    return sorted(platform.bucket().keys("blobs"))
+
+
+def test_bytes_that_were_never_worked_on_go_when_newer_ones_come(ledger: Ledger) -> None:
+    put("notes.md", b"one")
+    put("notes.md", b"two")
+    assert blobs() == [f"blobs/{hashlib.sha256(b'two').hexdigest()}"]
+
+
+def test_a_refused_upload_leaves_no_bytes(ledger: Ledger) -> None:
+    put("a.md", b"one", collection="../x")
+    document = put("b.md", b"two").document
+    assert document is not None
+    ledger.request_removal(document)
+    assert put("b.md", b"three").outcome == "refused"
+    assert blobs() == [f"blobs/{hashlib.sha256(b'two').hexdigest()}"]
+
+
+def test_bytes_are_not_deleted_between_being_found_and_being_needed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another document that had the same bytes is removed at that very moment."""
+    other = put("a.md", b"same", "left").document
+    assert other is not None
+    ledger.request_removal(other)
+    register, removals = ledger.register, ThreadPoolExecutor(1)
+
+    def late(**row: object) -> object:
+        removal = removals.submit(ledger.discard, str(row["blob"]), platform.bucket().delete)
+        wait([removal], 0.5)
+        return register(**row)
+
+    monkeypatch.setattr(ledger, "register", late)
+    outcome = put("b.md", b"same", "right")
+    removals.shutdown()
+    assert outcome.document is not None
+    assert platform.bucket().exists(ledger.document(outcome.document).blob)
+
+
 def test_the_same_bytes_in_two_collections_are_two_documents(ledger: Ledger) -> None:
     assert put("notes.md", b"same", "left").document != put("notes.md", b"same", "right").document
 
@@ -92,6 +132,14 @@ def test_a_name_of_unicode_to_the_limit_keeps_its_ending(ledger: Ledger) -> None
     name = ledger.document(outcome.document).name
     assert len(name) <= 255
     assert name.endswith(".pdf")
+
+
+def test_a_full_disk_is_said_and_is_not_the_files_fault(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        monkeypatch.setattr(tempfile, "NamedTemporaryFile", lambda **_: full)
+        outcome = put("a.md", b"x" * 100_000)
+    assert outcome.outcome == "refused"
+    assert "free some space" in outcome.sentence
 
 
 def test_a_collection_with_a_bad_name_is_refused(site: Path) -> None:

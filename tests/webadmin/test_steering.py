@@ -45,7 +45,7 @@ def test_ingest_adds_the_partition_and_launches_a_run_that_the_ledger_names(
     assert run["job"] == "ingest"
     assert run["tags"][PARTITION] == str(document)
     assert run["tags"][CLAIM].startswith("claim:")
-    assert run["config"] == {"execution": {"config": {"mode": "in_process"}}}
+    assert run["config"] == {"execution": {"config": {"mode": "threads"}}}
     row = ledger.document(document)
     assert (row.state, row.run_id) == (State.QUEUED, run_id)
 
@@ -150,6 +150,29 @@ def test_cancel_leaves_a_run_alone_that_carries_other_documents_too(ledger: Ledg
     assert steering.cancel([document]).done == (document,)
     assert dagster.terminated == []
     assert ledger.document(document).cancel_requested
+
+
+@pytest.mark.parametrize("status", ["FAILURE", "SUCCESS", None])
+def test_cancel_of_a_document_whose_run_is_dead_is_at_once(
+    ledger: Ledger, dagster: DagsterDouble, document: UUID, status: str | None
+) -> None:
+    """Nothing of that run looks at the wish any more."""
+    dead = dagster.start_run(status) if status else "a-run-that-dagster-does-not-know"
+    begin(ledger, document, dead)
+    assert steering.cancel([document]).done == (document,)
+    assert ledger.document(document).state == State.CANCELLED
+
+
+def test_an_error_of_dagster_about_one_document_leaves_the_others_be(
+    ledger: Ledger, dagster: DagsterDouble, document: UUID
+) -> None:
+    dagster.breaks = "Run"
+    begin(ledger, document, "run")
+    other = new("b.md")
+    finish(ledger, other, State.FAILED, "run-2")
+    result = steering.retry([document, other])
+    assert result.done == (other,)
+    assert [refusal.document for refusal in result.refused] == [document]
 
 
 def test_cancel_works_without_dagster(ledger: Ledger, dagster: DagsterDouble, document: UUID) -> None:

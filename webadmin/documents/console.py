@@ -9,26 +9,32 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+import unicodedata
+from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.core.management.base import BaseCommand
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, ProgrammingError
 from django.db.models import Q
+from psycopg.conninfo import conninfo_to_dict
 
-from aegis_assets.errors import BadInput, NotFound, StoreUnavailable, public
+from aegis_assets.errors import AegisError, BadInput, EngineUnavailable, NotFound, StoreUnavailable
 from aegis_assets.logs import configure
 from aegis_assets.model.document import AT_REST
 from aegis_assets.model.ledger import DocumentRow
 from aegis_assets.settings import settings
+from aegis_assets.stores.ledger.base import clean
 from webadmin.documents import platform, steering
 from webadmin.documents.models import Document
+from webadmin.documents.signals import commanded
 
 INTERRUPTED: Final = 130
 POLL_SECONDS: Final = 0.5
-OUTAGE_SECONDS: Final = 120.0  # how long a wait bears a ledger that is being restarted
+ASK_SECONDS: Final = 15.0  # without any change, after which Dagster is asked whether it lives
+AWAY_SECONDS: Final = 120.0  # how long a wait bears a ledger, or a Dagster, that is being restarted
+ASKED_FOR: Final = "What was asked for is kept and happens as soon as Dagster runs; type the same command again to watch it."
 
 
 class Command(BaseCommand):
@@ -56,10 +62,14 @@ class Command(BaseCommand):
             sys.stderr.close()  # whoever read our output has left; there is nobody to tell
         except (OperationalError, InterfaceError):
             self.say("The ledger (PostgreSQL) does not answer.")
+        except ProgrammingError:
+            self.say("The ledger's tables are missing, or of another version: run `python manage.py migrate`.")
+        except AegisError as error:
+            self.say(error.message)
         except Exception as error:
             if options.get("traceback"):
                 raise
-            self.say(public(error).message)
+            self.say(f"An unexpected error stopped the command ({type(error).__name__}). With --traceback it shows where.")
         raise SystemExit(1)
 
     def say(self, sentence: str) -> None:
@@ -80,13 +90,17 @@ def printable(text: str) -> str:
 
 def require_stack() -> None:
     """Raises StoreUnavailable at once where waiting for the ledger's pool would take seconds."""
-    url = urlsplit(settings().postgres_url.get_secret_value())
-    if not url.hostname:
+    address = settings().postgres_url.get_secret_value()
+    if not address:
         place = f"{settings().listen}:{settings().postgres_port}"
         raise StoreUnavailable(f"The stack is not running (no PostgreSQL at {place}). Start it with make up.")
-    place = f"{url.hostname}:{url.port or 5432}"
+    said = conninfo_to_dict(address)
+    host, port = str(said.get("host") or ""), str(said.get("port") or 5432)
+    if not host or host.startswith("/") or not port.isdecimal():
+        return  # a socket of this machine, or several servers: the first question to the ledger will tell
+    place = f"{host}:{port}"
     try:
-        socket.create_connection((url.hostname, url.port or 5432), timeout=5).close()
+        socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:
         raise StoreUnavailable(f"The stack is not running (no PostgreSQL at {place}). Start it with make up.") from error
 
@@ -97,7 +111,10 @@ def find(word: str) -> DocumentRow:
         return platform.ledger().document(UUID(word))
     except ValueError:
         pass
-    found = list(Document.objects.filter(Q(name=word) | Q(source_key=word)).values_list("id", "collection__name")[:10])
+    said = clean(word)
+    composed = unicodedata.normalize("NFC", said)  # as uploads keep names; a bucket's keys stay as they are
+    named = Q(name=composed) | Q(source_key__in=[said, composed])
+    found = list(Document.objects.filter(named).values_list("id", "collection__name")[:10])
     if not found:
         raise NotFound(f"There is no document named {word!r}.")
     if len(found) > 1:
@@ -106,27 +123,72 @@ def find(word: str) -> DocumentRow:
     return platform.ledger().document(found[0][0])
 
 
-def watch(documents: Collection[UUID]) -> Iterator[list[DocumentRow]]:
-    """The rows again and again until every document is at rest or gone. Bears a ledger that is restarted meanwhile."""
-    broken_since: float | None = None
-    while True:
+def settled(documents: Collection[UUID], show: Callable[[list[DocumentRow]], None] = lambda _: None) -> dict[UUID, DocumentRow]:
+    """Waits until every document is at rest or gone; gives those that are still there. show: gets those that were not, each time.
+
+    Bears a ledger and a Dagster that are being restarted. Raises StoreUnavailable and EngineUnavailable when one stays away.
+    """
+    last: dict[UUID, DocumentRow] = {}
+    left = list(dict.fromkeys(documents))
+    ledger, dagster = _Outage(), _Outage()
+    moved, before = time.monotonic(), set[tuple[UUID, datetime]]()
+    while left:
         try:
-            rows = platform.ledger().documents(list(documents))
-        except StoreUnavailable:
-            broken_since = broken_since or time.monotonic()
-            if time.monotonic() - broken_since > OUTAGE_SECONDS:
-                raise
-        else:
-            broken_since = None
-            yield rows
-            if all(row.state in AT_REST for row in rows):
-                return
-        time.sleep(POLL_SECONDS)
+            rows = platform.ledger().documents(left)
+        except StoreUnavailable as error:
+            ledger.goes_on(error)
+            time.sleep(POLL_SECONDS)
+            continue
+        ledger.ends()
+        show(rows)
+        last.update((row.id, row) for row in rows if row.state in AT_REST)
+        left = [row.id for row in rows if row.state not in AT_REST]
+        now = {(row.id, row.updated_at) for row in rows}
+        if now != before:
+            moved, before = time.monotonic(), now
+            dagster.ends()
+        elif time.monotonic() - moved > ASK_SECONDS:  # long steps move nothing either, so Dagster itself is asked
+            moved = time.monotonic()
+            if problem := _dagster_problem():
+                dagster.goes_on(EngineUnavailable(f"{problem} {ASKED_FOR}"))
+            else:
+                dagster.ends()
+        if left:
+            time.sleep(POLL_SECONDS + len(left) / 2000)  # ten thousand rows twice a second would cost what the work needs
+    return last
+
+
+class _Outage:
+    """How long something has been away."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def goes_on(self, error: AegisError) -> None:
+        """Raises it when that is too long."""
+        self._since = self._since or time.monotonic()
+        if time.monotonic() - self._since > AWAY_SECONDS:
+            raise error
+
+    def ends(self) -> None:
+        self._since = None
+
+
+def _dagster_problem() -> str:
+    """Why nothing can begin, '' when it could."""
+    dagster = platform.dagster()
+    try:
+        return dagster.location_problem() or dagster.daemon_problem()
+    except AegisError as error:
+        return error.message
 
 
 def steer(say: Callable[[str], None], document: UUID, action: steering.Action) -> bool:
     """One action on one document, its refusal and notice said. Returns whether it was done."""
+    targets = list(Document.objects.filter(pk=document))  # before it is gone
     result = action.steer([document])
+    if result.done:
+        commanded.send(None, action=f"document.{action.name}", documents=targets)
     for refusal in result.refused:
         say(f"{refusal.name}: {refusal.sentence}")
     if result.notice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,9 +12,11 @@ from uuid import UUID
 from aegis_assets.errors import EngineFailed, EngineUnavailable
 from aegis_assets.model.document import AT_REST, Stage, State
 from aegis_assets.model.ledger import DocumentRow
-from aegis_assets.stores.ledger.naming import document_name
+from aegis_assets.stores.ledger.naming import document_name, upload_key
 from webadmin.documents import console, platform, services, steering
 from webadmin.documents.bars import Display
+from webadmin.documents.models import Document
+from webadmin.documents.signals import commanded
 
 
 @dataclass(frozen=True)
@@ -27,25 +29,50 @@ class Source:
 
 
 def sources(paths: Sequence[str]) -> Iterator[Source]:
-    """Directories recursively, in order of names. Hidden files, and links that a directory holds, are left out: they may lead
-    anywhere."""
+    """Each file once. Directories recursively, in order of names; hidden files, and links that a directory holds, are left out:
+    they may lead anywhere.
+
+    A second file under a key is a problem and not a revision of the first: the two lie beside each other.
+    """
+    seen: dict[str, Path] = {}
+    for source in _named(paths):
+        if source.problem:
+            yield source
+            continue
+        other = seen.setdefault(upload_key(source.key), source.path)
+        if other is source.path:
+            yield source
+        elif not other.samefile(source.path):
+            yield replace(
+                source, problem=f"{other} has the same name here. Name the directory above both, or ingest this one alone."
+            )
+
+
+def _named(paths: Sequence[str]) -> Iterator[Source]:
     for text in paths:
         path = Path(text)
         if path.is_dir():
-            yield from (Source(file, file.relative_to(path).as_posix()) for file in _files(path))
+            yield from _files(path)
         elif path.is_file():
             yield Source(path, path.name)
         else:
             yield Source(path, path.name or text, "There is no such file or directory.")
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for here, folders, names in os.walk(folder):
+def _files(folder: Path) -> Iterator[Source]:
+    closed: list[OSError] = []
+    for here, folders, names in os.walk(folder, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             file = Path(here, name)
             if not name.startswith(".") and file.is_file() and not file.is_symlink():
-                yield file
+                yield Source(file, file.relative_to(folder).as_posix())
+    for error in closed:
+        yield Source(Path(str(error.filename)), str(error.filename), _unreadable(error))
+
+
+def _unreadable(error: OSError) -> str:
+    return f"It cannot be read ({error.strerror or type(error).__name__})."
 
 
 def receive(source: Source, collection: str) -> services.Outcome:
@@ -54,16 +81,24 @@ def receive(source: Source, collection: str) -> services.Outcome:
     if not problem:
         try:
             with source.path.open("rb") as stream:
-                return services.receive(stream, name, source.key, collection)
+                outcome = services.receive(stream, name, source.key, collection)
         except OSError as error:
-            problem = f"It cannot be read ({error.strerror or type(error).__name__})."
+            problem = _unreadable(error)
+        else:
+            if outcome.outcome in ("new", "revised"):
+                commanded.send(None, action="document.upload", documents=Document.objects.filter(pk=outcome.document))
+            return outcome
     return services.Outcome(name=name, document=None, outcome="refused", sentence=f"Refused: {problem}")
 
 
 def launch(outcomes: Sequence[services.Outcome]) -> str:
     """Runs for all that wait for one. Returns why they may start a little later, '' normally."""
     waiting = [outcome.document for outcome in outcomes if outcome.document and outcome.pending]
-    return steering.ingest(waiting).notice if waiting else ""
+    if not waiting:
+        return ""
+    result = steering.ingest(waiting)
+    commanded.send(None, action="document.ingest", documents=Document.objects.filter(pk__in=result.done))
+    return result.notice
 
 
 def refreshed(outcome: services.Outcome) -> services.Outcome:
@@ -81,15 +116,10 @@ def refreshed(outcome: services.Outcome) -> services.Outcome:
 
 
 def wait(documents: Sequence[UUID], shown: Display) -> dict[UUID, DocumentRow]:
-    """Until all are at rest or gone."""
-    last: dict[UUID, DocumentRow] = {}
     try:
-        for rows in console.watch(documents):
-            last = {row.id: row for row in rows}
-            shown.show(rows)
+        return console.settled(documents, shown.show)
     finally:
         shown.close()
-    return last
 
 
 def unchanged(outcome: services.Outcome) -> bool:

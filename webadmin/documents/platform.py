@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from aegis_assets.engines.client import EngineClient
     from aegis_assets.pipeline.flow.fingerprints import Fingerprints
     from aegis_assets.pipeline.flow.platform import Numbers
-    from aegis_assets.pipeline.ports import Bucket, Extractor, Vision
+    from aegis_assets.pipeline.ports import Extractor, Vision
+    from aegis_assets.stores.bucket import ObjectBucket
+    from aegis_assets.stores.graph import BoltGraph
+    from aegis_assets.stores.leases import Leases
     from aegis_assets.stores.ledger import Ledger
     from aegis_assets.stores.vectors import QdrantVectors
 
@@ -35,7 +38,7 @@ def ledger() -> Ledger:
 
 
 @lru_cache(maxsize=1)
-def bucket() -> Bucket:
+def bucket() -> ObjectBucket:
     from aegis_assets.stores.bucket import open_bucket
 
     return open_bucket(settings().bucket_address, settings())
@@ -55,6 +58,24 @@ def vectors() -> QdrantVectors:
     from aegis_assets.stores.vectors import open_vectors
 
     return open_vectors(settings())
+
+
+@lru_cache(maxsize=1)
+def graph() -> BoltGraph:
+    """Gives up after seconds where publish waits a minute. Nothing is read through it: what pages show stands in the ledger too."""
+    from aegis_assets.stores.graph import BoltGraph
+
+    chosen = settings()
+    password = chosen.neo4j_password.get_secret_value()
+    return BoltGraph(chosen.graph_address, chosen.neo4j_user, password, timeout=20.0, patience=3.0)
+
+
+def leases() -> Leases:
+    """To look at: who holds what, living ones only, and what there is. It connects per question."""
+    from aegis_assets.stores.leases import LIMITS, Leases
+
+    chosen = settings()
+    return Leases(chosen.postgres_url.get_secret_value(), {resource: getattr(chosen, limit) for resource, limit in LIMITS.items()})
 
 
 @dataclass(frozen=True)

@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, F, OuterRef, Prefetch, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db import connection
+from django.db.models import Count, F, OuterRef, Prefetch, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, Now
+from django.utils.translation import ngettext
 
 from aegis_assets.model.parsing import Frozen
-from webadmin.documents.models import (
-    Chunk,
-    ChunkTask,
-    Collection,
-    Document,
-    Failure,
-    Mention,
-    Placement,
-    Relation,
-    RunDocument,
-    Window,
-)
+from webadmin.documents import platform
+from webadmin.documents.models import Chunk, ChunkTask, Collection, Document, Failure, Mention, Placement, Relation, RunDocument
 
 CHUNKS_PER_PAGE: Final = 25
-FAILURES_SHOWN: Final = 100
-RUNS_SHOWN: Final = 20
 ENTITIES_PER_CHUNK: Final = 12
+ALONE: Final = """
+WITH named AS (
+    SELECT DISTINCT e.canonical_id FROM aegis_mention m JOIN aegis_entity e ON e.id = m.entity_id
+    WHERE m.document_id = ANY(%(documents)s)
+), stated AS (
+    SELECT DISTINCT s.canonical_id AS source, r.type, t.canonical_id AS target
+    FROM aegis_relation r JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
+    WHERE r.document_id = ANY(%(documents)s) AND s.canonical_id <> t.canonical_id
+)
+SELECT
+    (SELECT count(*) FROM named n WHERE NOT EXISTS (
+        SELECT 1 FROM aegis_entity e JOIN aegis_mention m ON m.entity_id = e.id
+        WHERE e.canonical_id = n.canonical_id AND m.document_id <> ALL(%(documents)s))),
+    (SELECT count(*) FROM stated w WHERE NOT EXISTS (
+        SELECT 1 FROM aegis_entity s JOIN aegis_relation r ON r.source_id = s.id JOIN aegis_entity t ON t.id = r.target_id
+        WHERE s.canonical_id = w.source AND r.type = w.type AND t.canonical_id = w.target
+          AND r.document_id <> ALL(%(documents)s)))"""
 
 
 def documents() -> QuerySet[Document]:
-    """For the list: pages and chunks of the generation in the making, else of the live one, in the same query."""
+    """For the list: pages and chunks of the generation in the making, else of the live one, and how long the last run took or has
+    taken, in the same query. `entities` counts for the rows of one page."""
     shown = Coalesce(F("making_id"), F("live_id"))
     chunks = Placement.objects.filter(generation_id=OuterRef("shown_id")).order_by().values("generation_id")
+    took = RunDocument.objects.filter(document=OuterRef("pk")).order_by("-started_at")
     return (
         Document.objects.select_related("collection", "live", "making")
+        .defer("live__inspection", "making__inspection")  # megabytes each, where a document has thousands of pages
         .annotate(shown_id=shown)
         .annotate(chunk_count=Coalesce(Subquery(chunks.annotate(number=Count("id")).values("number")), 0))
+        .annotate(took=Subquery(took.annotate(took=Coalesce(F("finished_at"), Now()) - F("started_at")).values("took")[:1]))
     )
+
+
+def entities(rows: Iterable[Document]) -> dict[UUID, int]:
+    """Canonical entities of the generation that each document of `documents()` shows, counted as publish and `ingest` do."""
+    shown = {row.pk: row.shown_id for row in rows}
+    counted = platform.ledger().graph_facts().count_entities([one for one in shown.values() if one is not None])
+    return {document: counted.get(generation, 0) for document, generation in shown.items()}
 
 
 def collections() -> QuerySet[Collection]:
@@ -55,7 +73,7 @@ def placements(document: Document, number: str | int | None) -> Page:
     generation = document.making_id or document.live_id
     rows = (
         Placement.objects.filter(generation_id=generation)
-        .select_related("chunk", "window")
+        .select_related("chunk")
         .order_by("window__ordinal", "ordinal")
         .prefetch_related(
             Prefetch("chunk__tasks", queryset=ChunkTask.objects.order_by("stage")),
@@ -72,29 +90,29 @@ def placements(document: Document, number: str | int | None) -> Page:
 def _names(chunk: Chunk) -> list[str]:
     names = dict.fromkeys(f"{mention.entity.name} ({mention.entity.type})" for mention in chunk.mentions.all())
     shown = list(names)[:ENTITIES_PER_CHUNK]
-    return [*shown, f"and {len(names) - len(shown)} more"] if len(names) > len(shown) else shown
+    more = len(names) - len(shown)
+    return [*shown, ngettext("and %(more)s more", "and %(more)s more", more) % {"more": more}] if more else shown
 
 
-def failures(document: Document) -> QuerySet[Failure]:
-    return (
-        Failure.objects.filter(document=document)
-        .select_related("window", "chunk")
-        .order_by("resolved", "-created_at", "-id")[:FAILURES_SHOWN]
+class Weight(Frozen):
+    """What goes when documents go. entities, relations: canonical, and of no other document."""
+
+    chunks: int
+    entities: int
+    relations: int
+    bytes: int
+
+
+def weight(ids: Sequence[UUID]) -> Weight:
+    with connection.cursor() as cursor:
+        cursor.execute(ALONE, {"documents": list(ids)})
+        named, stated = cursor.fetchone()
+    return Weight(
+        chunks=Chunk.objects.filter(document__in=ids).count(),
+        entities=named,
+        relations=stated,
+        bytes=Document.objects.filter(pk__in=ids).aggregate(total=Coalesce(Sum("size"), 0))["total"],
     )
-
-
-def runs(document: Document) -> QuerySet[RunDocument]:
-    return RunDocument.objects.filter(document=document).order_by("-started_at")[:RUNS_SHOWN]
-
-
-def windows(document: Document) -> QuerySet[Window]:
-    return Window.objects.filter(generation_id=document.making_id or document.live_id).order_by("ordinal")
-
-
-def states(ids: Iterable[UUID]) -> list[dict[str, object]]:
-    """For rows of the list that move: one query for all of them."""
-    rows = Document.objects.filter(pk__in=list(ids)).values("id", "state", "fraction", "message")
-    return [{**row, "id": str(row["id"])} for row in rows]
 
 
 class Said(Frozen):

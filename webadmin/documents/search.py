@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from pydantic import Field
@@ -10,8 +11,11 @@ from aegis_assets.errors import BadInput, NotFound
 from aegis_assets.model.embedding import VectorHit
 from aegis_assets.model.ledger import SearchRow
 from aegis_assets.model.parsing import Frozen
+from aegis_assets.stores.ledger.base import clean
 from webadmin.documents import platform
 from webadmin.documents.models import Collection
+
+LONGEST: Final = 8000  # characters; embedders read a few hundred words and leave the rest out without a word
 
 
 class Hit(Frozen):
@@ -32,8 +36,11 @@ class Hit(Frozen):
 
 def search(text: str, collection: str | None, limit: int) -> list[Hit]:
     """Best first. collection None: all of them. Raises BadInput, NotFound, EngineUnavailable, StoreUnavailable."""
-    if not text.strip():
+    text = clean(text).strip()
+    if not text:
         raise BadInput("The search text is empty.")
+    if len(text) > LONGEST:
+        raise BadInput(f"The search text has {len(text):,} characters; ask in at most {LONGEST:,}.")
     scopes = dict(Collection.objects.order_by("name").values_list("id", "name"))
     if collection is not None:
         scopes = {identity: name for identity, name in scopes.items() if name == collection}

@@ -7,12 +7,14 @@ own sensor takes it up. Nothing here waits for work.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid4
 
-from aegis_assets.errors import AegisError, EngineUnavailable, NotAllowed, NotFound
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, NotAllowed, NotFound
 from aegis_assets.logs import logger
 from aegis_assets.model.document import AT_REST, State
 from aegis_assets.model.ledger import DocumentRow
@@ -48,10 +50,10 @@ class Action:
     """states: in which the pages offer it. done: what to say of `{}` documents."""
 
     name: str
-    label: str
+    label: Promise
     permission: str
     states: frozenset[State]
-    done: str
+    done: Promise
     steer: Callable[[Sequence[UUID]], Steered]
 
 
@@ -91,15 +93,15 @@ def retry(documents: Sequence[UUID]) -> Steered:
 
 
 def cancel(documents: Sequence[UUID]) -> Steered:
-    """The ledger stops a running document before its next chunk; a run that carries nothing else is terminated too."""
+    """The ledger stops a running document before its next chunk; a run that carries nothing else is terminated too. A run that is
+    dead will not look at the wish, so it is over here."""
     dagster = platform.dagster()
     notices: list[str] = []
 
     def stop(row: DocumentRow) -> None:
         platform.ledger().request_cancel(row.id)
         if row.run_id and not row.run_id.startswith("claim:"):
-            with suppress(NotFound):
-                _terminate(dagster, row, notices)
+            _terminate(dagster, row, notices)
 
     done, refused = _each(documents, stop)
     return Steered(done=done, refused=refused, notice=notices[0] if notices else "")
@@ -126,7 +128,7 @@ def _each(documents: Iterable[UUID], change: Callable[[DocumentRow], object]) ->
             row = platform.ledger().document(document)
             name = row.name
             change(row)
-        except (NotAllowed, NotFound, EngineUnavailable) as error:
+        except (NotAllowed, NotFound, EngineUnavailable, EngineFailed) as error:
             refused.append(Refusal(document=document, name=name, sentence=error.message))
         else:
             done.append(document)
@@ -172,6 +174,17 @@ def _give_back(documents: Sequence[UUID], error: AegisError) -> str:
     return sentence
 
 
+def in_hands(row: DocumentRow) -> bool:
+    """Whether a run that Dagster believes alive has the document. Raises AegisError when Dagster does not answer."""
+    if row.state not in (State.RUNNING, State.QUEUED):
+        return False
+    try:
+        _require_dead(platform.dagster(), row)
+    except NotAllowed:
+        return True
+    return False
+
+
 def _require_dead(dagster: DagsterClient, row: DocumentRow) -> None:
     if not row.run_id or row.run_id.startswith("claim:"):
         raise NotAllowed(f"The document is {row.state} already.")
@@ -186,24 +199,30 @@ def _require_dead(dagster: DagsterClient, row: DocumentRow) -> None:
 def _terminate(dagster: DagsterClient, row: DocumentRow, notices: list[str]) -> None:
     try:
         run = dagster.run(row.run_id)
-        if not run.ended and run.partition == str(row.id):
+        if run.ended:
+            platform.ledger().fail_run(row.run_id, LOST_RUN)
+        elif run.partition == str(row.id):
             dagster.terminate(run.id)
     except NotFound:
-        return
+        platform.ledger().fail_run(row.run_id, LOST_RUN)
     except AegisError as error:
         notices.append(f"{error.message} The run stops by itself before its next chunk.")
 
 
 _ANY: Final = frozenset(State) - {State.REMOVING}
-INGEST: Final = Action("ingest", "Ingest", "ingest_document", frozenset({State.PENDING, *AT_REST}), "{} to be ingested.", ingest)
-RETRY: Final = Action("retry", "Retry", "ingest_document", _ANY - {State.PENDING, State.SUCCEEDED}, "{} to be tried again.", retry)
+INGEST: Final = Action(
+    "ingest", _("Ingest"), "ingest_document", frozenset({State.PENDING, *AT_REST}), _("{} to be ingested."), ingest
+)
+RETRY: Final = Action(
+    "retry", _("Retry"), "ingest_document", _ANY - {State.PENDING, State.SUCCEEDED}, _("{} to be tried again."), retry
+)
 CANCEL: Final = Action(
     "cancel",
-    "Cancel",
+    _("Cancel"),
     "ingest_document",
     frozenset({State.PENDING, State.QUEUED, State.RUNNING}),
-    "{} cancelled or about to stop.",
+    _("{} cancelled or about to stop."),
     cancel,
 )
-REMOVE: Final = Action("remove", "Remove", "remove_document", _ANY, "{} to be removed from every store.", remove)
+REMOVE: Final = Action("remove", _("Remove"), "remove_document", _ANY, _("{} to be removed from every store."), remove)
 ACTIONS: Final = (INGEST, RETRY, CANCEL, REMOVE)

@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 from urllib.parse import urlsplit
 
-from aegis_assets.errors import EngineUnavailable, StoreUnavailable, public
+from aegis_assets.errors import EngineUnavailable, Misconfigured, StoreUnavailable, public
 from aegis_assets.model.parsing import Frozen
+from aegis_assets.pipeline.flow.preflight import DISK_FLOOR_MB
 from aegis_assets.settings import Settings, settings
 from webadmin.documents import platform
 
-DISK_FLOOR_MB = 500
+PARSERS: Final = {
+    "auto": "docling, in the engine server",
+    "rules": "docling with a layout by rules, in the engine server",
+    "docling": "docling with its own models, in the engine server",
+    "docling-serve": "docling-serve",
+}
 
 
 class Check(Frozen):
@@ -40,17 +48,18 @@ def _parts(chosen: Settings) -> list[tuple[str, str, Callable[[], str | None]]]:
     vision = f"Ollama {chosen.vision_model} at {chosen.ollama_url}" if _sees(chosen) else "OCR, embedded"
     return [
         ("ledger", f"PostgreSQL at {_place(chosen.postgres_url.get_secret_value())}", _ledger),
-        ("bucket", chosen.bucket_address, lambda: platform.bucket().check()),  # type: ignore[attr-defined]
+        ("bucket", chosen.bucket_address, lambda: platform.bucket().check()),
         ("vectors", chosen.qdrant_url or f"Qdrant, local path {chosen.vectors_path}", lambda: platform.vectors().check()),
         ("graph", f"{'Neo4j' if chosen.neo4j_url else 'ArcadeDB'} at {chosen.graph_address}", _graph),
         ("engine server", chosen.engine_address, _engine),
-        ("parser", chosen.docling_serve_url or "docling, in the engine server", lambda: platform.engine().server_info().parser),
+        ("parser", _parser(chosen), _engine),
         ("embedder", f"{chosen.embedder} on {chosen.embedder_device}", _embedder),
         ("extractor", extractor, _extractor),
         ("vision", vision, _vision),
         ("dagster", chosen.dagster_address, _dagster),
         ("dagster daemon", chosen.dagster_address, _daemon),
         ("disk", str(chosen.home), _disk),
+        *([("workers", "dagster-celery", _workers)] if chosen.executor == "celery" else []),
     ]
 
 
@@ -122,11 +131,34 @@ def _daemon() -> None:
         raise EngineUnavailable(problem)
 
 
+def _workers() -> str:
+    """Who takes from which queue. A worker on another machine must not be, where a store is a directory of this one."""
+    from aegis_assets.stores.broker import QUEUES, Broker
+
+    served = Broker(settings().celery_broker.get_secret_value()).queues()
+    if unserved := [queue for queue in QUEUES if queue not in served]:
+        raise EngineUnavailable(
+            f"No worker takes from the queue {', '.join(unserved)}: start one with `make worker QUEUES={','.join(unserved)}`."
+        )
+    hosts = sorted({name.rpartition("@")[2] for names in served.values() for name in names})
+    if settings().kept_here and hosts != [socket.gethostname()]:
+        raise Misconfigured(
+            f"Workers on {', '.join(hosts)} take steps, but {' and '.join(settings().kept_here)} is not set, so what it names is"
+            f" a directory that only {socket.gethostname()} has: set it, or run workers there only."
+        )
+    return f"on {', '.join(hosts)}"
+
+
 def _disk() -> str:
     free = shutil.disk_usage(settings().home if settings().home.exists() else settings().home.parent).free // 2**20
     if free < DISK_FLOOR_MB:
         raise StoreUnavailable(f"Only {free} MB are free under {settings().home}: free some space.")
     return f"{free / 1024:.0f} GB free"
+
+
+def _parser(chosen: Settings) -> str:
+    served = chosen.docling_serve_url if chosen.parser in ("auto", "docling-serve") else ""
+    return f"docling-serve at {served}" if served else PARSERS[chosen.parser]
 
 
 def _sees(chosen: Settings) -> bool:

@@ -26,7 +26,7 @@ PARTITION_TAG: Final = "dagster/partition"
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
 RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
 CLAIM_TAG: Final = "aegis/claim"  # as the sensor that launches pending documents reads it
-LARGE: Final = 200_000  # bytes; the sensor's SMALL_BYTES: below, a process per op costs more than the document's work
+LARGE: Final = 200_000  # bytes; the sensor's SMALL_BYTES: below, sending its ops elsewhere costs more than the work
 _BATCH: Final = 50
 
 
@@ -69,6 +69,34 @@ class Run(BaseModel):
         return self.tags.get(PARTITION_TAG) or self.tags.get(RANGE_START_TAG)
 
 
+class Queue(BaseModel):
+    """Runs, of whatever job."""
+
+    model_config = ConfigDict(frozen=True)
+
+    queued: int
+    running: int
+
+
+class Pool(BaseModel):
+    """slots: how many steps it admits. pending: steps that wait for one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    slots: int
+    active: int
+    pending: int
+
+
+_POOL: Final = {
+    "name": "concurrencyKey",
+    "slots": "slotCount",
+    "active": "activeSlotCount",
+    "pending": "pendingStepCount",
+}
+
+
 class _Answer(BaseModel):
     """One field of a GraphQL reply; which of these are set depends on its type name."""
 
@@ -79,8 +107,7 @@ class _Answer(BaseModel):
 
     @property
     def sentence(self) -> str:
-        words = self.message or "; ".join(str(error.get("message", "")) for error in self.errors) or self.typename
-        return words.strip().splitlines()[0][:300] if words.strip() else self.typename
+        return _line(self.message or "; ".join(str(error.get("message", "")) for error in self.errors)) or self.typename
 
 
 class DagsterClient:
@@ -123,7 +150,7 @@ class DagsterClient:
     def launch_document(self, document: UUID, claim: str = "", size: int = LARGE) -> str:
         """claim: by which the sensor finds the run whose answer was lost. size: bytes; decides how the run executes its ops."""
         tags = {PARTITION_TAG: str(document)} | ({CLAIM_TAG: claim} if claim else {})
-        small: dict[str, JsonValue] = {"execution": {"config": {"mode": "in_process"}}}
+        small: dict[str, JsonValue] = {"execution": {"config": {"mode": "threads"}}}
         return self.launch(INGEST, tags, small if size < LARGE else None)
 
     def launch_range(self, start: str, end: str) -> str:
@@ -185,6 +212,22 @@ class DagsterClient:
         ]
         return f"Dagster's daemon does not run ({', '.join(dead)}): see make status." if dead else ""
 
+    def occupancy(self) -> tuple[Queue, tuple[Pool, ...]]:
+        """The queue of runs, and the pools of steps by name."""
+        reply = self._post(queries.OCCUPANCY, {})
+        instance = reply.get("instance")
+        rows = instance.get("concurrencyLimits") if isinstance(instance, dict) else None
+        try:
+            pools = tuple(
+                Pool.model_validate({field: row[key] for field, key in _POOL.items()})
+                for row in (rows if isinstance(rows, list) else [])
+                if isinstance(row, dict)
+            )
+            queue = Queue.model_validate({field: _count(reply, field) for field in ("queued", "running")})
+        except (KeyError, ValidationError) as error:
+            raise EngineFailed("Dagster's reply about its queue has an unknown shape.") from error
+        return queue, tuple(sorted(pools, key=lambda pool: pool.name))
+
     def run_address(self, run_id: str) -> str:
         return f"{self.address}/runs/{run_id}"
 
@@ -225,6 +268,13 @@ def _answer(reply: Mapping[str, JsonValue], field: str) -> _Answer:
         raise EngineFailed(f"Dagster's reply to {field} has an unknown shape.") from error
 
 
+def _count(reply: Mapping[str, JsonValue], field: str) -> JsonValue:
+    _expect(_answer(reply, field), "Runs")
+    found = reply[field]
+    assert isinstance(found, dict)
+    return found["count"]
+
+
 def _expect(answer: _Answer, *names: str) -> None:
     if answer.typename not in names:
         raise EngineFailed(f"Dagster refused: {answer.sentence}")
@@ -233,8 +283,13 @@ def _expect(answer: _Answer, *names: str) -> None:
 def _first_error(body: object) -> str:
     errors = body.get("errors") if isinstance(body, dict) else None
     if isinstance(errors, list) and errors and isinstance(errors[0], dict):
-        return str(errors[0].get("message", "no reason given"))[:300]
+        return _line(str(errors[0].get("message") or "")) or "no reason given"
     return "no reason given"
+
+
+def _line(words: str) -> str:
+    """The first one: what follows is a traceback."""
+    return next(iter(words.strip().splitlines()), "")[:300]
 
 
 def _batches(keys: list[str]) -> Iterator[list[str]]:

@@ -64,6 +64,16 @@ query Locations {
 
 DAEMONS: Final = "query Daemons { instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 
+# What waits in the queue, what runs, and how full the pools are.
+OCCUPANCY: Final = """
+query Occupancy {
+  queued: runsOrError(filter: {statuses: [QUEUED]}, limit: 1) { __typename ... on Runs { count } ... on PythonError { message } }
+  running: runsOrError(filter: {statuses: [NOT_STARTED, STARTING, STARTED, CANCELING]}, limit: 1) {
+    __typename ... on Runs { count } ... on PythonError { message }
+  }
+  instance { concurrencyLimits { concurrencyKey limit slotCount activeSlotCount pendingStepCount } }
+}"""
+
 
 def add_partitions(count: int) -> str:
     """One mutation that adds `count` partitions, $key0 ...: a round trip for each would cost a bulk action seconds."""

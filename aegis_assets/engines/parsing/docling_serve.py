@@ -14,6 +14,7 @@ import httpx
 import stamina
 
 from aegis_assets.engines.parsing.tree import Tree
+from aegis_assets.engines.proxies import may_use_proxy
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, EngineUnavailable, Misconfigured
 
 # Our formats in docling-serve's words, and the ending it knows them by.
@@ -48,14 +49,6 @@ class DoclingServe:
         self._headers = {"X-Api-Key": api_key} if api_key else {}
         self._attempts = attempts
 
-    def version(self) -> str:
-        """The server's versions, for the fingerprint. Raises EngineUnavailable."""
-        try:
-            answer = httpx.get(f"{self._url}/version", headers=self._headers, timeout=_CONNECT)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
-        return answer.text[:500] if answer.status_code == httpx.codes.OK else "unknown"
-
     def convert(self, path: Path, kind: str, pages: tuple[int, int] | None = None) -> Tree:
         """pages: first and last, from 1. Raises BadInput (the document), EngineUnavailable or EngineFailed (the server)."""
         if kind not in FORMATS:
@@ -79,7 +72,7 @@ class DoclingServe:
         try:
             with (
                 path.open("rb") as stream,
-                httpx.Client(timeout=self._timeout, headers=self._headers) as client,
+                httpx.Client(timeout=self._timeout, headers=self._headers, trust_env=may_use_proxy(self._url)) as client,
                 client.stream(
                     "POST",
                     f"{self._url}/v1/convert/file",
@@ -108,7 +101,7 @@ class DoclingServe:
 
     def _refused(self, status: int) -> AegisError:
         if status in (401, 403):
-            return Misconfigured("docling-serve refuses our key. Check its API key.")
+            return Misconfigured("docling-serve refuses access. Set AEGIS_DOCLING_SERVE_API_KEY to its DOCLING_SERVE_API_KEY.")
         if status in _BUSY:
             return EngineUnavailable(f"docling-serve at {self._url} is overloaded (HTTP {status}). Retry later.")
         if status in (408, 504):

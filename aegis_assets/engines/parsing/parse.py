@@ -18,6 +18,7 @@ from typing import Final
 
 from aegis_assets.engines.parsing import sections
 from aegis_assets.engines.parsing.docling_serve import DoclingServe
+from aegis_assets.engines.parsing.textual import Native
 from aegis_assets.engines.parsing.tree import Assembly, Node, Slice, Tree, carried, children, node, walk
 from aegis_assets.errors import EngineFailed
 from aegis_assets.model.parsing import Box, Heading, ParsedWindow, ParseRequest, Picture
@@ -34,8 +35,12 @@ def parse(
     picture_min_pixels: int,
     parser: str,
     serve: DoclingServe | None = None,
+    native: bool = True,
 ) -> ParsedWindow:
-    """Writes window.json and picture-<n>.png into `out`. whole: the artifact that inspect wrote, for unit 'section'."""
+    """Writes window.json and picture-<n>.png into `out`. whole: the artifact that inspect wrote, for unit 'section'.
+
+    native: decode pictures; else the first one raises Native.
+    """
     started = time.monotonic()
     if request.unit == "page" and serve is not None:
         tree, parser = _served(path, request, serve), "docling-serve"
@@ -49,6 +54,8 @@ def parse(
         )
     else:
         tree = sections.join(sections.read(whole, request.first, request.last))
+    if not native and any(picture.get("image") for picture in tree["pictures"]):
+        raise Native
     pictures = tuple(_pictures(tree, out, picture_min_pixels))
     refs = list(walk(tree))
     (out / WINDOW).write_text(json.dumps(tree, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")

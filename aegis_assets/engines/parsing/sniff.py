@@ -54,7 +54,8 @@ _TEXT_NAMES: Final = {
     ".eml": "email", ".vtt": "webvtt", ".txt": "text", ".text": "text", ".log": "text", ".json": "text", ".jsonl": "text",
     ".yaml": "text", ".yml": "text", ".toml": "text", ".ini": "text", ".py": "text", ".sql": "text", ".xml": "text", ".rst": "text",
 }  # fmt: skip
-_HEAD: Final = 65_536
+HEAD: Final = 65_536  # bytes that tell a format
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _READABLE: Final = "PDF, Word, PowerPoint, Excel, OpenDocument, EPUB, HTML, Markdown, text, CSV, e-mail and pictures"
 
@@ -66,23 +67,37 @@ PASSWORD: Final = "The file is protected by a password. Remove the protection an
 def sniff(path: Path, name: str) -> Sniffed:
     """The format of the file. name: a hint of last resort. Raises BadInput for what no parser reads, saying what to do."""
     with path.open("rb") as stream:
-        head = stream.read(_HEAD)
+        head = stream.read(HEAD)
     if not head:
         raise BadInput(EMPTY)
     suffix = PurePosixPath(clean(name).replace("\\", "/")).suffix.lower()
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
+    if head.startswith(_ZIP):
         return _named(_container(path))
     if head.startswith(_OLE):
         return _named(_compound(path))
-    if b"%PDF-" in head[:1024]:
+    if _pdf(head):
         return _named("pdf")
-    if head.lstrip().startswith(b"{\\rtf"):
+    if _rtf(head):
         return _named("rtf")
     if (media_type := _image(head)) is not None:
         return Sniffed("image", media_type)
     if is_binary(head):
         raise BadInput(_refusal(head, suffix))
     return _named(_text(decode(head), suffix))
+
+
+def textual(head: bytes) -> bool:
+    """Whether sniff() will take it for a text: it bears no signature and is not binary."""
+    signed = head.startswith((*_ZIP, _OLE)) or _pdf(head) or _rtf(head) or _image(head) is not None
+    return bool(head) and not signed and not is_binary(head)
+
+
+def _pdf(head: bytes) -> bool:
+    return b"%PDF-" in head[:1024]
+
+
+def _rtf(head: bytes) -> bool:
+    return head.lstrip().startswith(b"{\\rtf")
 
 
 def _named(kind: str) -> Sniffed:
@@ -183,28 +198,66 @@ def _refusal(head: bytes, suffix: str) -> str:
     return f"The file is of an unknown binary kind. Readable are {_READABLE}."
 
 
-_MARKS: Final = (
-    (re.compile(r"WEBVTT(?:[ \t\n]|$)"), "webvtt"),
-    (re.compile(r"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)[\s>]", re.I | re.S), "html"),
-    (re.compile(r"(?:\s*%[^\n]*\n)*\s*\\(?:documentclass|documentstyle)\b"), "latex"),
-)
+# Nothing here may try one place in several ways: 28 blank lines at the head of a text once took longer than a window may.
+_WEBVTT: Final = re.compile(r"WEBVTT(?:[ \t\n]|$)")
+_HTML: Final = re.compile(r"<(?:!doctype\s+html|html)[\s>]", re.I)
+_LATEX: Final = re.compile(r"\\(?:documentclass|documentstyle)\b")
 _MAIL_FIELD: Final = re.compile(
     r"^(from|to|subject|date|received|message-id|mime-version|return-path|delivered-to|content-type|cc):", re.I
 )
 # One line alone that looks like Markdown may be a comment or a dash.
-_MARKDOWN: Final = re.compile(r"^#{1,6} \S|^```|^\s*[-*] \[[^\]]+\]\(|\[[^\]\n]+\]\(https?://|^\|(?:\s*:?-+:?\s*\|)+\s*$", re.M)
-_GUESSES: Final = (
-    (re.compile(r"\\begin\{document\}"), "latex"),
-    (re.compile(r"\A\s*<(?:head|body|div|p|h[1-6]|table|article|section)[\s>]", re.I), "html"),
-    (re.compile(r"\A(?://[^\n]*\n|\s*\n)*= \S|^:[\w-]+:(?: |$)[\s\S]*^={2,5} \S", re.M), "asciidoc"),
+_MARKDOWN: Final = re.compile(
+    r"^#{1,6} \S|^```|^[ \t]*[-*] \[[^\[\]\n]+\]\(|\[[^\[\]\n]+\]\(https?://|^\|(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*$", re.M
 )
+_ELEMENT: Final = re.compile(r"<(?:head|body|div|p|h[1-6]|table|article|section)[\s>]", re.I)
+_ATTRIBUTE: Final = re.compile(r"^:[\w-]+:(?: |$)", re.M)
+_SECTION: Final = re.compile(r"^={2,5} \S", re.M)
+
+
+def _marked(text: str) -> str | None:
+    """The format that the text's beginning leaves no doubt about."""
+    if _WEBVTT.match(text):
+        return "webvtt"
+    if _HTML.match(text, _element(text)):
+        return "html"
+    return "latex" if _LATEX.match(_first_line(text, "%").lstrip()) else None
+
+
+def _guessed(text: str) -> str | None:
+    if "\\begin{document}" in text:
+        return "latex"
+    if _ELEMENT.match(text.lstrip()):
+        return "html"
+    attribute = _ATTRIBUTE.search(text)
+    if re.match(r"= \S", _first_line(text, "//")) or (attribute and _SECTION.search(text, attribute.end())):
+        return "asciidoc"
+    if len(_MARKDOWN.findall(text)) >= 2 or re.match(r"#{1,6} \S", text.lstrip()):
+        return "markdown"
+    return None
+
+
+def _element(text: str) -> int:
+    """Where the first element may begin: after white space, an XML declaration and comments."""
+    at = 0
+    while True:
+        while at < len(text) and text[at].isspace():
+            at += 1
+        ends = next((end for begin, end in (("<?xml", "?>"), ("<!--", "-->")) if text.startswith(begin, at)), None)
+        closed = text.find(ends, at) if ends else -1
+        if ends is None or closed < 0:
+            return at
+        at = closed + len(ends)
+
+
+def _first_line(text: str, comment: str) -> str:
+    """The first one that is neither blank nor a comment."""
+    return next((line for line in text.split("\n") if line.strip() and not line.lstrip().startswith(comment)), "")
 
 
 def _text(text: str, suffix: str) -> str:
     """The format of a text by a clear mark in it, then by its name, then by what it looks like."""
-    for mark, kind in _MARKS:
-        if mark.match(text):
-            return kind
+    if (marked := _marked(text)) is not None:
+        return marked
     known = _TEXT_NAMES.get(suffix)
     if known in ("text", None) and _is_mail(text):
         return "email"
@@ -212,12 +265,7 @@ def _text(text: str, suffix: str) -> str:
         known = "text"
     if known is not None:
         return known
-    for guess, kind in _GUESSES:
-        if guess.search(text):
-            return kind
-    if len(_MARKDOWN.findall(text)) >= 2 or re.match(r"\s*#{1,6} \S", text):
-        return "markdown"
-    return "csv" if _is_csv(text) else "text"
+    return _guessed(text) or ("csv" if _is_csv(text) else "text")
 
 
 def _is_mail(text: str) -> bool:

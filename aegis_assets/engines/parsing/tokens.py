@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,28 +20,39 @@ _CHARACTERS: Final = 16
 _BREAKS: Final = (("\n\n", 0.5), ("\n", 0.5), (". ", 0.4), ("? ", 0.4), ("! ", 0.4), ("。", 0.4), ("; ", 0.3), (" ", 0.3))
 
 
+@lru_cache(maxsize=2)
+def loaded(directory: Path) -> Any:
+    """The tokenizer of a directory with tokenizer.json. Takes 40 ms, so the sandbox's template does it for its children."""
+    from tokenizers import Tokenizer
+
+    file = directory / "tokenizer.json"
+    if not file.is_file():
+        raise Misconfigured(f"The embedder's directory has no tokenizer.json, which cutting chunks needs: {directory.name}.")
+    tokenizer: Any = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()  # the MiniLM file asks for a cut at 128
+    tokenizer.no_padding()
+    return tokenizer
+
+
 class Tokens:
     """max_tokens: what a text may have, without the tokens that the model adds around it."""
 
     def __init__(self, directory: Path, max_tokens: int) -> None:
-        from tokenizers import Tokenizer
-
-        file = directory / "tokenizer.json"
-        if not file.is_file():
-            raise Misconfigured(f"The embedder's directory has no tokenizer.json, which cutting chunks needs: {directory.name}.")
-        self._tokenizer: Any = Tokenizer.from_file(str(file))
-        self._tokenizer.no_truncation()  # the MiniLM file asks for a cut at 128
-        self._tokenizer.no_padding()
+        self._tokenizer = loaded(directory)
+        self._known: dict[str, int] = {}  # headings stand above many pieces, and the chunker asks for each piece several times
         self.max_tokens = max_tokens - self._tokenizer.num_special_tokens_to_add(False)
         if self.max_tokens < 8:
             raise Misconfigured(f"Chunks of {max_tokens} tokens are too small to hold text. Raise the embedder's limit.")
 
     def count(self, text: str) -> int:
-        return max(len(self._tokenizer.encode(text, add_special_tokens=False).ids), len(text) // _CHARACTERS)
+        known = self._known.get(text)
+        if known is None:
+            known = max(len(self._tokenizer.encode(text, add_special_tokens=False).ids), len(text) // _CHARACTERS)
+            self._known[text] = known
+        return known
 
     def counts(self, texts: Sequence[str]) -> list[int]:
-        found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return [max(len(each.ids), len(text) // _CHARACTERS) for each, text in zip(found, texts, strict=True)]
+        return [self.count(text) for text in texts]
 
     def split(self, text: str, limit: int) -> list[str]:
         """Pieces of at most `limit` tokens that joined give the text, to the character. Encodes the whole once: linear."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
@@ -21,18 +21,19 @@ from starlette.routing import Route
 
 from aegis_assets.engines.sandbox import frames
 from aegis_assets.engines.service.desk import Desk
-from aegis_assets.engines.service.documents import Documents, OcrDesk, ocr_fingerprint
+from aegis_assets.engines.service.documents import PARSES_AT_ONCE, Documents, OcrDesk, ocr_fingerprint
 from aegis_assets.engines.service.group import READY, STARTING, Models
 from aegis_assets.engines.service.requests import GONE, as_error, as_json, no_such_route, read, while_connected
-from aegis_assets.engines.service.wire import EmbedBody, ExtractBody, Health, OcrBody, ServerInfo
+from aegis_assets.engines.service.wire import EmbedBody, ExtractBody, Health, OcrBody, PageBody, ServerInfo
 from aegis_assets.errors import AegisError, NotAllowed, public
 from aegis_assets.logs import logger
 from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest
 
 BODY_MB: Final = 64  # a picture of 40 MB as base64, or the facts of a very long document
-PARSES_AT_ONCE: Final = 2
 CHUNKS_AT_ONCE: Final = 2
-OCR_REST_SECONDS: Final = 120.0  # without a picture for this long, OCR's memory is given back
+REST_SECONDS: Final = 120.0  # without a picture or a page for this long, the memory of their models is given back
+PAGES_AT_ONCE: Final = 1
+PAGE_PATIENCE: Final = 15.0  # seconds; who turns pages does not wait behind minutes of parsing
 
 Body = TypeVar("Body", bound=BaseModel)
 Handler = Callable[[Request], Awaitable[Response]]
@@ -51,6 +52,7 @@ class Service:
         self._parses = Desk(PARSES_AT_ONCE, patience)
         self._chunks = Desk(CHUNKS_AT_ONCE, patience)
         self._pictures = Desk(1, patience)
+        self._pages = Desk(PAGES_AT_ONCE, min(patience, PAGE_PATIENCE))
 
     def app(self) -> Starlette:
         routes = [
@@ -59,6 +61,7 @@ class Service:
             Route("/inspect", self._post(InspectRequest, self._inspect), methods=["POST"]),
             Route("/parse", self._post(ParseRequest, self._parse), methods=["POST"]),
             Route("/chunk", self._post(ChunkRequest, self._chunk), methods=["POST"]),
+            Route("/page", self._post(PageBody, self._page), methods=["POST"]),
             Route("/ocr", self._post(OcrBody, self._read), methods=["POST"]),
             Route("/embed", self._post(EmbedBody, self._embed), methods=["POST"]),
             Route("/extract", self._post(ExtractBody, self._extract), methods=["POST"]),
@@ -76,6 +79,7 @@ class Service:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._models.close()
             self._ocr.rest()
+            self._documents.rest()
 
     async def _warm(self) -> None:
         while self._parser_state != READY:
@@ -89,11 +93,13 @@ class Service:
                 await asyncio.sleep(5.0)
 
     async def _rest(self) -> None:
-        """Give OCR's memory back when nobody has asked for a while."""
+        """Give memory back when nobody has asked for a while."""
         while True:
-            await asyncio.sleep(OCR_REST_SECONDS / 4)
-            if self._pictures.idle() > OCR_REST_SECONDS:
-                await self._pictures.run(lambda _: self._ocr.rest())
+            await asyncio.sleep(REST_SECONDS / 4)
+            await asyncio.to_thread(self._documents.rest, REST_SECONDS)
+            if self._pictures.idle() > REST_SECONDS:
+                with suppress(AegisError, OSError):  # pictures came in between; the next time, then
+                    await self._pictures.run(lambda _: self._ocr.rest())
 
     # Routes
 
@@ -121,6 +127,9 @@ class Service:
 
     async def _chunk(self, body: ChunkRequest) -> Response:
         return as_json(await self._chunks.run(lambda cancelled: self._documents.chunk(body, cancelled)))
+
+    async def _page(self, body: PageBody) -> Response:
+        return as_json(await self._pages.run(lambda cancelled: self._documents.page(body, cancelled)))
 
     async def _read(self, body: OcrBody) -> Response:
         return as_json(await self._pictures.run(lambda cancelled: self._ocr.read(body.png, cancelled)))

@@ -1,11 +1,12 @@
 """Requests about documents -> files fetched from the bucket, work in a sandboxed child, results put back into the bucket.
 
-The child sees one folder and no credentials: fetching and storing are done here, in the server's process, which in turn never looks
-into a document.
+The child sees one folder and no credentials (but the key of docling-serve, where that parses): fetching and storing are done here,
+in the server's process, which in turn never looks into a document.
 """
 
 from __future__ import annotations
 
+import base64
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,9 +18,12 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from aegis_assets.engines.embedder import chunk_tokens, tokenizer_path
-from aegis_assets.engines.sandbox import Child, Limits, Outcome, Sandbox
-from aegis_assets.engines.service.wire import ChunkAnswer, OcrAnswer
-from aegis_assets.errors import BadInput, EngineFailed, Misconfigured
+from aegis_assets.engines.sandbox import Child, Limits, Outcome, Sandbox, left
+from aegis_assets.engines.service.jobs import NATIVE
+from aegis_assets.engines.service.kept import MB, Kept
+from aegis_assets.engines.service.warm import Warm
+from aegis_assets.engines.service.wire import ChunkAnswer, OcrAnswer, PageAnswer, PageBody
+from aegis_assets.errors import BadInput, EngineFailed, LimitExceeded, Misconfigured
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.parsing import ChunkRequest, Inspection, InspectRequest, ParsedWindow, ParseRequest
 from aegis_assets.pipeline.ports import Bucket
@@ -29,7 +33,12 @@ VERSION: Final = 1  # of our own part of parsing: raise it when a window's items
 PACKAGES: Final = ("docling-slim", "docling-core", "docling-parse", "pypdfium2", "rapidocr")
 JOBS: Final = "aegis_assets.engines.service.jobs"
 SECTION_CHUNKS: Final = 4  # a section of a format without pages grows to about this many chunks where no heading ends it
+PARSES_AT_ONCE: Final = 2
+SHARED: Final = 3  # children kept for text, of about 15 MB of their own
+SHARED_GROWN_MB: Final = 64.0  # 10 is usual; more, and the next call's memory would not be its own
 START_SECONDS: Final = 300.0  # 6 on an idle machine
+PAGE_SECONDS: Final = 20.0  # of drawing a page, which takes a tenth of one
+PAGE_MB: Final = 8  # the picture; 0.1 is usual, a scan of colour photographs takes 2
 OCR_SECONDS: Final = 60.0  # a page takes 7 with loading
 OCR_CALLS: Final = 200  # then a fresh child, since onnxruntime's arenas only grow
 
@@ -79,19 +88,29 @@ class Documents:
         self._bucket = bucket
         self._sandbox = sandbox
         self._scratch = scratch
+        self._kept = Kept(bucket, scratch / "kept")
         self._limits = Limits(chosen.parse_timeout, chosen.parse_memory_mb)
+        self._page_limits = Limits(PAGE_SECONDS, chosen.parse_memory_mb, seconds_setting="a fixed limit")
+        self._warm = Warm(sandbox.child, PARSES_AT_ONCE)
+        self._shared = Warm(sandbox.child, SHARED, SHARED_GROWN_MB)
+
+    def rest(self, seconds: float = 0.0) -> None:
+        """Give back the memory of models and children that no call has needed for so long."""
+        self._warm.rest(seconds)
+        self._shared.rest(seconds)
 
     def inspect(self, request: InspectRequest, cancelled: Event) -> Inspection:
         with self._folder() as folder:
             payload = {
-                "path": str(self._fetch(request.blob, folder / "document")),
+                "path": str(self._document(request.blob, folder / "document")),
                 "name": request.name,
                 "out": str(folder / "out"),
                 "max_pages": self._chosen.max_pages,
                 "window_tokens": chunk_tokens(self._chosen) * min(SECTION_CHUNKS, self._chosen.window_chunks),
+                "shared": False,
                 **self._serve(),
             }
-            outcome = self._run("inspect", payload, folder, "Reading the document", cancelled)
+            outcome = self._together("inspect", payload, folder, "Reading the document", cancelled)
             inspection = _valid(Inspection, outcome)
             keys = self._store(folder / "out", request.artifacts)
             return inspection.model_copy(update={"whole": _key(keys, inspection.whole) if inspection.whole else None})
@@ -100,9 +119,11 @@ class Documents:
         with self._folder() as folder:
             path, whole = folder / "document", folder / "whole"
             if request.unit == "section" and request.whole:
-                self._fetch(request.whole, whole)  # the sections were cut out of it; the bytes of the document are not needed again
+                self._kept.link(
+                    request.whole, whole
+                )  # the sections were cut out of it; the bytes of the document are not needed again
             else:
-                self._fetch(request.blob, path)
+                self._document(request.blob, path)
             payload = {
                 "path": str(path),
                 "whole": str(whole) if whole.exists() else None,
@@ -110,10 +131,17 @@ class Documents:
                 "out": str(folder / "out"),
                 "picture_min_pixels": self._chosen.picture_min_pixels,
                 "parser": chosen_parser(self._chosen),
-                **self._serve(),
+                "shared": False,
+                **self._serve(request.unit == "page"),
             }
             subject = f"Parsing {'pages' if request.unit == 'page' else 'sections'} {request.first} to {request.last}"
-            outcome = self._run("parse", payload, folder, subject, cancelled)
+            if request.unit == "section":
+                outcome = self._together("parse", payload, folder, subject, cancelled)
+            elif payload["parser"] == "docling":
+                with self._warm.child(request.blob) as child:
+                    outcome = child.call(f"{JOBS}:parse", payload, folder, self._limits, subject, cancelled)
+            else:
+                outcome = self._run("parse", payload, folder, subject, cancelled)
             parsed = _valid(ParsedWindow, outcome)
             keys = self._store(folder / "out", request.artifacts)
             pictures = tuple(picture.model_copy(update={"image": _key(keys, picture.image)}) for picture in parsed.pictures)
@@ -122,13 +150,29 @@ class Documents:
 
     def chunk(self, request: ChunkRequest, cancelled: Event) -> ChunkAnswer:
         with self._folder() as folder:
+            self._bucket.download(request.artifact, folder / "artifact.json")
             payload = {
-                "artifact": str(self._fetch(request.artifact, folder / "artifact.json")),
+                "artifact": str(folder / "artifact.json"),
                 "request": request.model_dump(mode="json"),
                 "tokenizer": str(tokenizer_path(self._chosen)),
                 "max_tokens": chunk_tokens(self._chosen),
             }
-            return _valid(ChunkAnswer, self._run("chunk", payload, folder, "Cutting the text into chunks", cancelled))
+            return _valid(ChunkAnswer, self._together("chunk", payload, folder, "Cutting the text into chunks", cancelled))
+
+    def page(self, request: PageBody, cancelled: Event) -> PageAnswer:
+        """A picture of a page. Somebody looks at a screen and waits, so its limit on time is a short one."""
+        with self._folder() as folder:
+            picture = folder / "out" / "page"
+            payload = {
+                "path": str(self._document(request.blob, folder / "document")),
+                "format": request.format,
+                "page": request.page,
+                "out": str(picture),
+            }
+            subject = f"Drawing page {request.page}"
+            outcome = self._sandbox.run(f"{JOBS}:page", payload, folder, self._page_limits, subject, cancelled)
+            image = base64.b64encode(_picture(picture)).decode()
+            return _valid(PageAnswer, outcome, image=image)
 
     def ready(self) -> None:
         """Returns when a child can be had, which is when the template has imported all."""
@@ -136,9 +180,23 @@ class Documents:
             limits = Limits(START_SECONDS, self._chosen.parse_memory_mb, seconds_setting="a fixed limit")
             self._sandbox.run(f"{JOBS}:ready", {}, folder, limits, "Starting the parser", Event())
 
-    def _serve(self) -> dict[str, object]:
-        used = chosen_parser(self._chosen) == "docling-serve"
-        return {"serve": self._chosen.docling_serve_url if used else "", "serve_seconds": self._chosen.parse_timeout}
+    def _serve(self, needed: bool = True) -> dict[str, object]:
+        if not needed or chosen_parser(self._chosen) != "docling-serve":
+            return {"serve": ""}
+        key = self._chosen.docling_serve_api_key.get_secret_value()
+        return {"serve": self._chosen.docling_serve_url, "serve_seconds": self._chosen.parse_timeout, "serve_key": key}
+
+    def _together(self, job: str, payload: Mapping[str, object], folder: Path, subject: str, cancelled: Event) -> Outcome:
+        """In a child that has seen other documents and will see more, where Python alone reads this one; else in its own.
+
+        A fresh child takes 30 ms of CPU, a page of Markdown 3. Whether Python is enough is found out in the shared child, which
+        stops before it would run a parser in C, and is not told the key of docling-serve.
+        """
+        if payload.get("serve"):
+            return self._run(job, payload, folder, subject, cancelled)
+        with self._shared.child("text") as child:
+            outcome = child.call(f"{JOBS}:{job}", {**payload, "shared": True}, folder, self._limits, subject, cancelled)
+        return self._run(job, payload, folder, subject, cancelled) if outcome.result == NATIVE else outcome
 
     def _run(self, job: str, payload: Mapping[str, object], folder: Path, subject: str, cancelled: Event) -> Outcome:
         return self._sandbox.run(f"{JOBS}:{job}", payload, folder, self._limits, subject, cancelled)
@@ -149,9 +207,9 @@ class Documents:
             (Path(name) / "out").mkdir()
             yield Path(name)
 
-    def _fetch(self, key: str, path: Path) -> Path:
-        self._bucket.download(key, path)
-        if path.stat().st_size > self._chosen.max_file_mb * 2**20 and path.name == "document":
+    def _document(self, key: str, path: Path) -> Path:
+        self._kept.link(key, path)
+        if path.stat().st_size > self._chosen.max_file_mb * MB:
             raise BadInput(f"The file is larger than {self._chosen.max_file_mb} MB (AEGIS_MAX_FILE_MB).")
         return path
 
@@ -205,8 +263,19 @@ def _key(keys: dict[str, str], name: str) -> str:
     return keys[name]
 
 
-def _valid(kind: type[Result], outcome: Outcome) -> Result:
+def _picture(path: Path) -> bytes:
+    """What the child drew."""
     try:
-        return kind.model_validate(outcome.result)
+        content = left(path, PAGE_MB * MB + 1)
+    except OSError as error:
+        raise EngineFailed("The page was drawn, but left no picture.", retryable=False) from error
+    if len(content) > PAGE_MB * MB:
+        raise LimitExceeded(f"The picture of the page is larger than {PAGE_MB} MB.")
+    return content
+
+
+def _valid(kind: type[Result], outcome: Outcome, **more: object) -> Result:
+    try:
+        return kind.model_validate({**outcome.result, **more})
     except ValidationError as error:
         raise EngineFailed("The parser's answer has the wrong shape.", retryable=False) from error

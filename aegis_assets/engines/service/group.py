@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from asyncio.subprocess import Process
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
@@ -22,11 +23,18 @@ from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable
 from aegis_assets.logs import logger
 from aegis_assets.model.embedding import EmbedderInfo
 
-CALL_SECONDS: Final = 300.0
+# A model that answers nobody for this long hangs: the first, and so much more for each text that waits. BGE-M3 on two busy cores
+# takes 4 s a text, and must not be killed for being slow.
+HANG_SECONDS: Final = 300.0
+HANG_SECONDS_PER_TEXT: Final = 10.0
+CONNECT_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 1.0
 BACK_OFF: Final = (0.5, 15.0)  # seconds before a restart, first and most
 STEADY_SECONDS: Final = 60.0  # a process that lived this long did not fail at its start
-CALLERS_AT_ONCE: Final = 4  # requests of texts to embed that wait in the model's queue: a search overtakes all others
+# Requests of texts to embed, a forward pass each, that are in the model's queue at once. A search overtakes all others, so on a
+# CPU, where 16 texts take 0.6 s, it waits for two at most; a GPU must never wait for the next one.
+CALLERS_ON_CPU: Final = 2
+CALLERS_ON_GPU: Final = 8
 STARTING: Final = "starting"
 READY: Final = "ready"
 
@@ -37,17 +45,22 @@ log = logger(__name__)
 
 
 class Models:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, callers_at_once: int = CALLERS_ON_CPU) -> None:
         """directory: where the socket is made."""
         self._known: dict[Name, BaseModel | AegisError] = {}
+        self._waiting: Counter[str] = Counter()  # texts, by path
+        self._answered: dict[str, float] = {}
         self._directory = directory
         self._folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
         transport = httpx.AsyncHTTPTransport(uds=f"/proc/self/fd/{self._folder}/{SOCKET}")
         # Compressing vectors on their way through a local socket would cost more than it saves.
         self._client = httpx.AsyncClient(
-            transport=transport, base_url="http://models", timeout=CALL_SECONDS, headers={"Accept-Encoding": "identity"}
+            transport=transport,
+            base_url="http://models",
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+            headers={"Accept-Encoding": "identity"},
         )
-        self._passages = asyncio.Semaphore(CALLERS_AT_ONCE)
+        self._passages = asyncio.Semaphore(callers_at_once)
         self._process: Process | None = None
 
     def states(self) -> dict[str, str]:
@@ -61,7 +74,10 @@ class Models:
         pause = BACK_OFF[0]
         while True:
             started = time.monotonic()
-            await self._run_once()
+            try:
+                await self._run_once()
+            except OSError as error:  # no memory or no descriptor for another process, for now
+                log.error("models_not_started", error=type(error).__name__)
             pause = BACK_OFF[0] if time.monotonic() - started > STEADY_SECONDS else min(2 * pause, BACK_OFF[1])
             await asyncio.sleep(pause)
 
@@ -137,19 +153,37 @@ class Models:
             raise known
         return known
 
-    async def _post(self, path: str, body: BaseModel) -> bytes:
+    async def _post(self, path: str, body: EmbedBody | ExtractBody) -> bytes:
+        self._waiting[path] += len(body.texts)
         try:
-            response = await self._client.post(path, content=body.model_dump_json(by_alias=True).encode(), headers=JSON)
-        except httpx.ReadTimeout as error:
-            log.error("model_hangs", path=path)
-            if self._process is not None and self._process.returncode is None:
-                self._process.kill()  # supervise() starts another
-            raise EngineFailed(f"A model did not answer within {CALL_SECONDS:.0f} s and was restarted.") from error
+            response = await self._while_it_answers(path, body)
         except httpx.HTTPError as error:
             raise EngineUnavailable("The models of the engine server are starting.") from error
+        finally:
+            self._waiting[path] -= len(body.texts)
+        self._answered[path] = time.monotonic()
         if response.status_code != httpx.codes.OK:
             raise decode_error(response.content, response.status_code)
         return response.content
+
+    async def _while_it_answers(self, path: str, body: BaseModel) -> httpx.Response:
+        """The response. A model that answers nobody is killed, with all that wait for it; supervise() starts another."""
+        process, started = self._process, time.monotonic()
+        request = asyncio.create_task(self._client.post(path, content=body.model_dump_json(by_alias=True).encode(), headers=JSON))
+        try:
+            while True:
+                last = max(started, self._answered.get(path, 0.0))
+                left = last + HANG_SECONDS + HANG_SECONDS_PER_TEXT * self._waiting[path] - time.monotonic()
+                if (await asyncio.wait((request,), timeout=max(0.0, left)))[0]:
+                    return await request
+                if left <= 0:
+                    break
+        finally:
+            request.cancel()
+        log.error("model_hangs", path=path)
+        if process is not None and process.returncode is None:
+            process.kill()
+        raise EngineFailed(f"A model did not answer within {time.monotonic() - last:.0f} s and was restarted.")
 
 
 def _state(known: BaseModel | AegisError | None) -> str:

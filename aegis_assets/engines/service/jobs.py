@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aegis_assets.model.parsing import ChunkRequest, ParseRequest
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from aegis_assets.engines.parsing.docling_serve import DoclingServe
 
 Json = dict[str, Any]
+NATIVE: Final[Json] = {"native": True}  # instead of a result: a child that more documents will see must not read this one
 
 
 def ready(_: Json) -> Json:
@@ -22,7 +23,10 @@ def ready(_: Json) -> Json:
 def inspect(payload: Json) -> Json:
     _still()
     from aegis_assets.engines.parsing.inspect import inspect as run
+    from aegis_assets.engines.parsing.textual import only_python
 
+    if payload["shared"] and not only_python(Path(payload["path"]), payload["name"]):
+        return NATIVE
     limits = payload["max_pages"], payload["window_tokens"]
     inspection = run(Path(payload["path"]), payload["name"], Path(payload["out"]), *limits, _serve(payload))
     return inspection.model_dump(mode="json")
@@ -31,11 +35,15 @@ def inspect(payload: Json) -> Json:
 def parse(payload: Json) -> Json:
     _still()
     from aegis_assets.engines.parsing.parse import parse as run
+    from aegis_assets.engines.parsing.textual import Native
 
     whole = Path(payload["whole"]) if payload["whole"] else None
     request = ParseRequest.model_validate(payload["request"])
     options = payload["picture_min_pixels"], payload["parser"]
-    parsed = run(Path(payload["path"]), whole, request, Path(payload["out"]), *options, _serve(payload))
+    try:
+        parsed = run(Path(payload["path"]), whole, request, Path(payload["out"]), *options, _serve(payload), not payload["shared"])
+    except Native:
+        return NATIVE
     return parsed.model_dump(mode="json")
 
 
@@ -46,6 +54,14 @@ def chunk(payload: Json) -> Json:
     request = ChunkRequest.model_validate(payload["request"])
     drafts = run(Path(payload["artifact"]), request, Path(payload["tokenizer"]), payload["max_tokens"])
     return {"chunks": [draft.model_dump(mode="json") for draft in drafts]}
+
+
+def page(payload: Json) -> Json:
+    _still()
+    from aegis_assets.engines.parsing.pdf.picture import draw_page
+
+    width, height = draw_page(Path(payload["path"]), payload["format"], payload["page"], Path(payload["out"]))
+    return {"width": width, "height": height}
 
 
 def ocr(payload: Json) -> Json:
@@ -61,7 +77,7 @@ def _serve(payload: Json) -> DoclingServe | None:
         return None
     from aegis_assets.engines.parsing.docling_serve import DoclingServe
 
-    return DoclingServe(payload["serve"], payload["serve_seconds"])
+    return DoclingServe(payload["serve"], payload["serve_seconds"], payload["serve_key"])
 
 
 def _still() -> None:

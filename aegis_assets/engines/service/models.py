@@ -8,11 +8,12 @@ setup would end it with a traceback, where a wrong setting must be a sentence fo
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
 import sys
-import time
+from http import HTTPStatus
 from multiprocessing import connection
 from pathlib import Path
 from queue import Empty
@@ -20,13 +21,12 @@ from threading import Thread
 from typing import Any, Final
 
 import litserve
-from fastapi import HTTPException
 from litserve.loops.base import collate_requests
 from litserve.loops.simple_loops import BatchedLoop
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from aegis_assets.engines.sandbox import die_with_parent
+from aegis_assets.engines.sandbox import die_with_parent, frames
 from aegis_assets.engines.service.wire import SOCKET, EmbedAnswer, EmbedBody, ExtractAnswer, ExtractBody, encode_error
 from aegis_assets.errors import AegisError, Internal, Misconfigured, public
 from aegis_assets.logs import configure, logger
@@ -34,6 +34,8 @@ from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.settings import settings
 
 BATCH_SECONDS: Final = 0.01  # how long a request waits for others to join it
+WATCH_SECONDS: Final = 0.5  # the list of workers grows while they are started
+Outcome = tuple[int, bytes]  # status and JSON
 
 
 class PatientLoop(BatchedLoop):
@@ -85,20 +87,24 @@ class _Model(litserve.LitAPI):
     def answer(self, bodies: list[Any]) -> list[BaseModel]:
         raise NotImplementedError
 
-    def predict(self, x: list[Any], **_: Any) -> list[bytes]:
+    def predict(self, x: list[Any], **_: Any) -> list[Outcome]:
+        """One outcome per request. Where a text breaks the model, each is asked alone: the others only happened to be near it."""
         try:
             if self.failure is not None:
                 raise self.failure
-            return [answer.model_dump_json().encode() for answer in self.answer(x)]
-        except AegisError as error:
-            raise _http(error) from error
-        except Exception as error:
-            # Without its message, which may hold the text that was sent.
-            logger(__name__).error("model_failed", model=self.api_path, error=type(error).__name__)
-            raise _http(Internal(f"The model stopped with an unexpected error ({type(error).__name__}).")) from error
+            return [(HTTPStatus.OK, answer.model_dump_json().encode()) for answer in self.answer(x)]
+        except Exception as error:  # noqa: BLE001  the border of the worker
+            if len(x) > 1 and self.failure is None:
+                return [outcome for request in x for outcome in self.predict([request])]
+            if not isinstance(error, AegisError):
+                # Without its message, which may hold the text that was sent.
+                logger(__name__).error("model_failed", model=self.api_path, error=type(error).__name__, frames=frames(error))
+                error = Internal(f"The model stopped with an unexpected error ({type(error).__name__}).")
+            status, fields = encode_error(error)
+            return [(status, json.dumps(fields).encode())] * len(x)
 
-    def encode_response(self, output: bytes):  # type: ignore[no-untyped-def]
-        return Response(output, media_type="application/json")
+    def encode_response(self, output: Outcome):  # type: ignore[no-untyped-def]
+        return Response(output[1], status_code=output[0], media_type="application/json")
 
 
 # LitServe reads the annotation of `request` as FastAPI's type of the body, as text under this file's future import: there is none.
@@ -115,7 +121,8 @@ class EmbedApi(_Model):
 
     def answer(self, bodies: list[EmbedBody]) -> list[BaseModel]:
         texts = [text for body in bodies for text in body.texts]
-        embeddings = iter(self.model.embed(texts, [body.kind for body in bodies for _ in body.texts]))
+        batch = max((body.batch for body in bodies), default=0)
+        embeddings = iter(self.model.embed(texts, [body.kind for body in bodies for _ in body.texts], batch))
         return [EmbedAnswer(info=self.model.info, embeddings=tuple(next(embeddings) for _ in body.texts)) for body in bodies]
 
 
@@ -142,17 +149,10 @@ class ExtractApi(_Model):
         ]
 
 
-def _http(error: AegisError) -> HTTPException:
-    status, detail = encode_error(error)
-    return HTTPException(status, detail)
-
-
 def _end_with_workers(server: litserve.LitServer) -> None:
     """Also during setup, when LitServe itself would wait for ever for a worker that was killed."""
-    while not getattr(server, "inference_workers", None):
-        time.sleep(0.05)
-    time.sleep(0.5)  # until the second is in the list too
-    connection.wait([worker.sentinel for worker in server.inference_workers])
+    while not connection.wait([worker.sentinel for worker in getattr(server, "inference_workers", ())], timeout=WATCH_SECONDS):
+        pass
     logger(__name__).error("model_worker_died")
     os._exit(1)
 

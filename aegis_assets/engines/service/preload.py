@@ -10,20 +10,25 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
+from aegis_assets.engines.embedder import tokenizer_path
+from aegis_assets.engines.parsing.tokens import loaded
+from aegis_assets.errors import Misconfigured
+from aegis_assets.settings import settings
+
 MODULES: Final = (
-    "aegis_assets.settings",  # a child imports its parent's main module once more, and that imports these two
-    "aegis_assets.logs",
+    "aegis_assets.logs",  # a child imports its parent's main module once more, and that imports this
     "aegis_assets.engines.service.jobs",
     "aegis_assets.engines.parsing.inspect",
     "aegis_assets.engines.parsing.parse",
+    "aegis_assets.engines.parsing.textual",
     "aegis_assets.engines.parsing.chunk",
     "aegis_assets.engines.parsing.hybrid",
-    "aegis_assets.engines.parsing.tokens",
     "aegis_assets.engines.parsing.pieces",
     "aegis_assets.engines.parsing.pdf.window",
     "aegis_assets.engines.parsing.pdf.pipeline",
     "aegis_assets.engines.parsing.pdf.backend",
     "aegis_assets.engines.parsing.pdf.reading",
+    "aegis_assets.engines.parsing.pdf.picture",
     "docling.datamodel.document",
     "docling.datamodel.pipeline_options",
     "docling.backend.html_backend",
@@ -31,9 +36,10 @@ MODULES: Final = (
     "docling.backend.msword_backend",
     "docling.backend.mspowerpoint_backend",
     "docling.backend.msexcel_backend",
-    "tokenizers",
 )
 
 for _name in MODULES:
     with suppress(ImportError):  # an optional part of docling; the child that needs it says so
         import_module(_name)
+with suppress(Misconfigured):  # as before
+    loaded(tokenizer_path(settings()))

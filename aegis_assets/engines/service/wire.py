@@ -47,8 +47,11 @@ _BY_STATUS: Final = {**{status: cls for cls, status in STATUS.items()}, 500: Int
 
 
 class EmbedBody(Frozen):
+    """batch: texts per forward pass, 0 for the server's own number."""
+
     texts: tuple[str, ...] = Field(max_length=TEXTS_PER_REQUEST)
     kind: Literal["passage", "query"]
+    batch: int = Field(default=0, ge=0, le=TEXTS_PER_REQUEST)
 
 
 class EmbedAnswer(Frozen):
@@ -76,6 +79,22 @@ class OcrBody(Frozen):
 
 class OcrAnswer(Frozen):
     text: str
+
+
+class PageBody(Frozen):
+    """blob: bucket key of a document whose parts are pages. page: from 1."""
+
+    blob: str
+    format: Literal["pdf", "image"]
+    page: int = Field(ge=1)
+
+
+class PageAnswer(Frozen):
+    """image: a WebP of the whole page. width, height: of the page, in the points that a chunk's boxes are in."""
+
+    image: Base64Bytes
+    width: float = Field(gt=0)
+    height: float = Field(gt=0)
 
 
 class ChunkAnswer(Frozen):

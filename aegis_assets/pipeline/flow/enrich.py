@@ -7,6 +7,7 @@ those are parsed: they were started earlier, so the wait is short and cannot be 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from aegis_assets.model.document import Mark, Stage
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.ledger import WindowRow
 from aegis_assets.model.parsing import ChunkRequest, Heading, ParsedWindow, Picture, PictureDescription, moved
-from aegis_assets.pipeline.flow.fingerprints import of_collection
+from aegis_assets.pipeline.flow.fingerprints import Fingerprints, of_collection
 from aegis_assets.pipeline.flow.headings import after
 from aegis_assets.pipeline.flow.platform import Platform, record
 
@@ -24,12 +25,11 @@ HEADING_POLL_SECONDS = 0.25
 
 async def enrich_window(platform: Platform, window: UUID, run_id: str) -> None:
     """Nothing to do for a window that failed to parse, or that has its chunks already."""
-    row = platform.ledger.window(window)
+    row, prints = await asyncio.to_thread(_read, platform, window)
     if row.parsed is None or row.parse_state != Mark.DONE:
         return
-    prints = of_collection(platform, platform.ledger.document(row.document).collection)
     try:
-        platform.ledger.check(row.document, run_id)
+        await asyncio.to_thread(platform.ledger.check, row.document, run_id)
         headings = row.headings if row.headings is not None else await _open_headings(platform, row, run_id)
         wanted = prints.enrich(row.key, headings)
         if row.enrich_state != Mark.DONE or row.enrich_fingerprint != wanted:
@@ -37,16 +37,28 @@ async def enrich_window(platform: Platform, window: UUID, run_id: str) -> None:
     except Superseded:
         return
     except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
-        record(platform, error, document=row.document, run_id=run_id, stage=Stage.ENRICH, window=window)
+        await _failed(platform, error, row, run_id)
+
+
+def _read(platform: Platform, window: UUID) -> tuple[WindowRow, Fingerprints]:
+    """In a thread, as all that asks the ledger: the loop would keep every other chunk of the process waiting."""
+    row = platform.ledger.window(window)
+    return row, of_collection(platform, platform.ledger.document(row.document).collection)
+
+
+async def _failed(platform: Platform, error: BaseException, row: WindowRow, run_id: str) -> None:
+    where = {"document": row.document, "window": row.id}
+    await asyncio.to_thread(record, platform, error, run_id=run_id, stage=Stage.ENRICH, **where)
 
 
 async def _open_headings(platform: Platform, row: WindowRow, run_id: str) -> tuple[Heading, ...]:
     """Wait for the windows before; one that failed to parse adds no headings, and a retry will see that it does."""
     while True:
-        before = [window for window in platform.ledger.windows(row.generation) if window.ordinal < row.ordinal]
+        windows = await asyncio.to_thread(platform.ledger.windows, row.generation)
+        before = [window for window in windows if window.ordinal < row.ordinal]
         if all(window.parse_state in (Mark.DONE, Mark.FAILED) for window in before):
             break
-        platform.ledger.check(row.document, run_id)
+        await asyncio.to_thread(platform.ledger.check, row.document, run_id)
         await asyncio.sleep(HEADING_POLL_SECONDS)
     stack: tuple[Heading, ...] = ()
     for window in before:
@@ -58,15 +70,21 @@ async def _open_headings(platform: Platform, row: WindowRow, run_id: str) -> tup
 async def _enrich(
     platform: Platform, row: WindowRow, parsed: ParsedWindow, headings: tuple[Heading, ...], wanted: str, run_id: str
 ) -> None:
-    platform.ledger.start_window(row.id, Stage.ENRICH, run_id)
+    await asyncio.to_thread(platform.ledger.start_window, row.id, Stage.ENRICH, run_id)
     started = time.monotonic()
     descriptions, complete = await _describe(platform, row, parsed, run_id)
     request = ChunkRequest(artifact=parsed.artifact, headings=headings, descriptions=descriptions)
-    drafts = await asyncio.to_thread(platform.parser.chunk, request)
-    if _by_page(platform, row):
-        drafts = tuple(moved(draft, row.first - parsed.first) for draft in drafts)
     # Chunks without one picture's description are better than none; another fingerprint makes the next run complete them.
     made = wanted if complete else fingerprint(incomplete=wanted)
+    await asyncio.to_thread(_chunk, platform, row, request, parsed.first, run_id, made, started)
+
+
+def _chunk(
+    platform: Platform, row: WindowRow, request: ChunkRequest, parsed_first: int, run_id: str, made: str, started: float
+) -> None:
+    drafts = platform.parser.chunk(request)
+    if _by_page(platform, row):
+        drafts = tuple(moved(draft, row.first - parsed_first) for draft in drafts)
     platform.ledger.save_chunks(row.id, run_id, drafts, made, time.monotonic() - started)
 
 
@@ -78,18 +96,33 @@ def _by_page(platform: Platform, row: WindowRow) -> bool:
 async def _describe(
     platform: Platform, row: WindowRow, parsed: ParsedWindow, run_id: str
 ) -> tuple[tuple[PictureDescription, ...], bool]:
+    asked: list[str] = []
     results = await asyncio.gather(
-        *(_picture(platform, picture, row.document) for picture in parsed.pictures), return_exceptions=True
+        *(_picture(platform, picture, row.document, asked) for picture in parsed.pictures), return_exceptions=True
     )
     if platform.vision.lease is not None:  # a model's call, where OCR is none
-        platform.ledger.add_calls(run_id, row.document, len(results))
+        await asyncio.to_thread(platform.ledger.add_calls, run_id, row.document, len(asked))
     failed = [result for result in results if isinstance(result, BaseException)]
     for error in failed[:1]:  # one sentence for the window, not one per picture
-        record(platform, error, document=row.document, run_id=run_id, stage=Stage.ENRICH, window=row.id)
+        await _failed(platform, error, row, run_id)
     return tuple(result for result in results if isinstance(result, PictureDescription) and result.text.strip()), not failed
 
 
-async def _picture(platform: Platform, picture: Picture, document: UUID) -> PictureDescription:
+async def _picture(platform: Platform, picture: Picture, document: UUID, asked: list[str]) -> PictureDescription:
+    """Of a picture that was described before, in whatever window or generation of the document, what was said then. asked: takes up
+    the picture when the engine has to be asked."""
     png = await asyncio.to_thread(platform.bucket.get, picture.image)
+    key = _description_key(document, png, fingerprint(vision=platform.vision.fingerprint(), caption=picture.caption))
+    if await asyncio.to_thread(platform.bucket.exists, key):
+        known = PictureDescription.model_validate_json(await asyncio.to_thread(platform.bucket.get, key))
+        return known.model_copy(update={"ref": picture.ref})
+    asked.append(picture.ref)
     async with platform.lease(platform.vision.lease, document):
-        return await platform.vision.describe(picture, png)
+        described = await platform.vision.describe(picture, png)
+    await asyncio.to_thread(platform.bucket.put, key, described.model_dump_json().encode())
+    return described
+
+
+def _description_key(document: UUID, png: bytes, asked: str) -> str:
+    """It goes with the document: a picture that a revision takes out may come back with the next."""
+    return f"descriptions/{document}/{hashlib.sha256(png).hexdigest()}-{asked}"

@@ -7,51 +7,106 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from uuid import UUID
 
 from aegis_assets.errors import Superseded
 from aegis_assets.model.document import Stage
-from aegis_assets.model.extraction import Schema
-from aegis_assets.model.ledger import ChunkRow
-from aegis_assets.pipeline.flow.fingerprints import of_collection
+from aegis_assets.model.extraction import Extraction, Schema
+from aegis_assets.model.ledger import ChunkRow, Extracted
+from aegis_assets.pipeline.flow.gathered import Gathered
 from aegis_assets.pipeline.flow.platform import Platform, record
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Of one window."""
+
+    platform: Platform
+    document: UUID
+    run_id: str
+    schema: Schema
+    chunks: Sequence[ChunkRow]
+    cached: Mapping[str, Extraction]
+    begun: Gathered[UUID]
+    found: Gathered[Extracted]
 
 
 async def extract_window(platform: Platform, window: UUID, run_id: str) -> None:
     """Chunks start in document order. One failed chunk is recorded; the others go on."""
-    row = platform.ledger.window(window)
-    collection = platform.ledger.collection(platform.ledger.document(row.document).collection)
-    fingerprint = of_collection(platform, collection.id).extract
-    chunks = platform.ledger.chunks_to_do(window, Stage.EXTRACT, fingerprint)
-    cached = platform.ledger.cached_extractions([chunk.text_hash for chunk in chunks], fingerprint)
-    gate = asyncio.Semaphore(platform.numbers.parallel_chunks_per_doc)
+    work = await asyncio.to_thread(_read, platform, window, run_id)
 
     async def one(chunk: ChunkRow) -> None:
-        async with gate:
-            try:
-                platform.ledger.check(row.document, run_id)
-                if chunk.text_hash in cached:
-                    found = cached[chunk.text_hash]
-                    platform.ledger.save_extraction(row.document, chunk.id, run_id, fingerprint, found, cached=True, seconds=0.0)
-                else:
-                    await _extract(platform, row.document, chunk, collection.schema, fingerprint, run_id)
-            except Superseded:
-                return
-            except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
-                record(platform, error, document=row.document, run_id=run_id, stage=Stage.EXTRACT, window=window, chunk=chunk.id)
+        try:
+            if chunk.text_hash in work.cached:
+                await work.found.add(Extracted(chunk.id, work.cached[chunk.text_hash], cached=True))
+            else:
+                await _extract(work, chunk)
+        except Superseded:
+            return
+        except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
+            where = {"document": work.document, "window": window, "chunk": chunk.id}
+            await asyncio.to_thread(record, platform, error, run_id=run_id, stage=Stage.EXTRACT, **where)
 
-    async with asyncio.TaskGroup() as group:
-        for chunk in chunks:
+    async with platform.asking(work.document, run_id), asyncio.TaskGroup() as group:
+        for chunk in work.chunks:
             group.create_task(one(chunk))
 
 
-async def _extract(platform: Platform, document: UUID, chunk: ChunkRow, schema: Schema, fingerprint: str, run_id: str) -> None:
-    async with platform.lease(platform.extractor.lease, document):
-        platform.ledger.check(document, run_id)
-        platform.ledger.start_chunks([chunk.id], Stage.EXTRACT, run_id)
-        started = time.monotonic()
-        found = await platform.extractor.extract(chunk.text, schema)
-        seconds = time.monotonic() - started
-    await asyncio.to_thread(
-        platform.ledger.save_extraction, document, chunk.id, run_id, fingerprint, found, cached=False, seconds=seconds
+def _read(platform: Platform, window: UUID, run_id: str) -> _Work:
+    """In a thread: the loop that waits for the ledger keeps every other chunk of the process waiting."""
+    ledger = platform.ledger
+    platform.look()
+    document = ledger.window(window).document
+    schema = ledger.collection(ledger.document(document).collection).schema
+    fingerprint = platform.extractor.fingerprint(schema)
+    chunks = ledger.chunks_to_do(window, Stage.EXTRACT, fingerprint)
+    return _Work(
+        platform,
+        document,
+        run_id,
+        schema,
+        chunks,
+        ledger.cached_extractions([chunk.text_hash for chunk in chunks], fingerprint),
+        begun=Gathered(lambda begun: ledger.start_chunks(begun, Stage.EXTRACT, run_id)),
+        found=Gathered(lambda found: ledger.save_extractions(document, run_id, fingerprint, found)),
     )
+
+
+async def _extract(work: _Work, chunk: ChunkRow) -> None:
+    requests = _Requests(work, chunk.id)
+    try:
+        async with work.platform.at_hand(work.document):
+            found = await work.platform.extractor.extract(chunk.text, work.schema, requests.slot)
+    finally:
+        await requests.begun()  # before whatever is written of its end
+    await work.found.add(Extracted(chunk.id, found, seconds=requests.seconds))
+
+
+class _Requests:
+    """Of one chunk: mostly one, more where a text is halved or asked again. seconds: for which slots were held."""
+
+    def __init__(self, work: _Work, chunk: UUID) -> None:
+        self.seconds = 0.0
+        self._work = work
+        self._chunk = chunk
+        self._begun: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """That the chunk has begun is written while the engine works: a slot does not wait for a transaction."""
+        work, platform = self._work, self._work.platform
+        async with platform.gate(work.document), platform.lease(platform.extractor.lease, work.document):
+            platform.require_running(work.document, work.run_id)
+            self._begun = self._begun or asyncio.create_task(work.begun.add(self._chunk))
+            started = time.monotonic()
+            try:
+                yield
+            finally:
+                self.seconds += time.monotonic() - started
+
+    async def begun(self) -> None:
+        if self._begun is not None:
+            await self._begun

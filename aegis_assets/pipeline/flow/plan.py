@@ -16,7 +16,7 @@ from aegis_assets.errors import BadInput
 from aegis_assets.model.document import Mark, Stage
 from aegis_assets.model.ledger import DocumentRow, GenerationRow, WindowRow
 from aegis_assets.model.parsing import Heading, InspectRequest
-from aegis_assets.pipeline.flow.fingerprints import Fingerprints, of_collection
+from aegis_assets.pipeline.flow.fingerprints import Fingerprints, current
 from aegis_assets.pipeline.flow.headings import after
 from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.plan import cut
@@ -35,8 +35,9 @@ def plan_document(platform: Platform, document: UUID, run_id: str, alive: Callab
 
 def _missing(platform: Platform, row: DocumentRow, run_id: str) -> list[UUID]:
     row = fetched(platform, row, run_id)
-    prints = of_collection(platform, row.collection)
-    generation = platform.ledger.generation_for(row.id, row.sha256, row.blob, row.size, prints.plan)
+    schema = platform.ledger.collection(row.collection).schema
+    prints = current(platform, schema)
+    generation = platform.ledger.generation_for(row.id, run_id, row.sha256, row.blob, row.size, prints.plan)
     if generation.inspection is None or generation.plan_fingerprint != prints.plan:
         generation = _inspect(platform, row, generation, prints, run_id)
     assert generation.inspection is not None, "saved with the plan"
@@ -45,10 +46,10 @@ def _missing(platform: Platform, row: DocumentRow, run_id: str) -> list[UUID]:
         run_id,
         parser=generation.inspection.parser,
         embedder=platform.embedder.info().name,
-        extractor=platform.extractor.name,
+        extractor=platform.extractor.named(schema),
     )
     unsure = adopt(platform, generation, prints, run_id)
-    missing = set(platform.ledger.missing_windows(generation.id, prints.parse, prints.embed, prints.extract)) | unsure
+    missing = set(platform.ledger.missing_windows(generation.id, run_id, prints.parse, prints.embed, prints.extract)) | unsure
     return [window.id for window in platform.ledger.windows(generation.id) if window.id in missing]
 
 
@@ -62,8 +63,9 @@ def fetched(platform: Platform, row: DocumentRow, run_id: str) -> DocumentRow:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         blob, size = f"blobs/{digest}", path.stat().st_size
-        platform.bucket.put_file(blob, path)
-    return platform.ledger.set_content(row.id, run_id, blob, digest, size)
+        with platform.ledger.storing(blob):
+            platform.bucket.put_file(blob, path)
+            return platform.ledger.set_content(row.id, run_id, blob, digest, size)
 
 
 def _inspect(platform: Platform, row: DocumentRow, generation: GenerationRow, prints: Fingerprints, run_id: str) -> GenerationRow:
@@ -71,7 +73,7 @@ def _inspect(platform: Platform, row: DocumentRow, generation: GenerationRow, pr
     inspection = platform.parser.inspect(InspectRequest(blob=row.blob, name=row.name, artifacts=artifacts))
     if not inspection.parts:
         raise BadInput("The document holds no text and no pages.", kind="empty")
-    platform.ledger.add_seconds(run_id, row.id, Stage.PARSE, inspection.seconds)
+    platform.ledger.add_seconds(run_id, [row.id], Stage.PARSE, inspection.seconds)
     plans = cut(inspection, platform.numbers.window_pages, platform.numbers.window_chunks, prints.parse)
     return platform.ledger.save_plan(generation.id, run_id, inspection, prints.plan, plans)
 

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
+from weakref import WeakValueDictionary
 
-from aegis_assets.errors import AegisError, Superseded, public
+from aegis_assets.errors import AegisError, NotFound, StoreUnavailable, Superseded, public
 from aegis_assets.logs import logger
 from aegis_assets.model.document import Stage
 from aegis_assets.pipeline.flow.ledger import FlowLedger
+from aegis_assets.pipeline.flow.limits import LOOK_SECONDS, Changes, Gate
 from aegis_assets.pipeline.ports import Bucket, Embedder, Extractor, Leases, Parser, Vectors, Vision
 from aegis_assets.pipeline.publish import KnowledgeGraph
 from aegis_assets.settings import Settings
 
 log = logger(__name__)
+ASK_SECONDS = 0.3  # how late a cancellation may come to a chunk
+ACTING = ("parallel_chunks_per_doc", "embedding_batch_size")
+AT_HAND = 2  # times the chunks in flight: those that wait for a slot have their requests written
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Of config/parallelization.yml, as this run started with them; leases follow changes, these do not."""
+    """Of config/parallelization.yml, as this process started with them; see `Platform.now` for those that may change meanwhile."""
 
     parallel_chunks_per_doc: int
     embedding_batch_size: int
@@ -53,6 +60,78 @@ class Platform:
     leases: Leases
     numbers: Numbers
     fetch: Callable[[str, Path], None]
+    _gates: WeakValueDictionary[UUID, Gate] = field(default_factory=WeakValueDictionary)
+    _at_hand: WeakValueDictionary[UUID, Gate] = field(default_factory=WeakValueDictionary)
+    _asked: dict[UUID, float] = field(default_factory=dict)
+    _over: dict[tuple[UUID, str], AegisError] = field(default_factory=dict)
+    _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    _changes: Changes = field(default_factory=Changes)
+
+    def now(self) -> Numbers:
+        """The numbers that act on running work, as they are now. How a document is cut stays: windows are of one plan."""
+        changed = self._changes.numbers
+        return replace(self.numbers, **{name: changed[name] for name in ACTING if name in changed})
+
+    def look(self) -> None:
+        """Blocks: learn what was changed. At most once in `LOOK_SECONDS` for all who ask."""
+        self._changes.look(self.ledger.limits)
+
+    def gate(self, document: UUID) -> Gate:
+        """The document's own limit on chunks in flight, over all its windows in this process. First come, first served."""
+        return self._gates.setdefault(document, Gate(lambda: self.now().parallel_chunks_per_doc))
+
+    def at_hand(self, document: UUID) -> Gate:
+        """The document's limit on chunks that are being worked on here, in flight or not: a thousand requests need not be written
+        before the first is sent."""
+        return self._at_hand.setdefault(document, Gate(lambda: AT_HAND * self.now().parallel_chunks_per_doc))
+
+    def turn(self, run_id: str) -> asyncio.Lock:
+        """Windows that start together go to their parser in the order in which they came. First come, first served."""
+        return self._turns.setdefault(run_id, asyncio.Lock())
+
+    def require_running(self, document: UUID, run_id: str) -> None:
+        """Before each request, as `asking` knows it: a slot does not wait for the ledger. What a superseded run writes is refused
+        anyway. Raises Superseded."""
+        if error := self._over.get((document, run_id)):
+            raise error
+
+    @asynccontextmanager
+    async def asking(self, document: UUID, run_id: str) -> AsyncIterator[None]:
+        """Meanwhile the ledger is asked every `ASK_SECONDS`, once for all windows of the document, whether the run still has it,
+        and every `LOOK_SECONDS` for changed numbers."""
+        tasks = asyncio.create_task(self._ask(document, run_id)), asyncio.create_task(self._follow(document))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _follow(self, document: UUID) -> None:
+        while True:
+            if self._changes.stale:
+                await asyncio.to_thread(self.look)
+            for gates in (self._at_hand, self._gates):
+                if gate := gates.get(document):
+                    gate.widen()
+            await asyncio.sleep(LOOK_SECONDS / 2)
+
+    async def _ask(self, document: UUID, run_id: str) -> None:
+        while (document, run_id) not in self._over:
+            since = time.monotonic() - self._asked.get(document, 0.0)
+            if since < ASK_SECONDS:
+                await asyncio.sleep(ASK_SECONDS - since)
+                continue
+            for known in (self._asked, self._over):
+                if len(known) > 1000:
+                    known.clear()
+            self._asked[document] = time.monotonic()
+            try:
+                await asyncio.to_thread(self.ledger.check, document, run_id)
+            except (Superseded, NotFound) as error:
+                self._over[document, run_id] = error
+            except StoreUnavailable:
+                continue  # what is found meanwhile waits for the ledger anyway
 
     @asynccontextmanager
     async def lease(self, need: tuple[str, int] | None, owner: UUID) -> AsyncIterator[None]:

@@ -1,15 +1,20 @@
-"""preflight: is all there that these documents will need? One sentence that says what to do, before any work is done."""
+"""preflight: is all there that these documents will need? One sentence that says what to do, before any work is done.
+
+Everything is asked at once: one after the other they would take half of the time that a small document takes.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from uuid import UUID
 
 import psutil
 
 from aegis_assets.errors import Misconfigured
+from aegis_assets.model.extraction import Schema
 from aegis_assets.pipeline.flow.platform import Platform
 
 MEMORY_FLOOR_MB = 400  # what a run's own light processes take
@@ -17,17 +22,35 @@ DISK_FLOOR_MB = 500  # artifacts of a few windows; a full disk corrupts stores
 
 
 async def preflight(platform: Platform, home: Path, collections: Iterable[UUID]) -> None:
-    """Raises the first AegisError met: too little memory or disk, a store or engine away, a model missing, vectors that differ."""
+    """Raises the first AegisError of this order: too little memory or disk, a store or engine away, a model missing, vectors that
+    differ."""
     _machine(home)
-    platform.ledger.ping()
-    platform.bucket.exists("preflight")
-    platform.parser.fingerprint()
+    scopes = set(collections)
+    schemas = await asyncio.to_thread(_schemas, platform, scopes)
+    asked = (
+        asyncio.to_thread(platform.ledger.ping),
+        asyncio.to_thread(platform.bucket.exists, "preflight"),
+        asyncio.to_thread(platform.parser.fingerprint),
+        *(platform.extractor.check(schema) for schema in schemas),
+        platform.vision.check(),
+        asyncio.to_thread(_vectors, platform, scopes),
+        asyncio.to_thread(platform.graph.ensure_schema),
+    )
+    for outcome in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+def _schemas(platform: Platform, collections: Iterable[UUID]) -> Collection[Schema]:
+    """Collections may name models of their own: each model is asked for once."""
+    schemas = [platform.ledger.collection(collection).schema for collection in collections]
+    return {schema.model: schema for schema in schemas or [Schema()]}.values()
+
+
+def _vectors(platform: Platform, collections: Iterable[UUID]) -> None:
     info = platform.embedder.info()
-    await platform.extractor.check()
-    await platform.vision.check()
-    for collection in set(collections):
+    for collection in collections:
         platform.vectors.ensure(collection, info)
-    platform.graph.ensure_schema()
 
 
 def _machine(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""publish: a document's new generation into the graph, live for searches, what vanished deleted, the stores compared.
+"""publish: documents' new generations into the graph, live for searches, what vanished deleted, the stores compared.
 
 A revision with missing work is not published: the live generation goes on answering until the next one is complete. A first
 generation is published with what it has, because something beats nothing.
@@ -7,17 +7,18 @@ generation is published with what it has, because something beats nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-from aegis_assets.errors import Superseded
 from aegis_assets.model.document import Stage, State
-from aegis_assets.model.ledger import DocumentRow, FailureRow
+from aegis_assets.model.ledger import DocumentRow, Ending, FailureRow, Summary
 from aegis_assets.model.parsing import Frozen
 from aegis_assets.pipeline.flow.fingerprints import Fingerprints, of_collection
 from aegis_assets.pipeline.flow.platform import Platform, record
-from aegis_assets.pipeline.publish import consistency as compare
-from aegis_assets.pipeline.publish import publish
+from aegis_assets.pipeline.flow.together import batches, is_of_one
+from aegis_assets.pipeline.publish import Consistency, publish
+from aegis_assets.pipeline.publish import consistency as held
 
 Metadata = dict[str, str | int | float]
 
@@ -31,44 +32,105 @@ class Outcome(Frozen):
     metadata: dict[str, Metadata] = {}
 
 
-def publish_document(platform: Platform, document: UUID, run_id: str) -> Outcome:
-    """Ends the run's work on the document in its final state."""
+NOTHING = Outcome(published=False)
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """How a document stands before it is published."""
+
+    row: DocumentRow
+    chunks: int
+    missing: bool
+    failures: list[FailureRow]
+
+    def refused(self) -> Ending | None:
+        """Why it is not published, if so."""
+        row, said = self.row, sentence(self.failures, self.chunks)
+        if row.making is None and row.live is None:
+            return Ending(row.id, State.FAILED, "The document has no content yet.")
+        if self.missing and not self.chunks:
+            return Ending(row.id, State.FAILED, said)
+        if self.missing and row.live is not None and row.making is not None:
+            return Ending(row.id, State.PARTIAL, f"{said} The generation before it still answers searches.")
+        return None
+
+    def end(self, done: Consistency) -> Ending:
+        if not done.agree:
+            message = "Ledger, vectors and graph do not hold the same of this document. Retry repairs them."
+            return Ending(self.row.id, State.PARTIAL, message)
+        if self.missing or self.failures:
+            return Ending(self.row.id, State.PARTIAL, sentence(self.failures, self.chunks))
+        return Ending(self.row.id, State.SUCCEEDED)
+
+
+def publish_documents(platform: Platform, documents: Sequence[UUID], run_id: str) -> Iterator[dict[UUID, Outcome]]:
+    """Ends the run's work on each document in its final state; gives the outcomes of those that were the run's, some at a time."""
+    for batch in batches(platform.ledger.documents(documents)):
+        ours = platform.ledger.check_many([row.id for row in batch], run_id)
+        let_go = [Ending(row.id, State.CANCELLED, "Cancelled.") for row in batch if row.id not in ours]
+        outcomes = dict.fromkeys(_ended(platform, run_id, let_go), NOTHING)
+        if left := [row for row in batch if row.id in ours]:
+            outcomes |= _attempt(platform, left, run_id)
+        yield outcomes
+
+
+def _ended(platform: Platform, run_id: str, endings: Sequence[Ending]) -> set[UUID]:
+    """Those of a document that was cancelled say so, those of one that was taken over say nothing: another run speaks for it."""
+    return platform.ledger.finish_all(run_id, endings) if endings else set()
+
+
+def _attempt(platform: Platform, rows: Sequence[DocumentRow], run_id: str) -> dict[UUID, Outcome]:
+    """Together; where that fails by one of them, each alone."""
     try:
-        return _publish(platform, document, run_id)
-    except Superseded:
-        return _let_go(platform, document, run_id)
+        return _publish(platform, rows, run_id)
     except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
-        record(platform, error, document=document, run_id=run_id, stage=Stage.PUBLISH)
-        open_failures = platform.ledger.failures(document)
-        message = open_failures[-1].message if open_failures else "The document could not be published."
-        return _finish(platform, document, run_id, State.FAILED, message, Outcome(published=False))
+        if is_of_one(error, rows):
+            return {document: outcome for row in rows for document, outcome in _attempt(platform, [row], run_id).items()}
+        for row in rows:
+            record(platform, error, document=row.id, run_id=run_id, stage=Stage.PUBLISH)
+        failures = platform.ledger.open_failures([row.id for row in rows])
+        said = {document: found[-1].message for document, found in failures.items() if found}
+        message = "The document could not be published."
+        endings = [Ending(row.id, State.FAILED, said.get(row.id, message)) for row in rows]
+        return dict.fromkeys(_ended(platform, run_id, endings), NOTHING)
 
 
-def _publish(platform: Platform, document: UUID, run_id: str) -> Outcome:
-    platform.ledger.check(document, run_id)
-    row = platform.ledger.document(document)
-    prints = of_collection(platform, row.collection)
-    generation = row.making or row.live
-    if generation is None:
-        return _finish(platform, document, run_id, State.FAILED, "The document has no content yet.", Outcome(published=False))
-    failures = standing(platform.ledger.failures(document), run_id)
-    missing = platform.ledger.open_windows(generation, prints.parse, prints.embed, prints.extract)
-    chunks = platform.ledger.counts(document).chunks
-    if missing and not chunks:
-        return _finish(platform, document, run_id, State.FAILED, sentence(failures, chunks), Outcome(published=False))
-    if missing and row.live is not None and generation != row.live:
-        message = f"{sentence(failures, chunks)} The generation before it still answers searches."
-        return _finish(platform, document, run_id, State.PARTIAL, message, Outcome(published=False))
+def _publish(platform: Platform, rows: Sequence[DocumentRow], run_id: str) -> dict[UUID, Outcome]:
+    prints = of_collection(platform, rows[0].collection)
+    standings = [(one, one.refused()) for one in _standings(platform, rows, prints, run_id)]
+    endings = [refused for _, refused in standings if refused is not None]
+    ready = {one.row.id: one for one, refused in standings if refused is None}
+    outcomes = {ending.document: NOTHING for ending in endings}
     started = time.monotonic()
-    publish(document, run_id, platform.ledger, platform.vectors, platform.graph, platform.bucket)
-    platform.ledger.add_seconds(run_id, document, Stage.PUBLISH, time.monotonic() - started)
-    agree, counts = consistency(platform, document)
-    outcome = Outcome(published=True, agree=agree, counts=counts, metadata=describe(platform, row, prints, counts))
-    if not agree:
-        message = "Ledger, vectors and graph do not hold the same of this document. Retry repairs them."
-        return _finish(platform, document, run_id, State.PARTIAL, message, outcome)
-    state = State.PARTIAL if missing or failures else State.SUCCEEDED
-    return _finish(platform, document, run_id, state, sentence(failures, chunks) if state == State.PARTIAL else "", outcome)
+    if ready:
+        done = publish(list(ready), run_id, platform.ledger, platform.vectors, platform.graph, platform.bucket)
+        platform.ledger.add_seconds(run_id, list(done), Stage.PUBLISH, time.monotonic() - started)
+        summaries = platform.ledger.summaries(list(done), run_id)
+        for document, result in done.items():
+            endings.append(ready[document].end(result.held))
+            outcomes[document] = Outcome(
+                published=True,
+                agree=result.held.agree,
+                counts=result.held.counts(),
+                metadata=describe(summaries[document], result.held, prints),
+            )
+        # Cancelled or taken over while it was published.
+        endings += [Ending(document, State.CANCELLED, "Cancelled.") for document in ready if document not in done]
+    ours = _ended(platform, run_id, endings)
+    return {document: outcome for document, outcome in outcomes.items() if document in ours}
+
+
+def _standings(platform: Platform, rows: Sequence[DocumentRow], prints: Fingerprints, run_id: str) -> Iterator[_Standing]:
+    generations = {row.id: row.making or row.live for row in rows}
+    known = [generation for generation in generations.values() if generation is not None]
+    placed = platform.ledger.graph_facts().placed(known)
+    missing = platform.ledger.incomplete(known, prints.parse, prints.embed, prints.extract)
+    failures = platform.ledger.open_failures([row.id for row in rows])
+    for row in rows:
+        generation = generations[row.id]
+        chunks = len(placed[generation]) if generation is not None else 0
+        yield _Standing(row, chunks, generation in missing, standing(failures[row.id], run_id))
 
 
 def standing(failures: Sequence[FailureRow], run_id: str) -> list[FailureRow]:
@@ -95,48 +157,33 @@ def sentence(failures: Sequence[FailureRow], chunks: int) -> str:
 
 def consistency(platform: Platform, document: UUID) -> tuple[bool, dict[str, int]]:
     """Do ledger, vectors and graph hold the same of this document?"""
-    found = compare(document, platform.ledger, platform.vectors, platform.graph)
+    found = held(document, platform.ledger, platform.vectors, platform.graph)
     return found.agree, found.counts()
 
 
-def describe(platform: Platform, row: DocumentRow, prints: Fingerprints, counts: dict[str, int]) -> dict[str, Metadata]:
+def describe(one: Summary, held: Consistency, prints: Fingerprints) -> dict[str, Metadata]:
     """The metadata of each asset: counts, seconds, fingerprints."""
-    result = platform.ledger.result(row.id)
-    seconds = result["seconds"]
-    shared: Metadata = {"document": row.name, "generation": int(result["generation"] or 0), "collection": result["collection"]}
+    shared: Metadata = {"document": one.name, "generation": one.generation, "collection": one.collection}
     return {
         "parsed_document": {
             **shared,
-            "pages": int(result["pages"] or 0),
-            "windows": int(result["windows"]),
-            "seconds": float(seconds["parse"]),
+            "pages": one.pages,
+            "windows": one.windows,
+            "seconds": round(one.parse, 3),
             "fingerprint": prints.parse,
         },
-        "chunks": {**shared, "chunks": int(result["chunks"]), "seconds": float(seconds["enrich"]), "fingerprint": prints.chunks},
+        "chunks": {**shared, "chunks": held.chunks, "seconds": round(one.enrich, 3), "fingerprint": prints.chunks},
         "vector_index": {
             **shared,
-            "vectors": int(result["vectors"]),
-            "seconds": float(seconds["embed"]),
+            "vectors": held.embedded,
+            "seconds": round(one.embed, 3),
             "fingerprint": prints.embed,
         },
         "knowledge_graph": {
             **shared,
-            "entities": int(result["entities"]),
-            "relations": int(result["relations"]),
-            "seconds": float(seconds["extract"] + seconds["resolve"] + seconds["publish"]),
+            "entities": held.entities,
+            "relations": held.relations,
+            "seconds": round(one.extract + one.resolve + one.publish, 3),
             "fingerprint": prints.extract,
         },
     }
-
-
-def _finish(platform: Platform, document: UUID, run_id: str, state: State, message: str, outcome: Outcome) -> Outcome:
-    try:
-        platform.ledger.finish(document, run_id, state, message)
-    except Superseded:
-        return Outcome(published=False)
-    return outcome
-
-
-def _let_go(platform: Platform, document: UUID, run_id: str) -> Outcome:
-    """Cancelled: say so in the state. Taken over: another run speaks for it now."""
-    return _finish(platform, document, run_id, State.CANCELLED, "Cancelled.", Outcome(published=False))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.remove import remove
 
 
-def remove_document(platform: Platform, document: UUID) -> None:
-    """Twice is once: a document that is gone is gone."""
-    remove(document, platform.ledger, platform.vectors, platform.graph, platform.bucket)
+def remove_document(platform: Platform, document: UUID, forget: Callable[[], None]) -> None:
+    """Twice is once: a document that is gone is gone. forget: see `remove`."""
+    remove(document, platform.ledger, platform.vectors, platform.graph, platform.bucket, forget)

@@ -1,4 +1,9 @@
-"""resolve: the names of a document -> canonical entities, within the document and against the collection."""
+"""resolve: the names of documents -> merges: which of them are one, within the documents and against the collection.
+
+publish follows the merges, in the transaction that corrects the graph: names that another document has in the graph already must
+not change their entity in the ledger alone. Documents are resolved together: which names are one does not depend on whose they are,
+and small documents of one run share most of theirs.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +11,43 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
-from aegis_assets.errors import Superseded
 from aegis_assets.model.document import Stage
+from aegis_assets.model.ledger import DocumentRow
 from aegis_assets.pipeline.flow.platform import Platform, record
+from aegis_assets.pipeline.flow.together import batches, is_of_one
 from aegis_assets.pipeline.resolve import find_merges
 
 
-def resolve_document(platform: Platform, document: UUID, run_id: str) -> None:
-    """A failure is recorded; the document is published with the entities as they are, and a retry resolves them."""
+def resolve_documents(platform: Platform, documents: Sequence[UUID], run_id: str) -> None:
+    """A failure is recorded; the documents are published with the entities as they are, and a retry resolves them."""
+    for batch in batches(platform.ledger.documents(documents)):
+        ours = platform.ledger.check_many([row.id for row in batch], run_id)
+        if left := [row for row in batch if row.id in ours]:
+            _attempt(platform, left, run_id)
+
+
+def _attempt(platform: Platform, rows: Sequence[DocumentRow], run_id: str) -> None:
+    """Together; where that fails by one of them, each alone."""
     try:
-        platform.ledger.check(document, run_id)
-        _resolve(platform, document, run_id)
-    except Superseded:
-        return
+        _resolve(platform, rows, run_id)
     except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
-        record(platform, error, document=document, run_id=run_id, stage=Stage.RESOLVE)
+        if is_of_one(error, rows):
+            for row in rows:
+                _attempt(platform, [row], run_id)
+            return
+        for row in rows:
+            record(platform, error, document=row.id, run_id=run_id, stage=Stage.RESOLVE)
 
 
-def _resolve(platform: Platform, document: UUID, run_id: str) -> None:
+def _resolve(platform: Platform, rows: Sequence[DocumentRow], run_id: str) -> None:
     started = time.monotonic()
-    collection = platform.ledger.document(document).collection
-    names = platform.ledger.new_names(collection, document)
+    collection, documents = rows[0].collection, [row.id for row in rows]
+    names = platform.ledger.new_names(collection, documents)
     if names:
         known = platform.ledger.candidates(collection, names)
         decisions = find_merges(names, known, lambda pairs: similarities(platform, pairs))
         platform.ledger.save_merges(collection, decisions)
-        platform.ledger.recompute_canonical(collection, [name.id for name in names])
-    platform.ledger.add_seconds(run_id, document, Stage.RESOLVE, time.monotonic() - started)
+    platform.ledger.add_seconds(run_id, documents, Stage.RESOLVE, time.monotonic() - started)
 
 
 def similarities(platform: Platform, pairs: Sequence[tuple[str, str]]) -> list[float]:

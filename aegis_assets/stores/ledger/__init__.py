@@ -6,12 +6,15 @@ One class, so that the flow has one thing to ask; its methods lie in one module 
 from __future__ import annotations
 
 from aegis_assets.stores.ledger.chunks import Chunks
+from aegis_assets.stores.ledger.deciding import Deciding
 from aegis_assets.stores.ledger.documents import Documents
 from aegis_assets.stores.ledger.extraction import Extractions
 from aegis_assets.stores.ledger.failures import Failures
 from aegis_assets.stores.ledger.generations import Generations
 from aegis_assets.stores.ledger.graph_view import GraphView
 from aegis_assets.stores.ledger.launching import Launching
+from aegis_assets.stores.ledger.limits import Limits
+from aegis_assets.stores.ledger.measures import Measuring
 from aegis_assets.stores.ledger.progress import Progressing
 from aegis_assets.stores.ledger.queries import Queries
 from aegis_assets.stores.ledger.resolving import Resolving
@@ -31,8 +34,11 @@ class Ledger(
     Extractions,
     Failures,
     Resolving,
+    Deciding,
     GraphView,
     Progressing,
+    Measuring,
+    Limits,
     Queries,
 ):
     """url: postgresql://... Every method raises StoreUnavailable when PostgreSQL does not answer.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, Final, LiteralString, ParamSpec, TypeVar
@@ -34,6 +34,8 @@ LOCK_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%(doc
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(document)s::text, 0))"
 LOCK_NAMED: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 1))"
 FENCE: Final = "SELECT state, run_id, cancel_requested FROM aegis_document WHERE id = %(document)s"
+LOCK_ALL: Final = "SELECT pg_advisory_xact_lock(hashtextextended(id::text, 0)) FROM unnest(%(documents)s::uuid[]) AS one(id)"
+OURS: Final = "SELECT id FROM aegis_document WHERE id = ANY(%(documents)s) AND run_id = %(run_id)s AND state = 'running'"
 
 Connection = psycopg.Connection[DictRow]
 Self = TypeVar("Self", bound="Base")
@@ -219,6 +221,14 @@ def fence(connection: Connection, document: UUID, run_id: str, *, alone: bool = 
     # Two statements: under READ COMMITTED the second sees what the holder of the lock committed.
     connection.execute(LOCK if alone else LOCK_SHARED, {"document": document})
     require_running(one(connection, FENCE, document=document), document, run_id)
+
+
+def fence_all(connection: Connection, documents: Iterable[UUID], run_id: str) -> set[UUID]:
+    """The same, alone, for several at once: those that are the run's. Locked in the order of their ids, so that no two callers wait
+    for each other."""
+    wanted = sorted(documents)
+    connection.execute(LOCK_ALL, {"documents": wanted})
+    return {row["id"] for row in rows(connection, OURS, documents=wanted, run_id=run_id)}
 
 
 def require_running(row: DictRow | None, document: UUID, run_id: str) -> None:

@@ -6,6 +6,7 @@ which number depends on who comes first; the set of ids does not, and that is wh
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
@@ -172,7 +173,8 @@ def _enriched(connection: Connection, row: WindowRow, fingerprint: str, run_id: 
 def _place(connection: Connection, row: WindowRow, drafts: Sequence[tuple[ChunkDraft, int | None]]) -> list[UUID]:
     """Chunk rows, placements and tasks. Each draft comes with the repeat number that it would rather keep."""
     connection.execute(LEAVE, {"window": row.id})
-    texts = [clean(draft.text) for draft, _ in drafts]
+    # Composed, as the hash sees it: a result that is cached under the hash speaks of places in the text.
+    texts = [unicodedata.normalize("NFC", clean(draft.text)) for draft, _ in drafts]
     hashes = [ids.text_hash(text) for text in texts]
     taken: defaultdict[str, set[int]] = defaultdict(set)
     for used in rows(connection, TAKEN, generation=row.generation, hashes=hashes):

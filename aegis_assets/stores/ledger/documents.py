@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from psycopg.rows import DictRow
+
 from aegis_assets.errors import BadInput, NotAllowed, NotFound
 from aegis_assets.model import ids
 from aegis_assets.model.document import AT_REST, State
@@ -20,12 +22,15 @@ COLUMNS: Final = """id, collection_id AS collection, name, source, source_key, s
     created_at, updated_at"""
 DOCUMENT: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = %(document)s"
 DOCUMENTS: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = ANY(%(documents)s)"
-COLLECTION: Final = "SELECT id, name, entity_types, relation_types, prompt FROM aegis_collection WHERE id = %(collection)s"
+COLLECTION: Final = "SELECT id, name, entity_types, relation_types, prompt, model FROM aegis_collection WHERE id = %(collection)s"
 ADD_COLLECTION: Final = "INSERT INTO aegis_collection (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT DO NOTHING"
 
 FOR_UPDATE: Final = """
 SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob FROM aegis_document
 WHERE id = %(document)s FOR NO KEY UPDATE"""
+ALL_FOR_UPDATE: Final = """
+SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob FROM aegis_document
+WHERE id = ANY(%(documents)s) ORDER BY id FOR NO KEY UPDATE"""
 SAME_BYTES: Final = """
 SELECT id, name, state FROM aegis_document
 WHERE collection_id = %(collection)s AND sha256 = %(sha256)s AND state <> 'removing' ORDER BY created_at, id LIMIT 1"""
@@ -56,8 +61,14 @@ TO_REMOVE: Final = "SELECT id FROM aegis_document WHERE state = 'removing' ORDER
 SET_CONTENT: Final = """
 UPDATE aegis_document SET blob = %(blob)s, sha256 = %(sha256)s, size = %(size)s
 WHERE id = %(document)s AND run_claimed_at IS NULL"""
+# A run that parses nothing anew cannot tell the parser of a format that is parsed window by window: its generation knows.
 SET_ENGINES: Final = """
-UPDATE aegis_document SET parser = %(parser)s, embedder = %(embedder)s, extractor = %(extractor)s WHERE id = %(document)s"""
+WITH shown AS (
+    UPDATE aegis_generation g SET parser = coalesce(nullif(%(parser)s::text, ''), g.parser), extractor = %(extractor)s
+    FROM aegis_document d WHERE d.id = %(document)s AND g.id = coalesce(d.making_id, d.live_id) RETURNING g.parser
+)
+UPDATE aegis_document SET parser = coalesce((SELECT parser FROM shown), %(parser)s), embedder = %(embedder)s,
+    extractor = %(extractor)s WHERE id = %(document)s"""
 
 REMOVING: Final = "This document is being removed; try again when it is gone."
 
@@ -83,7 +94,12 @@ class Documents(Base):
         row = one(connection, COLLECTION, collection=collection)
         if row is None:
             raise NotFound(f"There is no collection {collection}.")
-        schema = Schema(entity_types=tuple(row["entity_types"]), relation_types=tuple(row["relation_types"]), prompt=row["prompt"])
+        schema = Schema(
+            entity_types=tuple(row["entity_types"]),
+            relation_types=tuple(row["relation_types"]),
+            prompt=row["prompt"],
+            model=row["model"],
+        )
         return CollectionRow(id=row["id"], name=row["name"], schema=schema)
 
     @writes
@@ -104,7 +120,7 @@ class Documents(Base):
         lock_name(connection, f"collection:{scope}")  # else two at once would not see each other's bytes
         old = one(connection, FOR_UPDATE, document=document)
         if old is not None:
-            return _again(connection, document, State(old["state"]), old["sha256"] == sha256, values)
+            return _again(connection, document, old, values)
         twin = one(connection, SAME_BYTES, collection=scope, sha256=sha256)
         if twin is not None:
             state = State(twin["state"])
@@ -180,13 +196,16 @@ def add_collection(connection: Connection, name: str) -> UUID:
     return identity
 
 
-def _again(connection: Connection, document: UUID, state: State, same: bool, values: dict[str, object]) -> Registered:
+def _again(connection: Connection, document: UUID, old: DictRow, values: dict[str, object]) -> Registered:
     """A name that is known: the same bytes, or new ones."""
+    state = State(old["state"])
     if state == State.REMOVING:
         raise NotAllowed(REMOVING)
-    if not same:
+    if old["sha256"] != values["sha256"]:
         row = one(connection, REVISE, document=document, **values)
-        return _registered(document, "revised", State(row["state"]) if row else state)
+        state = State(row["state"]) if row else state
+        replaced = old["blob"] if state == State.PENDING else ""
+        return _registered(document, "revised", state).model_copy(update={"replaced": replaced})
     if state in AT_REST - {State.SUCCEEDED}:
         connection.execute(TO_PENDING, {"document": document, "blob": values["blob"]})
         state = State.PENDING

@@ -15,38 +15,45 @@ from aegis_assets.errors import Superseded
 from aegis_assets.model import ids
 from aegis_assets.model.document import Stage
 from aegis_assets.model.extraction import Extraction
+from aegis_assets.model.ledger import Extracted
 from aegis_assets.pipeline.resolve import blocks
-from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, fence, many, one, reads, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, fence, many, reads, rows, writes
 from aegis_assets.stores.ledger.chunks import resolve_chunks
 from aegis_assets.stores.ledger.progress import advance
 
 CACHED: Final = """
 SELECT text_hash, payload FROM aegis_extraction WHERE fingerprint = %(fingerprint)s AND text_hash = ANY(%(hashes)s)"""
-CHUNK: Final = """
-SELECT c.text_hash, d.collection_id AS collection, t.attempts,
+CHUNKS: Final = """
+SELECT c.id, c.text_hash, d.collection_id AS collection, t.attempts,
     t.state IN ('done', 'skipped') AND t.fingerprint = %(fingerprint)s AS done
 FROM aegis_chunk c JOIN aegis_document d ON d.id = c.document_id
 JOIN aegis_chunk_task t ON t.chunk_id = c.id AND t.stage = 'extract'
-WHERE c.id = %(chunk)s AND c.document_id = %(document)s"""
+WHERE c.id = ANY(%(chunks)s) AND c.document_id = %(document)s"""
 CACHE: Final = """
 INSERT INTO aegis_extraction (text_hash, fingerprint, payload) VALUES (%(hash)s, %(fingerprint)s, %(payload)s)
 ON CONFLICT (text_hash, fingerprint) DO NOTHING"""
-FORGET_MENTIONS: Final = "DELETE FROM aegis_mention WHERE chunk_id = %(chunk)s"
-FORGET_RELATIONS: Final = "DELETE FROM aegis_relation WHERE chunk_id = %(chunk)s"
-ADD_ENTITY: Final = """
+FORGET_MENTIONS: Final = "DELETE FROM aegis_mention WHERE chunk_id = ANY(%(chunks)s)"
+FORGET_RELATIONS: Final = "DELETE FROM aegis_relation WHERE chunk_id = ANY(%(chunks)s)"
+# One statement for all rows of a kind: a page names fifty things, and a statement for each was most of what saving it took.
+ADD_ENTITIES: Final = """
 INSERT INTO aegis_entity (id, collection_id, canonical_id, type, name, normalised, blocks)
-VALUES (%(id)s, %(collection)s, %(id)s, %(type)s, %(name)s, %(normalised)s, %(blocks)s)
+SELECT r.id, %(collection)s, r.id, r.type, r.name, r.normalised, r.blocks
+FROM jsonb_to_recordset(%(rows)s) AS r(id uuid, type text, name text, normalised text, blocks varchar[])
 ON CONFLICT (id) DO NOTHING"""
-ADD_MENTION: Final = """
+ADD_MENTIONS: Final = """
 INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, start, "end")
-VALUES (%(chunk)s, %(document)s, %(entity)s, %(name)s, %(start)s, %(end)s)"""
-ADD_RELATION: Final = """
+SELECT r.chunk, %(document)s, r.entity, r.name, r.start, r."end"
+FROM jsonb_to_recordset(%(rows)s) AS r(chunk uuid, entity uuid, name text, start int, "end" int)"""
+ADD_RELATIONS: Final = """
 INSERT INTO aegis_relation (chunk_id, document_id, source_id, target_id, type, confidence, start, "end")
-VALUES (%(chunk)s, %(document)s, %(source)s, %(target)s, %(type)s, %(confidence)s, %(start)s, %(end)s)"""
+SELECT r.chunk, %(document)s, r.source, r.target, r.type, r.confidence, r.start, r."end"
+FROM jsonb_to_recordset(%(rows)s)
+    AS r(chunk uuid, source uuid, target uuid, type text, confidence double precision, start int, "end" int)"""
 MARK: Final = """
-UPDATE aegis_chunk_task SET state = %(state)s, fingerprint = %(fingerprint)s, cached = %(cached)s, note = %(note)s,
+UPDATE aegis_chunk_task t SET state = r.state, fingerprint = %(fingerprint)s, cached = r.cached, note = r.note,
     run_id = %(run_id)s, finished_at = now()
-WHERE chunk_id = %(chunk)s AND stage = 'extract'"""
+FROM jsonb_to_recordset(%(rows)s) AS r(chunk uuid, state text, cached boolean, note text)
+WHERE t.chunk_id = r.chunk AND t.stage = 'extract'"""
 COUNT: Final = """
 UPDATE aegis_run_document SET extracted_chunks = extracted_chunks + %(extracted)s, llm_calls = llm_calls + %(calls)s,
     prompt_tokens = prompt_tokens + %(prompt_tokens)s, completion_tokens = completion_tokens + %(completion_tokens)s,
@@ -69,70 +76,77 @@ class Extractions(Base):
         return {row["text_hash"]: Extraction.model_validate(row["payload"]) for row in found}
 
     @writes
-    def save_extraction(
-        self,
-        connection: Connection,
-        document: UUID,
-        chunk: UUID,
-        run_id: str,
-        fingerprint: str,
-        extraction: Extraction,
-        *,
-        cached: bool,
-        seconds: float,
+    def save_extractions(
+        self, connection: Connection, document: UUID, run_id: str, fingerprint: str, found: Sequence[Extracted]
     ) -> None:
-        """In place of what the chunk had. cached: it came from `cached_extractions`, without a call.
+        """In place of what the chunks had. Chunks that are gone are left out.
 
-        Raises Superseded when the run does not hold the document, or the chunk is gone.
+        Raises Superseded when the run does not hold the document, or none of the chunks is there any more.
         """
         fence(connection, document, run_id)
-        row = one(connection, CHUNK, chunk=chunk, document=document, fingerprint=fingerprint)
-        if row is None:
-            raise Superseded("This chunk is gone: the document has newer content.")
-        if not cached:
-            payload = Jsonb(clean_json(extraction.model_dump(mode="python")))
-            connection.execute(CACHE, {"hash": row["text_hash"], "fingerprint": fingerprint, "payload": payload})
-        _write_found(connection, row["collection"], document, chunk, extraction)
-        mark = {"state": "skipped" if extraction.skipped else "done", "note": clean(extraction.skipped or "")}
-        where = {"chunk": chunk, "document": document, "run_id": run_id, "fingerprint": fingerprint}
-        connection.execute(MARK, {**mark, **where, "cached": cached})
-        resolve_chunks(connection, document, [chunk], Stage.EXTRACT)
-        work = _work(extraction, fresh=not cached and not row["done"])
-        work["retries"] = int(row["attempts"] > 0 and not row["done"])
-        connection.execute(COUNT, {**where, **work, "seconds": seconds})  # last: every chunk of the run waits for this row
+        where = {"document": document, "run_id": run_id, "fingerprint": fingerprint}
+        known = {row["id"]: row for row in rows(connection, CHUNKS, chunks=[one.chunk for one in found], **where)}
+        found = [one for one in found if one.chunk in known]
+        if not found:
+            raise Superseded("These chunks are gone: the document has newer content.")
+        payloads = [
+            {**where, "hash": known[one.chunk]["text_hash"], "payload": Jsonb(clean_json(one.extraction.model_dump(mode="python")))}
+            for one in found
+            if not one.cached
+        ]
+        many(connection, CACHE, sorted(payloads, key=lambda payload: payload["hash"]))  # sorted: as with entities
+        _write_found(connection, known[found[0].chunk]["collection"], document, found)
+        connection.execute(MARK, {**where, "rows": Jsonb([_mark(one) for one in found])})
+        resolve_chunks(connection, document, [one.chunk for one in found], Stage.EXTRACT)
+        work = [_work(one, known[one.chunk]) for one in found]
+        total = {name: sum(each[name] for each in work) for name in work[0]}
+        connection.execute(COUNT, {**where, **total})  # last: whoever writes for the run waits for this row
         advance(self, connection, document)
 
 
-def _work(extraction: Extraction, *, fresh: bool) -> dict[str, int]:
+def _mark(one: Extracted) -> dict[str, Any]:
+    skipped = one.extraction.skipped
+    return {"chunk": str(one.chunk), "cached": one.cached, "state": "skipped" if skipped else "done", "note": clean(skipped or "")}
+
+
+def _work(one: Extracted, row: dict[str, Any]) -> dict[str, float]:
+    fresh = not one.cached and not row["done"]
     return {
         "extracted": int(fresh),
-        "calls": extraction.calls if fresh else 0,
-        "prompt_tokens": extraction.prompt_tokens if fresh else 0,
-        "completion_tokens": extraction.completion_tokens if fresh else 0,
+        "calls": one.extraction.calls if fresh else 0,
+        "prompt_tokens": one.extraction.prompt_tokens if fresh else 0,
+        "completion_tokens": one.extraction.completion_tokens if fresh else 0,
+        "retries": int(row["attempts"] > 0 and not row["done"]),
+        "seconds": one.seconds,
     }
 
 
-def _write_found(connection: Connection, collection: UUID, document: UUID, chunk: UUID, extraction: Extraction) -> None:
-    connection.execute(FORGET_RELATIONS, {"chunk": chunk})
-    connection.execute(FORGET_MENTIONS, {"chunk": chunk})
-    named = [_entity(collection, mention.type, mention.name) for mention in extraction.mentions]
-    entities = {entity["id"]: entity for entity in named if entity is not None}
-    many(connection, ADD_ENTITY, [entities[key] for key in sorted(entities)])  # sorted: no two transactions wait crosswise
-    where = {"chunk": chunk, "document": document}
-    mentions = [
-        {**where, "entity": entity["id"], "name": entity["said"], "start": mention.start, "end": mention.end}
-        for mention, entity in zip(extraction.mentions, named, strict=True)
-        if entity is not None
-    ]
-    many(connection, ADD_MENTION, mentions)
-    relations = []
-    for relation in extraction.relations:
-        source, target = named[relation.source], named[relation.target]
-        if source is not None and target is not None:
-            values = {"type": _cut(relation.type, TYPE_LENGTH), "confidence": relation.confidence}
-            ends = {"source": source["id"], "target": target["id"], "start": relation.start, "end": relation.end}
-            relations.append({**where, **values, **ends})
-    many(connection, ADD_RELATION, relations)
+def _write_found(connection: Connection, collection: UUID, document: UUID, found: Sequence[Extracted]) -> None:
+    chunks = [one.chunk for one in found]
+    connection.execute(FORGET_RELATIONS, {"chunks": chunks})
+    connection.execute(FORGET_MENTIONS, {"chunks": chunks})
+    entities: dict[str, dict[str, Any]] = {}
+    mentions: list[dict[str, Any]] = []
+    relations: list[dict[str, Any]] = []
+    for one in found:
+        named = [_entity(collection, mention.type, mention.name) for mention in one.extraction.mentions]
+        entities |= {entity["id"]: entity for entity in named if entity is not None}
+        chunk = {"chunk": str(one.chunk)}
+        mentions += [
+            {**chunk, "entity": entity["id"], "name": entity["said"], "start": mention.start, "end": mention.end}
+            for mention, entity in zip(one.extraction.mentions, named, strict=True)
+            if entity is not None
+        ]
+        for relation in one.extraction.relations:
+            source, target = named[relation.source], named[relation.target]
+            if source is not None and target is not None:
+                values = {"type": _cut(relation.type, TYPE_LENGTH), "confidence": relation.confidence}
+                ends = {"source": source["id"], "target": target["id"], "start": relation.start, "end": relation.end}
+                relations.append({**chunk, **values, **ends})
+    ordered = [entities[key] for key in sorted(entities)]  # no two transactions wait crosswise
+    connection.execute(ADD_ENTITIES, {"collection": collection, "rows": Jsonb(ordered)})
+    connection.execute(ADD_MENTIONS, {"document": document, "rows": Jsonb(mentions)})
+    connection.execute(ADD_RELATIONS, {"document": document, "rows": Jsonb(relations)})
 
 
 def _entity(collection: UUID, entity_type: str, name: str) -> dict[str, Any] | None:
@@ -142,8 +156,7 @@ def _entity(collection: UUID, entity_type: str, name: str) -> dict[str, Any] | N
     if not normalised:
         return None
     return {
-        "id": ids.entity_id(collection, entity_type, name),
-        "collection": collection,
+        "id": str(ids.entity_id(collection, entity_type, name)),
         "type": entity_type,
         "name": name,
         "said": name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -34,12 +34,12 @@ VALUES (%(document)s,
 # The latest of each thing: the attempts before it are the same failure.
 OPEN: Final = """
 SELECT * FROM (
-    SELECT DISTINCT ON (f.stage, f.window_id, f.chunk_id)
+    SELECT DISTINCT ON (f.document_id, f.stage, f.window_id, f.chunk_id)
         f.id, f.document_id AS document, f.window_id AS window, w.ordinal AS window_ordinal, f.chunk_id AS chunk, f.stage, f.kind,
         f.retryable, f.message, f.attempt, f.run_id, f.resolved, f.created_at
     FROM aegis_failure f LEFT JOIN aegis_window w ON w.id = f.window_id
-    WHERE f.document_id = %(document)s AND NOT f.resolved
-    ORDER BY f.stage, f.window_id, f.chunk_id, f.id DESC) latest
+    WHERE f.document_id = ANY(%(documents)s) AND NOT f.resolved
+    ORDER BY f.document_id, f.stage, f.window_id, f.chunk_id, f.id DESC) latest
 ORDER BY id"""
 ALL: Final = """
 SELECT f.id, f.document_id AS document, f.window_id AS window, w.ordinal AS window_ordinal, f.chunk_id AS chunk, f.stage, f.kind,
@@ -48,9 +48,17 @@ FROM aegis_failure f LEFT JOIN aegis_window w ON w.id = f.window_id
 WHERE f.document_id = %(document)s ORDER BY f.id"""
 ADD_SECONDS: Final[Mapping[Stage, str]] = {
     stage: f"""
-    UPDATE aegis_run_document SET {stage.value}_seconds = {stage.value}_seconds + %(seconds)s
-    WHERE run_id = %(run_id)s AND document_id = %(document)s"""
+    UPDATE aegis_run_document SET {stage.value}_seconds = {stage.value}_seconds + %(share)s
+    WHERE run_id = %(run_id)s AND document_id = ANY(%(documents)s)"""
     for stage in Stage
+}
+# Of stages that windows have, the windows and chunks hold the times.
+SET_TIMES: Final[Mapping[Stage, str]] = {
+    stage: f"""
+    UPDATE aegis_run_document SET {stage.value}_ended_at = now(),
+        {stage.value}_began_at = greatest(started_at, now() - make_interval(secs => %(seconds)s))
+    WHERE run_id = %(run_id)s AND document_id = ANY(%(documents)s)"""
+    for stage in (Stage.RESOLVE, Stage.PUBLISH)
 }
 
 ADD_CALLS: Final = """
@@ -93,12 +101,24 @@ class Failures(Base):
     def failures(self, connection: Connection, document: UUID, open_only: bool = True) -> list[FailureRow]:
         """open_only: what still stands, each thing once with its last attempt; else the whole history."""
         query = OPEN if open_only else ALL
-        return [FailureRow.model_validate(row) for row in rows(connection, query, document=document)]
+        return [FailureRow.model_validate(row) for row in rows(connection, query, document=document, documents=[document])]
+
+    @reads
+    def open_failures(self, connection: Connection, documents: Sequence[UUID]) -> dict[UUID, list[FailureRow]]:
+        """What still stands, of each document."""
+        found: dict[UUID, list[FailureRow]] = {document: [] for document in documents}
+        for row in rows(connection, OPEN, documents=list(documents)):
+            found[row["document"]].append(FailureRow.model_validate(row))
+        return found
 
     @writes
-    def add_seconds(self, connection: Connection, run_id: str, document: UUID, stage: Stage, seconds: float) -> None:
-        """To what the run spent on the document in this stage. Nothing for a run that never began the document."""
-        connection.execute(ADD_SECONDS[stage], {"run_id": run_id, "document": document, "seconds": seconds})
+    def add_seconds(self, connection: Connection, run_id: str, documents: Sequence[UUID], stage: Stage, seconds: float) -> None:
+        """What the stage, which ends now, took for the documents together; each has an equal share. Nothing for a document that the
+        run never began."""
+        values = {"run_id": run_id, "documents": list(documents), "seconds": seconds, "share": seconds / max(1, len(documents))}
+        connection.execute(ADD_SECONDS[stage], values)
+        if stage in SET_TIMES:
+            connection.execute(SET_TIMES[stage], values)
 
     @writes
     def add_calls(self, connection: Connection, run_id: str, document: UUID, calls: int) -> None:

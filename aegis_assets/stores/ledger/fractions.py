@@ -93,5 +93,5 @@ def _window(window: WindowMarks, shares: Mapping[Stage, float]) -> float:
 
 
 def _chunked(window: WindowMarks) -> bool:
-    """A window that failed to parse gets no chunks in this run."""
-    return window.parse == Mark.FAILED or window.enrich in OVER
+    """A window that failed to parse gets no chunks in this run; one that is parsed again gets others than those it has."""
+    return window.parse == Mark.FAILED or (window.parse in OVER and window.enrich in OVER)

@@ -17,7 +17,7 @@ from aegis_assets.errors import NotFound, Superseded
 from aegis_assets.model import ids
 from aegis_assets.model.ledger import GenerationRow
 from aegis_assets.model.parsing import Inspection, WindowPlan
-from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, fence, lock, many, one, reads, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, fence, many, one, reads, rows, writes
 
 COLUMNS: Final = (
     """g.id, g.document_id AS document, g.number, g.state, g.sha256, g.blob, g.size, g.inspection, g.plan_fingerprint, g.pages"""
@@ -33,7 +33,6 @@ FROM aegis_generation WHERE document_id = %(document)s
 RETURNING id"""
 SET_MAKING: Final = "UPDATE aegis_document SET making_id = %(generation)s WHERE id = %(document)s"
 DROP: Final = "UPDATE aegis_generation SET state = 'superseded' WHERE id = %(generation)s"
-EXISTS: Final = "SELECT 1 FROM aegis_document WHERE id = %(document)s"
 
 # Django's foreign keys do not cascade in the database.
 DROP_PLACEMENTS: Final = "DELETE FROM aegis_placement WHERE window_id = ANY(%(windows)s)"
@@ -63,22 +62,17 @@ class Generations(Base):
         self,
         connection: Connection,
         document: UUID,
+        run_id: str,
         sha256: str,
         blob: str,
         size: int,
-        plan_fingerprint: str | None = None,
-        run_id: str | None = None,
+        plan_fingerprint: str,
     ) -> GenerationRow:
         """The one in the making or the live one, if it is of these bytes; else a new one in the making, the older one dropped.
 
-        plan_fingerprint: a live generation planned under another is not taken up again. run_id: fences, when given.
+        plan_fingerprint: a live generation planned under another is not taken up again.
         """
-        if run_id is None:
-            lock(connection, document)
-        else:
-            fence(connection, document, run_id, alone=True)
-        if one(connection, EXISTS, document=document) is None:
-            raise NotFound(f"There is no document {document}.")
+        fence(connection, document, run_id, alone=True)
         found = rows(connection, OF_DOCUMENT, document=document)
         making = next((row for row in found if row["is_making"]), None)
         live = next((row for row in found if row["is_live"]), None)
@@ -88,7 +82,7 @@ class Generations(Base):
             drop_windows(connection, [row["id"] for row in rows(connection, WINDOWS, generation=making["id"])])
             connection.execute(DROP, {"generation": making["id"]})
             connection.execute(SET_MAKING, {"document": document, "generation": None})
-        if live is not None and live["sha256"] == sha256 and plan_fingerprint in (None, live["plan_fingerprint"]):
+        if live is not None and live["sha256"] == sha256 and plan_fingerprint == live["plan_fingerprint"]:
             return _row(live)
         added = one(connection, ADD, document=document, sha256=sha256, blob=blob, size=size)
         assert added is not None

@@ -27,19 +27,21 @@ SELECT c.id, c.text, p.headings, p.pages, w.ordinal AS window, p.ordinal AS plac
 FROM aegis_placement p JOIN aegis_window w ON w.id = p.window_id JOIN aegis_chunk c ON c.id = p.chunk_id
 WHERE p.generation_id = %(generation)s AND (w.ordinal, p.ordinal) > (%(window)s, %(place)s)
 ORDER BY w.ordinal, p.ordinal LIMIT %(batch)s"""
-CHUNK_IDS: Final = "SELECT chunk_id AS id FROM aegis_placement WHERE generation_id = %(generation)s ORDER BY chunk_id"
+PLACED: Final = "SELECT generation_id AS generation, chunk_id AS id FROM aegis_placement WHERE generation_id = ANY(%(generations)s)"
 EMBEDDED: Final = """
-SELECT p.chunk_id AS id FROM aegis_placement p JOIN aegis_chunk_task t ON t.chunk_id = p.chunk_id
-WHERE p.generation_id = %(generation)s AND t.stage = 'embed' AND t.state = 'done'"""
+SELECT p.generation_id AS generation, p.chunk_id AS id
+FROM aegis_placement p JOIN aegis_chunk_task t ON t.chunk_id = p.chunk_id
+WHERE p.generation_id = ANY(%(generations)s) AND t.stage = 'embed' AND t.state = 'done'"""
 
-MENTIONED: Final = """
-SELECT DISTINCT e.id, e.canonical_id AS canonical FROM aegis_mention m JOIN aegis_entity e ON e.id = m.entity_id
-WHERE m.document_id = %(document)s"""
-STATED: Final = """
+# What mentions and relations say of the graph, for whoever asks of some of them only.
+NAMES: Final = """
+SELECT DISTINCT e.id, e.canonical_id AS canonical FROM aegis_mention m JOIN aegis_entity e ON e.id = m.entity_id"""
+TRIPLES: Final = """
 SELECT DISTINCT s.canonical_id AS source, r.type, t.canonical_id AS target
 FROM aegis_relation r JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
-WHERE r.document_id = %(document)s AND s.canonical_id <> t.canonical_id"""
-ALIASES: Final = "SELECT id FROM aegis_entity WHERE canonical_id = ANY(%(entities)s) AND id <> canonical_id"
+WHERE s.canonical_id <> t.canonical_id"""
+MENTIONED: Final = f"{NAMES} WHERE m.document_id = ANY(%(documents)s)"
+STATED: Final = f"{TRIPLES} AND r.document_id = ANY(%(documents)s)"
 CANONICAL: Final = "SELECT DISTINCT canonical_id AS id FROM aegis_entity WHERE id = ANY(%(entities)s)"
 INCIDENT: Final = """
 SELECT DISTINCT s.canonical_id AS source, r.type, t.canonical_id AS target
@@ -54,7 +56,7 @@ JOIN (
     SELECT a.canonical_id, array_agg(DISTINCT m.chunk_id) AS chunks, array_agg(DISTINCT a.name) AS aliases
     FROM aegis_entity a JOIN aegis_mention m ON m.entity_id = a.id
     JOIN aegis_document d ON d.id = m.document_id
-    JOIN aegis_placement p ON p.chunk_id = m.chunk_id AND (p.generation_id = d.live_id OR p.generation_id = %(generation)s)
+    JOIN aegis_placement p ON p.chunk_id = m.chunk_id AND (p.generation_id = d.live_id OR p.generation_id = ANY(%(generations)s))
     WHERE a.canonical_id = ANY(%(entities)s) GROUP BY a.canonical_id
 ) found ON found.canonical_id = e.id
 WHERE e.canonical_id = e.id ORDER BY e.id"""
@@ -62,28 +64,32 @@ RELATIONS: Final = """
 WITH wanted AS MATERIALIZED (
     SELECT * FROM unnest(%(sources)s::uuid[], %(types)s::text[], %(targets)s::uuid[]) AS w(source, type, target)
 ), said AS (
-    SELECT w.source, w.type, w.target, r.chunk_id, r.confidence, r.start, r."end"
+    SELECT w.source, w.type, w.target, r.document_id, r.chunk_id, r.confidence, r.start, r."end"
     FROM aegis_entity s JOIN aegis_relation r ON r.source_id = s.id JOIN aegis_entity t ON t.id = r.target_id
     JOIN wanted w ON w.source = s.canonical_id AND w.type = r.type AND w.target = t.canonical_id
     JOIN aegis_document d ON d.id = r.document_id
-    JOIN aegis_placement p ON p.chunk_id = r.chunk_id AND (p.generation_id = d.live_id OR p.generation_id = %(generation)s)
-    WHERE s.canonical_id IN (SELECT source FROM wanted)
-), best AS (
-    SELECT DISTINCT ON (source, type, target) source, type, target, confidence, chunk_id, start, "end"
-    FROM said ORDER BY source, type, target, confidence DESC, chunk_id, start
+    JOIN aegis_placement p ON p.chunk_id = r.chunk_id AND (p.generation_id = d.live_id OR p.generation_id = ANY(%(generations)s))
+    WHERE s.canonical_id = ANY(%(sources)s)
+), found AS (
+    SELECT source, type, target, max(confidence) AS confidence, array_agg(DISTINCT chunk_id) AS chunks,
+        array_agg(DISTINCT document_id) AS documents, (array_agg(chunk_id ORDER BY confidence DESC, chunk_id, start))[1] AS best,
+        (array_agg(start ORDER BY confidence DESC, chunk_id, start))[1] AS start,
+        (array_agg("end" ORDER BY confidence DESC, chunk_id, start))[1] AS "end"
+    FROM said GROUP BY source, type, target
 )
-SELECT b.source, b.type, b.target, b.confidence, left(substr(c.text, b.start + 1, b."end" - b.start), %(length)s) AS evidence,
-    (SELECT array_agg(DISTINCT s.chunk_id) FROM said s WHERE (s.source, s.type, s.target) = (b.source, b.type, b.target)) AS chunks
-FROM best b JOIN aegis_chunk c ON c.id = b.chunk_id ORDER BY b.source, b.type, b.target"""
+SELECT f.source, f.type, f.target, f.confidence, f.chunks, f.documents,
+    left(substr(c.text, f.start + 1, f."end" - f.start), %(length)s) AS evidence
+FROM found f JOIN aegis_chunk c ON c.id = f.best ORDER BY f.source, f.type, f.target"""
 
 COUNT_ENTITIES: Final = """
-SELECT count(DISTINCT e.canonical_id) AS n FROM aegis_placement p JOIN aegis_mention m ON m.chunk_id = p.chunk_id
-JOIN aegis_entity e ON e.id = m.entity_id WHERE p.generation_id = %(generation)s"""
+SELECT p.generation_id AS generation, count(DISTINCT e.canonical_id) AS n
+FROM aegis_placement p JOIN aegis_mention m ON m.chunk_id = p.chunk_id JOIN aegis_entity e ON e.id = m.entity_id
+WHERE p.generation_id = ANY(%(generations)s) GROUP BY p.generation_id"""
 COUNT_RELATIONS: Final = """
-SELECT count(DISTINCT (s.canonical_id, r.type, t.canonical_id)) AS n
+SELECT p.generation_id AS generation, count(DISTINCT (s.canonical_id, r.type, t.canonical_id)) AS n
 FROM aegis_placement p JOIN aegis_relation r ON r.chunk_id = p.chunk_id
 JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
-WHERE p.generation_id = %(generation)s AND s.canonical_id <> t.canonical_id"""
+WHERE p.generation_id = ANY(%(generations)s) AND s.canonical_id <> t.canonical_id GROUP BY p.generation_id"""
 
 
 class GraphFacts:
@@ -92,11 +98,22 @@ class GraphFacts:
     def __init__(self, run: Callable[[Callable[[Connection], list[DictRow]]], list[DictRow]]) -> None:
         self._run = run
 
-    def chunk_ids(self, generation: int) -> list[UUID]:
-        return [row["id"] for row in self._rows(CHUNK_IDS, generation=generation)]
+    def chunk_ids(self, generation: int) -> set[UUID]:
+        return self.placed([generation])[generation]
 
-    def embedded(self, generation: int) -> set[UUID]:
-        return {row["id"] for row in self._rows(EMBEDDED, generation=generation)}
+    def placed(self, generations: Sequence[int]) -> dict[int, set[UUID]]:
+        """The chunks of each generation."""
+        return self._by_generation(PLACED, generations)
+
+    def embedded(self, generations: Sequence[int]) -> dict[int, set[UUID]]:
+        """Those of them that are marked as embedded."""
+        return self._by_generation(EMBEDDED, generations)
+
+    def _by_generation(self, query: LiteralString, generations: Sequence[int]) -> dict[int, set[UUID]]:
+        found: dict[int, set[UUID]] = {generation: set() for generation in generations}
+        for row in self._rows(query, generations=list(generations)):
+            found[row["generation"]].add(row["id"])
+        return found
 
     def chunks(self, generation: int) -> Iterator[GraphChunk]:
         """In document order, a batch in memory at a time."""
@@ -109,17 +126,13 @@ class GraphFacts:
                 ordinal += 1
             window, place = batch[-1]["window"], batch[-1]["place"]
 
-    def mentioned(self, document: UUID) -> set[UUID]:
-        """Entities that any chunk of the document names, old or new, and those that stand for them."""
-        return {entity for row in self._rows(MENTIONED, document=document) for entity in (row["id"], row["canonical"])}
+    def mentioned(self, documents: Sequence[UUID]) -> set[UUID]:
+        """Entities that any chunk of the documents names, old or new, and those that stand for them."""
+        return {entity for row in self._rows(MENTIONED, documents=list(documents)) for entity in (row["id"], row["canonical"])}
 
-    def stated(self, document: UUID) -> set[Triple]:
-        """Relations that any chunk of the document states, old or new."""
-        return {(row["source"], row["type"], row["target"]) for row in self._rows(STATED, document=document)}
-
-    def aliases(self, entities: Iterable[UUID]) -> set[UUID]:
-        """Other names of these, which must not stand in the graph by themselves."""
-        return {row["id"] for row in self._rows(ALIASES, entities=list(entities))}
+    def stated(self, documents: Sequence[UUID]) -> set[Triple]:
+        """Relations that any chunk of the documents states, old or new."""
+        return {(row["source"], row["type"], row["target"]) for row in self._rows(STATED, documents=list(documents))}
 
     def canonical(self, entities: Iterable[UUID]) -> set[UUID]:
         return {row["id"] for row in self._rows(CANONICAL, entities=list(entities))}
@@ -129,9 +142,9 @@ class GraphFacts:
         found = self._rows(INCIDENT, entities=list(entities))
         return {(row["source"], row["type"], row["target"]) for row in found}
 
-    def entities(self, entities: Sequence[UUID], generation: int | None) -> list[GraphEntity]:
-        """Those that are canonical and have evidence. generation: counts as live."""
-        found = self._rows(ENTITIES, entities=list(entities), generation=generation)
+    def entities(self, entities: Sequence[UUID], generations: Sequence[int]) -> list[GraphEntity]:
+        """Those that are canonical and have evidence. generations: count as live."""
+        found = self._rows(ENTITIES, entities=list(entities), generations=list(generations))
         return [
             GraphEntity(
                 id=row["id"],
@@ -143,19 +156,26 @@ class GraphFacts:
             for row in found
         ]
 
-    def relations(self, triples: Sequence[Triple], generation: int | None) -> list[GraphRelation]:
-        """Those that have evidence, with the sentence of the most certain statement. generation: counts as live."""
+    def relations(self, triples: Sequence[Triple], generations: Sequence[int]) -> list[GraphRelation]:
+        """Those that have evidence, with the sentence of the most certain statement. generations: count as live."""
         sources, types, targets = zip(*triples, strict=True) if triples else ((), (), ())
         asked: dict[str, Any] = {"sources": list(sources), "types": list(types), "targets": list(targets)}
         return [
             GraphRelation(id=relation_id(row["source"], row["type"], row["target"]), **row)
-            for row in self._rows(RELATIONS, generation=generation, length=EVIDENCE_LENGTH, **asked)
+            for row in self._rows(RELATIONS, generations=list(generations), length=EVIDENCE_LENGTH, **asked)
         ]
 
-    def counts(self, generation: int) -> tuple[int, int]:
-        """Canonical entities and relations with a chunk of the generation as evidence."""
-        entities = self._rows(COUNT_ENTITIES, generation=generation)[0]["n"]
-        return int(entities), int(self._rows(COUNT_RELATIONS, generation=generation)[0]["n"])
+    def counts(self, generations: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Canonical entities and relations with a chunk of the generation as evidence, of each generation."""
+        asked = list(generations)
+        entities = self.count_entities(asked)
+        relations = {row["generation"]: int(row["n"]) for row in self._rows(COUNT_RELATIONS, generations=asked)}
+        return {one: (entities[one], relations.get(one, 0)) for one in asked}
+
+    def count_entities(self, generations: Sequence[int]) -> dict[int, int]:
+        """The half of `counts` that a list of documents shows."""
+        found = {row["generation"]: int(row["n"]) for row in self._rows(COUNT_ENTITIES, generations=list(generations))}
+        return {one: found.get(one, 0) for one in generations}
 
     def _rows(self, query: LiteralString, **parameters: object) -> list[DictRow]:
         return self._run(lambda connection: connection.execute(query, parameters).fetchall())

@@ -5,6 +5,7 @@ Cleaning instead of refusing: a document whose file name is odd is still a docum
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from typing import Final
@@ -37,9 +38,16 @@ def document_name(name: str, length: int = NAME_LENGTH) -> str:
 
 
 def upload_key(path: str) -> str:
-    """A relative path with each part cleaned: two files of one name in different directories are two documents."""
+    """A relative path with each part cleaned: two files of one name in different directories are two documents.
+
+    Of a path that is too long the end stays, under a hash of the whole: cut alone, two could be one.
+    """
     parts = [part for part in re.split(r"[/\\]", path) if part.strip(". \t")]
-    return "/".join(document_name(part) for part in parts)[-KEY_LENGTH:] or document_name("")
+    key = "/".join(document_name(part) for part in parts) or document_name("")
+    if len(key) <= KEY_LENGTH:
+        return key
+    digest = hashlib.sha256(key.encode()).hexdigest()[:32]
+    return f"{digest}/{key[len(digest) + 1 - KEY_LENGTH :]}"
 
 
 def _visible(char: str) -> bool:

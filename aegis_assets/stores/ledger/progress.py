@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 
 from aegis_assets.errors import NotFound
 from aegis_assets.model.document import Mark, Stage, State
-from aegis_assets.model.progress import Progress, StageProgress
+from aegis_assets.model.progress import Progress, StageProgress, Standing
 from aegis_assets.settings import settings
 from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows
 from aegis_assets.stores.ledger.fractions import StageMarks, WindowMarks, chunks_final, fraction, weights
@@ -53,6 +53,12 @@ SELECT stage, count(*) AS done FROM aegis_chunk_task
 WHERE document_id = %(document)s AND stage IN ('embed', 'extract') AND run_id = %(run_id)s
   AND state IN ('done', 'skipped', 'failed') AND finished_at > now() - make_interval(secs => %(recent)s)
 GROUP BY stage"""
+# fraction: as the contract has it. A row keeps that of the run before until the next one begins.
+STANDINGS: Final = """
+SELECT d.id AS document, d.state, d.message, d.updated_at AS changed,
+    CASE WHEN d.state IN ('succeeded', 'partial') THEN 1.0 WHEN d.state IN ('pending', 'queued') THEN 0.0
+        ELSE least(d.fraction, %(almost)s) END AS fraction
+FROM aegis_document d WHERE d.id = ANY(%(documents)s)"""
 WORKERS: Final = "SELECT value FROM aegis_limit WHERE name = 'parallel_chunks_per_doc'"
 ADVANCE: Final = """
 UPDATE aegis_document SET fraction = %(fraction)s
@@ -65,13 +71,14 @@ class Progressing(Base):
     @reads
     def progress(self, connection: Connection, document: UUID) -> Progress:
         """Raises NotFound."""
-        head = one(connection, HEAD, document=document)
-        if head is None:
-            raise NotFound(f"There is no document {document}.")
-        windows = _windows(connection, head)
-        limit = one(connection, WORKERS)
-        rate = _rate(connection, head) if head["state"] == State.RUNNING else 0.0
-        done = _fraction(connection, head, windows)
+        with connection.transaction():
+            head = one(connection, HEAD, document=document)
+            if head is None:
+                raise NotFound(f"There is no document {document}.")
+            windows = _windows(connection, head)
+            limit = one(connection, WORKERS)
+            rate = _rate(connection, head) if head["state"] == State.RUNNING else 0.0
+            done = _fraction(connection, head, windows)
         total, processed = sum(w.chunks for w in windows), sum(w.processed for w in windows)
         return Progress(
             document=document,
@@ -88,11 +95,24 @@ class Progressing(Base):
             fraction=done,
         )
 
+    @reads
+    def standings(self, connection: Connection, documents: Sequence[UUID]) -> list[Standing]:
+        """What lists show of many documents, in one statement. Unknown ones are left out."""
+        found = rows(connection, STANDINGS, documents=list(documents), almost=ALMOST)
+        return [Standing.model_validate(row) for row in found]
+
 
 def advance(base: Base, connection: Connection, document: UUID) -> None:
-    """Store how far the document is, for lists, which show many at once. At most once a second for each document."""
-    if not base.due(document):
-        return
+    """Store how far the document is, for lists, which show many at once. At most once a second for each document.
+
+    The changed row also tells whoever watches to look again (`stores.changes`).
+    """
+    if base.due(document):
+        settle(connection, document)
+
+
+def settle(connection: Connection, document: UUID) -> None:
+    """The same at once, before marks go back: whoever read the fraction a moment ago must not see it fall."""
     head = one(connection, HEAD, document=document)
     if head is not None and head["state"] == State.RUNNING and head["fraction"] > 0:
         done = _fraction(connection, head, _windows(connection, head))

@@ -10,9 +10,10 @@ from psycopg.rows import DictRow
 
 from aegis_assets.errors import NotFound
 from aegis_assets.model.document import Stage
-from aegis_assets.model.ledger import Counts, SearchRow
+from aegis_assets.model.ledger import Counts, SearchRow, Summary
 from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows
 from aegis_assets.stores.ledger.failures import OPEN
+from aegis_assets.stores.ledger.graph_facts import GraphFacts
 
 SHOWN: Final = """
 SELECT d.id, d.name, c.name AS collection, d.state, d.parser, d.embedder, d.extractor, d.run_id, g.id AS generation_id,
@@ -27,16 +28,18 @@ SELECT
     (SELECT count(*) FROM aegis_placement p JOIN aegis_chunk_task t ON t.chunk_id = p.chunk_id
         WHERE p.generation_id = %(generation)s AND t.stage = 'embed' AND t.state = 'done') AS vectors,
     (SELECT count(*) FROM aegis_placement p JOIN aegis_mention m ON m.chunk_id = p.chunk_id
-        WHERE p.generation_id = %(generation)s) AS mentions,
-    (SELECT count(DISTINCT e.canonical_id) FROM aegis_placement p JOIN aegis_mention m ON m.chunk_id = p.chunk_id
-        JOIN aegis_entity e ON e.id = m.entity_id WHERE p.generation_id = %(generation)s) AS entities,
-    (SELECT count(DISTINCT (s.canonical_id, r.type, t.canonical_id)) FROM aegis_placement p
-        JOIN aegis_relation r ON r.chunk_id = p.chunk_id
-        JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
-        WHERE p.generation_id = %(generation)s AND s.canonical_id <> t.canonical_id) AS relations"""
+        WHERE p.generation_id = %(generation)s) AS mentions"""
 LAST_RUN: Final = """
 SELECT *, extract(epoch FROM coalesce(finished_at, now()) - started_at)::float AS total_seconds FROM aegis_run_document
 WHERE document_id = %(document)s AND (%(run_id)s::text IS NULL OR run_id = %(run_id)s) ORDER BY started_at DESC, id DESC LIMIT 1"""
+SUMMARIES: Final = """
+SELECT d.id AS document, d.name, c.name AS collection, g.number AS generation, coalesce(g.pages, 0) AS pages,
+    (SELECT count(*) FROM aegis_window w WHERE w.generation_id = g.id) AS windows,
+    r.parse_seconds AS parse, r.enrich_seconds AS enrich, r.embed_seconds AS embed, r.extract_seconds AS extract,
+    r.resolve_seconds AS resolve, r.publish_seconds AS publish
+FROM aegis_document d JOIN aegis_collection c ON c.id = d.collection_id JOIN aegis_generation g ON g.id = d.live_id
+JOIN aegis_run_document r ON r.document_id = d.id AND r.run_id = %(run_id)s
+WHERE d.id = ANY(%(documents)s)"""
 # A chunk shows where it stands in what answers searches: the live generation, or the one in the making of a first ingestion.
 SEARCH: Final = """
 SELECT c.id AS chunk, d.id AS document, d.name AS document_name, p.pages, p.headings, p.boxes, c.text,
@@ -78,12 +81,18 @@ class Queries(Base):
             "vectors": counts.vectors,
             "entities": counts.entities,
             "relations": counts.relations,
-            "failures": [_failure(row) for row in rows(connection, OPEN, document=document)],
+            "failures": [_failure(row) for row in rows(connection, OPEN, documents=[document])],
             "seconds": _seconds(run),
             "work": {name: run.get(name, 0) for name in ("parsed_windows", "embedded_chunks", "extracted_chunks", "llm_calls")},
             "engines": {name: shown[name] for name in ("parser", "embedder", "extractor")},
             "run_id": run.get("run_id", run_id or ""),
         }
+
+    @reads
+    def summaries(self, connection: Connection, documents: Sequence[UUID], run_id: str) -> dict[UUID, Summary]:
+        """Of documents that are live."""
+        found = rows(connection, SUMMARIES, documents=list(documents), run_id=run_id)
+        return {row["document"]: Summary.model_validate(row) for row in found}
 
     @reads
     def search_rows(self, connection: Connection, chunks: Sequence[UUID]) -> list[SearchRow]:
@@ -99,8 +108,11 @@ def _shown(connection: Connection, document: UUID) -> DictRow:
 
 
 def _counts(connection: Connection, shown: DictRow) -> Counts:
-    row = one(connection, COUNTS, generation=shown["generation_id"]) or {}
-    return Counts(pages=shown["pages"] or 0, **row)
+    generation = shown["generation_id"]
+    row = one(connection, COUNTS, generation=generation) or {}
+    facts = GraphFacts(lambda work: work(connection))
+    entities, relations = facts.counts([generation])[generation] if generation is not None else (0, 0)
+    return Counts(pages=shown["pages"] or 0, entities=entities, relations=relations, **row)
 
 
 def _seconds(run: DictRow) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Names of entities and the recorded reasons why two of them are one; from these, who is canonical.
 
-Merges are the truth and `canonical_id` follows from them, so a merge can be undone, and stays undone whoever finds it again.
+Merges are the truth and `canonical_id` follows from them when a document that mentions one of the names is published, so a merge
+can be undone, and stays undone whoever finds it again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SELECT e.id, e.type, e.name, e.normalised FROM aegis_entity e
 WHERE e.collection_id = %(collection)s AND e.id IN (
     SELECT m.entity_id FROM aegis_document d
     JOIN aegis_placement p ON p.generation_id = coalesce(d.making_id, d.live_id)
-    JOIN aegis_mention m ON m.chunk_id = p.chunk_id WHERE d.id = %(document)s)
+    JOIN aegis_mention m ON m.chunk_id = p.chunk_id WHERE d.id = ANY(%(documents)s))
 ORDER BY e.id"""
 CANDIDATES: Final = """
 SELECT id, type, name, normalised FROM aegis_entity
@@ -44,6 +45,9 @@ SELECT e.id, e.type, e.name, e.normalised, e.canonical_id FROM joined j JOIN aeg
 MERGES: Final = """
 SELECT left_id, right_id, reason, score FROM aegis_merge
 WHERE left_id = ANY(%(entities)s) AND right_id = ANY(%(entities)s) AND NOT undone"""
+APART: Final = """
+SELECT left_id, right_id FROM aegis_merge
+WHERE left_id = ANY(%(entities)s) AND right_id = ANY(%(entities)s) AND undone"""
 SET_CANONICAL: Final = """
 UPDATE aegis_entity e SET canonical_id = fresh.canonical
 FROM unnest(%(ids)s::uuid[], %(canonicals)s::uuid[]) AS fresh(id, canonical) WHERE e.id = fresh.id"""
@@ -53,9 +57,9 @@ BLOCKS_PER_QUERY: Final = 2000
 
 class Resolving(Base):
     @reads
-    def new_names(self, connection: Connection, collection: UUID, document: UUID) -> list[EntityName]:
-        """All names that the document's present generation mentions."""
-        return [_name(row) for row in rows(connection, NAMES, collection=collection, document=document)]
+    def new_names(self, connection: Connection, collection: UUID, documents: Sequence[UUID]) -> list[EntityName]:
+        """All names that the documents' present generations mention."""
+        return [name_of(row) for row in rows(connection, NAMES, collection=collection, documents=list(documents))]
 
     @reads
     def candidates(self, connection: Connection, collection: UUID, names: Sequence[EntityName]) -> list[EntityName]:
@@ -68,7 +72,7 @@ class Resolving(Base):
             part = keys[start : start + BLOCKS_PER_QUERY]
             for row in rows(connection, CANDIDATES, collection=collection, blocks=part, types=types):
                 if row["id"] not in given:
-                    found[row["id"]] = _name(row)
+                    found[row["id"]] = name_of(row)
         return [found[identity] for identity in sorted(found)]
 
     @writes
@@ -88,31 +92,31 @@ class Resolving(Base):
         ]
         many(connection, SAVE_MERGE, values)
 
-    @writes
-    def recompute_canonical(self, connection: Connection, collection: UUID, entities: Sequence[UUID]) -> set[UUID]:
-        """Follow the merges from these entities on. Gives those whose canonical entity is another now."""
-        return recompute(connection, collection, entities)
-
 
 def recompute(connection: Connection, collection: UUID, entities: Sequence[UUID]) -> set[UUID]:
-    """`recompute_canonical` inside a transaction of the caller's."""
+    """Follow the merges from these entities on. Gives those that are stood for by another now, and the one that did before.
+
+    In the transaction that corrects the graph: whatever the names stood for, ledger and graph say the same of them.
+    """
     lock_name(connection, f"canonical:{collection}")
     found = rows(connection, CLOSURE, entities=list(entities), collection=collection)
-    names = {row["id"]: _name(row) for row in found}
-    edges = [_edge(row) for row in rows(connection, MERGES, entities=list(names))]
-    canonical = components(names, edges, names)
-    changed = {row["id"]: canonical[row["id"]] for row in found if canonical[row["id"]] != row["canonical_id"]}
+    names = {row["id"]: name_of(row) for row in found}
+    edges = [edge_of(row) for row in rows(connection, MERGES, entities=list(names))]
+    apart = [(row["left_id"], row["right_id"]) for row in rows(connection, APART, entities=list(names))]
+    canonical = components(names, edges, names, apart)
+    changed = [row for row in found if canonical[row["id"]] != row["canonical_id"]]
     if changed:
-        connection.execute(SET_CANONICAL, {"ids": list(changed), "canonicals": list(changed.values())})
-    return set(changed)
+        ids = [row["id"] for row in changed]
+        connection.execute(SET_CANONICAL, {"ids": ids, "canonicals": [canonical[one] for one in ids]})
+    return {one for row in changed for one in (row["id"], row["canonical_id"])}
 
 
-def _edge(row: DictRow) -> MergeDecision | tuple[UUID, UUID]:
+def edge_of(row: DictRow) -> MergeDecision | tuple[UUID, UUID]:
     """A reason that resolve does not know was given by a person, and is certain."""
     if row["reason"] not in get_args(Reason):
         return (row["left_id"], row["right_id"])
     return MergeDecision(row["left_id"], row["right_id"], row["reason"], row["score"])
 
 
-def _name(row: DictRow) -> EntityName:
+def name_of(row: DictRow) -> EntityName:
     return EntityName(id=row["id"], type=row["type"], name=row["name"], normalised=row["normalised"])

@@ -10,9 +10,21 @@ from psycopg.rows import DictRow
 
 from aegis_assets.errors import NotAllowed, NotFound, Superseded
 from aegis_assets.model.document import State
-from aegis_assets.model.ledger import DocumentRow
-from aegis_assets.stores.ledger.base import Base, Connection, clean, lock, one, reads, require_running, rows, writes
-from aegis_assets.stores.ledger.documents import DOCUMENT, FOR_UPDATE, REMOVING
+from aegis_assets.model.ledger import DocumentRow, Ending
+from aegis_assets.stores.ledger.base import (
+    Base,
+    Connection,
+    clean,
+    fence_all,
+    lock,
+    one,
+    reads,
+    require_running,
+    rows,
+    writes,
+)
+from aegis_assets.stores.ledger.documents import ALL_FOR_UPDATE, DOCUMENT, FOR_UPDATE, REMOVING
+from aegis_assets.stores.ledger.progress import settle
 
 PEEK: Final = "SELECT id, state, run_id, cancel_requested FROM aegis_document WHERE id = %(document)s"
 PEEK_MANY: Final = """
@@ -117,6 +129,16 @@ class Runs(Base):
         _end(connection, row or {}, state, message)
 
     @writes
+    def finish_all(self, connection: Connection, run_id: str, endings: Sequence[Ending]) -> set[UUID]:
+        """The same for several. Gives the documents that were the run's to end."""
+        ours = fence_all(connection, [ending.document for ending in endings], run_id)
+        held = {row["id"]: row for row in rows(connection, ALL_FOR_UPDATE, documents=sorted(ours))}
+        for ending in endings:
+            if ending.document in held:
+                _end(connection, held[ending.document], ending.state, ending.message)
+        return ours
+
+    @writes
     def fail_run(self, connection: Connection, run_id: str, message: str) -> list[UUID]:
         """A run that ended without a word: what it still holds has failed, with this sentence. Gives those documents."""
         return _end_all(connection, run_id, State.FAILED, message)
@@ -148,6 +170,8 @@ def _end(connection: Connection, row: DictRow, state: State, message: str) -> No
         state, message = State.CANCELLED, CANCELLED
     elif row["state"] == State.RUNNING and row["run_claimed_at"] is not None and state != State.CANCELLED:
         state, message = State.PENDING, ""
+    if state in (State.FAILED, State.CANCELLED):
+        settle(connection, document)
     _set_marks_back(connection, document)
     connection.execute(RUN_ENDS, {"document": document, "run_id": run_id})
     if state in (State.SUCCEEDED, State.PARTIAL):

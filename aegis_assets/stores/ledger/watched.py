@@ -14,7 +14,7 @@ from psycopg.rows import DictRow
 
 from aegis_assets.model import ids
 from aegis_assets.model.ledger import SeenObject, SyncResult
-from aegis_assets.stores.ledger.base import Base, Connection, lock_name, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, rows, writes
 from aegis_assets.stores.ledger.documents import add_collection
 from aegis_assets.stores.ledger.naming import document_name, holdable
 
@@ -56,7 +56,14 @@ CANCEL: Final = "UPDATE aegis_document SET cancel_requested = true WHERE id = AN
 BLANK: Final = "UPDATE aegis_bucket_object SET etag = '' WHERE bucket = %(bucket)s AND document_id = ANY(%(documents)s)"
 FORGET: Final = "DELETE FROM aegis_bucket_object WHERE id = ANY(%(objects)s)"
 
+KNOWN: Final = "SELECT count(*) AS n FROM aegis_bucket_object WHERE bucket = %(bucket)s AND document_id IS NOT NULL"
+
 ETAG_LENGTH: Final = 255
+SUDDENLY: Final = 10  # documents; fewer may well have been cleared away by a person
+EMPTIED: Final = (
+    "The watched bucket is empty, and {n} documents came from it: is it mounted? Nothing was removed. If they are to go, remove "
+    "them in the admin."
+)
 
 
 class Watched(Base):
@@ -67,7 +74,8 @@ class Watched(Base):
         """complete: the listing holds every object there is, so what is not in it is gone. Twice the same listing does nothing.
 
         A document that is running when its object vanishes is cancelled, and removed by a later call. One that a person removed
-        comes back only when its object changes.
+        comes back only when its object changes. An empty listing of a bucket that many documents came from is not believed: that is
+        what a disk that is not mounted looks like.
         """
         scope = add_collection(connection, collection)
         lock_name(connection, f"bucket:{bucket}")
@@ -75,6 +83,9 @@ class Watched(Base):
         refused = tuple(seen.key.encode("utf-8", "replace").decode()[:200] for seen in objects if not holdable(seen.key))
         changed = rows(connection, CHANGED, bucket=bucket, **_columns(list(kept.values())))
         new, revised = _upsert(connection, bucket, scope, changed)
+        known = 0 if objects or not complete else (one(connection, KNOWN, bucket=bucket) or {"n": 0})["n"]
+        if known >= SUDDENLY:
+            return SyncResult(new=(), changed=(), deleted=(), problem=EMPTIED.replace("{n}", str(known)))
         deleted = _vanished(connection, bucket, list(kept)) if complete else []
         return SyncResult(new=tuple(new), changed=tuple(revised), deleted=tuple(deleted), refused=refused)
 

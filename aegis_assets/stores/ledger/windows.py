@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from aegis_assets.model.document import Mark, Stage
 from aegis_assets.model.ledger import WindowRow
 from aegis_assets.model.parsing import ParsedWindow
 from aegis_assets.stores.ledger.base import Base, Connection, clean_json, fence, one, reads, rows, writes
-from aegis_assets.stores.ledger.progress import advance
+from aegis_assets.stores.ledger.progress import advance, settle
 
 COLUMNS: Final = """w.id, w.document_id AS document, w.generation_id AS generation, w.ordinal, w.first, w.last, w.key, w.headings,
     w.parse_state, w.parse_fingerprint, w.parsed, w.enrich_state, w.enrich_fingerprint"""
@@ -49,8 +49,8 @@ REOPEN: Final = "UPDATE aegis_window SET enrich_state = 'pending' WHERE id = %(w
 
 # A stage counts as done only under the fingerprint asked for.
 MISSING: Final = """
-SELECT w.id FROM aegis_window w
-WHERE w.generation_id = %(generation)s AND (
+SELECT w.id, w.generation_id AS generation FROM aegis_window w
+WHERE w.generation_id = ANY(%(generations)s) AND (
     NOT (w.parse_state IN ('done', 'skipped') AND w.parse_fingerprint = %(parse)s)
     OR w.enrich_state NOT IN ('done', 'skipped')
     OR EXISTS (
@@ -61,6 +61,7 @@ WHERE w.generation_id = %(generation)s AND (
 ORDER BY w.ordinal"""
 LIVE: Final = """
 SELECT g.id, g.plan_fingerprint FROM aegis_document d JOIN aegis_generation g ON g.id = d.live_id WHERE d.id = %(document)s"""
+DOCUMENT_OF: Final = "SELECT document_id AS id FROM aegis_generation WHERE id = %(generation)s"
 REOPEN_WINDOWS: Final = """
 UPDATE aegis_window w SET
     parse_state = CASE WHEN w.parse_state = 'failed' OR w.parse_fingerprint <> %(parse)s THEN 'pending' ELSE w.parse_state END,
@@ -91,21 +92,27 @@ class Windows(Base):
         return [WindowRow.model_validate(row) for row in rows(connection, WINDOWS, generation=generation)]
 
     @writes
-    def missing_windows(self, connection: Connection, generation: int, parse: str, embed: str, extract: str) -> list[UUID]:
+    def missing_windows(
+        self, connection: Connection, generation: int, run_id: str, parse: str, embed: str, extract: str
+    ) -> list[UUID]:
         """Windows, in order, of which any stage is not done under these fingerprints. `skipped` counts as done.
 
-        While the document runs, their stale and failed marks become pending: so progress counts them as work to do, and begins.
+        Their stale and failed marks become pending: so progress counts them as work to do, and begins.
         """
-        prints = {"generation": generation, "parse": parse, "embed": embed, "extract": extract}
+        document = one(connection, DOCUMENT_OF, generation=generation)
+        if document is None:
+            raise Superseded("This generation is gone: the document has newer content.")
+        fence(connection, document["id"], run_id)
+        prints = {"generation": generation, "generations": [generation], "parse": parse, "embed": embed, "extract": extract}
         for statement in (REOPEN_WINDOWS, REOPEN_TASKS, PLANNED):
             connection.execute(statement, prints)
         return [row["id"] for row in connection.execute(MISSING, prints)]
 
     @reads
-    def open_windows(self, connection: Connection, generation: int, parse: str, embed: str, extract: str) -> list[UUID]:
-        """The same, as they stand: nothing is marked."""
-        prints = {"generation": generation, "parse": parse, "embed": embed, "extract": extract}
-        return [row["id"] for row in rows(connection, MISSING, **prints)]
+    def incomplete(self, connection: Connection, generations: Sequence[int], parse: str, embed: str, extract: str) -> set[int]:
+        """Which of the generations have such windows, as they stand: nothing is marked."""
+        prints = {"generations": list(generations), "parse": parse, "embed": embed, "extract": extract}
+        return {row["generation"] for row in rows(connection, MISSING, **prints)}
 
     @reads
     def up_to_date(self, connection: Connection, document: UUID, plan: str, parse: str, embed: str, extract: str) -> bool:
@@ -113,7 +120,7 @@ class Windows(Base):
         row = one(connection, LIVE, document=document)
         if row is None or row["plan_fingerprint"] != plan:
             return False
-        return not rows(connection, MISSING, generation=row["id"], parse=parse, embed=embed, extract=extract)
+        return not rows(connection, MISSING, generations=[row["id"]], parse=parse, embed=embed, extract=extract)
 
     @reads
     def sibling_parse(self, connection: Connection, document: UUID, key: str, fingerprint: str) -> ParsedWindow | None:
@@ -154,7 +161,8 @@ class Windows(Base):
     @writes
     def reopen(self, connection: Connection, window: UUID, run_id: str) -> None:
         """Its chunks are not those that enrich would make now."""
-        fenced_window(connection, window, run_id)
+        row = fenced_window(connection, window, run_id)
+        settle(connection, row.document)
         connection.execute(REOPEN, {"window": window})
 
 

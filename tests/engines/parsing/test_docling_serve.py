@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
+from pydantic import SecretStr
 
 from aegis_assets.engines.parsing.docling_serve import DoclingServe
 from aegis_assets.engines.parsing.inspect import inspect
 from aegis_assets.engines.parsing.parse import parse
+from aegis_assets.engines.sandbox import Sandbox
+from aegis_assets.engines.service.documents import Documents
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, EngineUnavailable, Misconfigured
-from aegis_assets.model.parsing import ParseRequest
+from aegis_assets.model.parsing import InspectRequest, ParseRequest
+from aegis_assets.settings import Settings
+from aegis_assets.stores.bucket import open_bucket
 from tests.doubles import docling_serve as double
 from tests.engines.parsing import makers
 
@@ -62,7 +68,7 @@ def test_a_busy_server_is_asked_again(server: double.Double, file: Path) -> None
     [
         ("busy", EngineUnavailable, "overloaded"),
         ("429", EngineUnavailable, "overloaded"),
-        ("401", Misconfigured, "key"),
+        ("401", Misconfigured, "AEGIS_DOCLING_SERVE_API_KEY"),
         ("404", Misconfigured, "AEGIS_DOCLING_SERVE_URL"),
         ("413", BadInput, "larger"),
         ("500", EngineFailed, "HTTP 500"),
@@ -110,6 +116,16 @@ def test_a_document_without_pages_is_converted_by_the_server_and_cut_here(server
     assert server.names == ["document.md"]
 
 
+def test_the_key_of_the_settings_reaches_the_server_and_no_file_that_stays(server: double.Double, tmp_path: Path) -> None:
+    chosen = Settings(docling_serve_url=server.address("good"), docling_serve_api_key=SecretStr("hush"))
+    bucket = open_bucket((tmp_path / "bucket").as_uri(), chosen)
+    bucket.put_file("blobs/a", makers.SAMPLES / "sample.md")
+    documents = Documents(chosen, bucket, Sandbox(), tmp_path)
+    documents.inspect(InspectRequest(blob="blobs/a", name="a.md", artifacts="b"), Event())
+    assert server.keys == ["hush"]
+    assert not any(b"hush" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
 def test_text_and_csv_stay_here(server: double.Double, tmp_path: Path) -> None:
     serve = DoclingServe(server.address("good"), timeout=10)
     assert inspect(makers.SAMPLES / "sample.txt", "a.txt", tmp_path, 100, 1_000, serve).parser == "plain-text"
@@ -119,12 +135,14 @@ def test_text_and_csv_stay_here(server: double.Double, tmp_path: Path) -> None:
 def test_a_server_that_is_not_there_is_unavailable(file: Path) -> None:
     with pytest.raises(EngineUnavailable, match="AEGIS_DOCLING_SERVE_URL"):
         DoclingServe("http://127.0.0.1:9", timeout=1, attempts=1).convert(file, "pdf")
-    with pytest.raises(EngineUnavailable):
-        DoclingServe("http://127.0.0.1:9", timeout=1).version()
 
 
-def test_the_version_names_the_server(server: double.Double) -> None:
-    assert "2.143.0" in DoclingServe(server.address("good"), timeout=5).version()
+def test_a_proxy_of_the_environment_does_not_see_what_goes_to_this_machine(
+    server: double.Double, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert DoclingServe(server.address("good"), timeout=10, attempts=1).convert(file, "pdf")["texts"]
 
 
 def test_a_format_that_the_server_does_not_know_is_refused_here(file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,29 @@ def test_text_that_begins_like_a_bitmap_is_text(file: Path) -> None:
 def test_a_clear_mark_in_the_text_beats_the_name_and_the_name_beats_a_guess(file: Path, name: str, text: str, kind: str) -> None:
     file.write_text(text)
     assert sniff(file, name).format == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("<!-- licence -->\n" * 3000 + "# Title\n\n[a](https://b) [c](https://d)", "markdown"),
+        ("<!-- licence -->\n" * 3000 + "<?xml version='1.0'?><!DOCTYPE html><p>x", "html"),
+        ("\n" * 40_000 + "a text after blank lines", "text"),
+        ("\n \t" * 20_000 + "// a comment\n\n= Title", "asciidoc"),
+        (":a:\n" * 16_000, "text"),
+        ("[" * 65_000, "text"),
+        ("- [\n" * 16_000, "text"),
+        ("|-" * 30_000, "text"),
+        ("%\n" * 30_000, "text"),
+    ],
+    ids=lambda value: value if len(value) < 12 else value[:4].strip() or "blank",
+)
+def test_long_beginnings_of_a_mark_are_sniffed_in_linear_time(file: Path, text: str, kind: str) -> None:
+    """26 comments or 28 blank lines at the head of a file took the sniffer longer than a window may take."""
+    file.write_text(text)
+    began = time.process_time()
+    assert sniff(file, "upload").format == kind
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,10 @@ def test_no_letter_of_the_text_is_lost_or_doubled(made: Made) -> None:
     assert sorted(got) == sorted(source)
 
 
+def test_the_parser_is_named_in_words_that_a_person_understands(made: Made) -> None:
+    assert parse(made("report"), 1, 1).window.parser == "docling, layout without a model"
+
+
 def test_a_paragraph_over_a_page_break_is_whole_and_on_its_first_page(made: Made) -> None:
     path = made("report")
     broken = [item for item in parse(path).document.texts if len(item.prov) > 1]

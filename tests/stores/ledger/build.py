@@ -9,7 +9,7 @@ from uuid import UUID
 from aegis_assets.model import ids
 from aegis_assets.model.document import Stage, State
 from aegis_assets.model.extraction import Extraction, Mention, Relation
-from aegis_assets.model.ledger import GenerationRow, Registered
+from aegis_assets.model.ledger import Extracted, GenerationRow, Registered
 from aegis_assets.model.parsing import Box, ChunkDraft, Heading, Inspection, ParsedWindow, Part, WindowPlan
 from aegis_assets.stores.ledger import Ledger
 
@@ -56,9 +56,9 @@ def plans(*keys: str) -> list[WindowPlan]:
 
 
 def planned(ledger: Ledger, document: UUID, *keys: str, content: str = "one", run_id: str = RUN, plan: str = PLAN) -> GenerationRow:
-    generation = ledger.generation_for(document, sha(content), f"blobs/{sha(content)}", len(content), plan)
+    generation = ledger.generation_for(document, run_id, sha(content), f"blobs/{sha(content)}", len(content), plan)
     saved = ledger.save_plan(generation.id, run_id, inspection(len(keys)), plan, plans(*keys))
-    ledger.missing_windows(saved.id, PARSE, EMBED, EXTRACT)
+    ledger.missing_windows(saved.id, run_id, PARSE, EMBED, EXTRACT)
     return saved
 
 
@@ -96,7 +96,7 @@ def done(ledger: Ledger, document: UUID, chunks: Sequence[UUID], run_id: str = R
     """Embedded and extracted."""
     ledger.save_embedded(document, run_id, chunks, EMBED, 0.1)
     for chunk in chunks:
-        ledger.save_extraction(document, chunk, run_id, EXTRACT, found or extraction("Ada Lovelace"), cached=False, seconds=0.1)
+        ledger.save_extractions(document, run_id, EXTRACT, [Extracted(chunk, found or extraction("Ada Lovelace"), seconds=0.1)])
 
 
 def publish(ledger: Ledger, document: UUID, generation: int) -> None:

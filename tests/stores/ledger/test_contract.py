@@ -13,7 +13,7 @@ import pytest
 
 from aegis_assets.model.document import TRANSITIONS, State
 from aegis_assets.pipeline.flow.ledger import FlowLedger
-from aegis_assets.stores import lease_sql
+from aegis_assets.stores import changes, lease_sql
 from aegis_assets.stores import ledger as package
 from aegis_assets.stores.ledger import Ledger
 from tests.stores.ledger.build import register
@@ -24,7 +24,7 @@ STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 def modules() -> Iterator[ModuleType]:
     for found in pkgutil.iter_modules(package.__path__):
         yield importlib.import_module(f"{package.__name__}.{found.name}")
-    yield lease_sql
+    yield from (lease_sql, changes)
 
 
 def statements() -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from aegis_assets.errors import BadInput, EngineFailed, Superseded
 from aegis_assets.model import ids
 from aegis_assets.model.document import Stage, State
 from aegis_assets.model.extraction import Extraction, Mention
+from aegis_assets.model.ledger import Extracted
 from aegis_assets.stores.ledger import Ledger
 from tests.stores.ledger.build import EMBED, EXTRACT, RUN, collection, dead, draft, enriched, extraction, planned, running
 
@@ -32,7 +33,7 @@ def test_a_result_and_its_mark_come_together_and_twice_is_once(ledger: Ledger) -
     found = extraction("Ada", "Grace", relation="meets")
     for _ in range(2):
         ledger.start_chunks([chunk], Stage.EXTRACT, RUN)
-        ledger.save_extraction(document, chunk, RUN, EXTRACT, found, cached=False, seconds=1.5)
+        ledger.save_extractions(document, RUN, EXTRACT, [Extracted(chunk, found, seconds=1.5)])
         counts = ledger.counts(document)
         assert (counts.mentions, counts.entities, counts.relations) == (2, 2, 1)
     assert ledger.chunks_to_do(window, Stage.EXTRACT, EXTRACT) == []
@@ -47,19 +48,28 @@ def test_what_was_extracted_once_is_known_by_its_text_and_fingerprint(ledger: Le
     found = extraction("Ada")
     text = ids.text_hash("one")
     assert ledger.cached_extraction(text, EXTRACT) is None
-    ledger.save_extraction(document, first, RUN, EXTRACT, found, cached=False, seconds=1.0)
+    ledger.save_extractions(document, RUN, EXTRACT, [Extracted(first, found, seconds=1.0)])
     assert ledger.cached_extraction(text, EXTRACT) == found
     assert ledger.cached_extraction(text, "extract-2") is None
-    ledger.save_extraction(document, second, RUN, EXTRACT, found, cached=True, seconds=0.0)
+    ledger.save_extractions(document, RUN, EXTRACT, [Extracted(second, found, cached=True)])
     assert ledger.cached_extractions([text, ids.text_hash("two")], EXTRACT) == {text: found}
     result = ledger.result(document)
     assert result["work"] == {"parsed_windows": 1, "embedded_chunks": 0, "extracted_chunks": 1, "llm_calls": 1}
     assert result["seconds"]["extract"] == 1.0
 
 
+def test_a_cached_result_fits_every_text_that_shares_its_hash(ledger: Ledger) -> None:
+    """A hash is of the composed form, and spans count characters: so what is stored is composed."""
+    _, window, chunks = window_of(ledger, ["Zu\u0308rich and Bern", "Z\u00fcrich and Bern"])
+    rows = ledger.chunks_to_do(window, Stage.EXTRACT, EXTRACT)
+    assert {row.text for row in rows} == {"Z\u00fcrich and Bern"}
+    assert len({row.text_hash for row in rows}) == 1
+    assert len(set(chunks)) == 2
+
+
 def test_a_skipped_text_is_done_and_says_why(ledger: Ledger) -> None:
     document, window, (chunk,) = window_of(ledger, ["Guten Tag."])
-    ledger.save_extraction(document, chunk, RUN, EXTRACT, Extraction(skipped="German has no model"), cached=False, seconds=0.1)
+    ledger.save_extractions(document, RUN, EXTRACT, [Extracted(chunk, Extraction(skipped="German has no model"), seconds=0.1)])
     assert select(ledger, "SELECT state, note FROM aegis_chunk_task WHERE stage = 'extract'") == [
         ("skipped", "German has no model")
     ]
@@ -72,7 +82,7 @@ def test_hostile_names_are_cut_cleaned_or_left_out(ledger: Ledger) -> None:
     mentions = tuple(
         Mention(name=name, type="t" * 99, start=n, end=n + 1) for n, name in enumerate(["!!!", "a\x00b", "x" * 900, "ß" * 400])
     )
-    ledger.save_extraction(document, chunk, RUN, EXTRACT, Extraction(mentions=mentions), cached=False, seconds=0.1)
+    ledger.save_extractions(document, RUN, EXTRACT, [Extracted(chunk, Extraction(mentions=mentions), seconds=0.1)])
     names = sorted(str(name) for (name,) in select(ledger, "SELECT name FROM aegis_entity"))
     assert names == sorted(["ab", "x" * 512, "ß" * 400])
 
@@ -83,7 +93,7 @@ def test_many_writers_of_the_same_entities_do_not_stop_each_other(ledger: Ledger
 
     def write(number: int) -> None:
         turned = names[number % 12 :] + names[: number % 12]
-        ledger.save_extraction(document, chunks[number], RUN, EXTRACT, extraction(*turned), cached=False, seconds=0.1)
+        ledger.save_extractions(document, RUN, EXTRACT, [Extracted(chunks[number], extraction(*turned), seconds=0.1)])
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(write, range(24)))
@@ -95,7 +105,7 @@ def test_many_writers_of_the_same_entities_do_not_stop_each_other(ledger: Ledger
 def test_a_chunk_that_is_gone_or_anothers_takes_no_result(ledger: Ledger) -> None:
     document, _, _ = window_of(ledger, ["text"])
     with pytest.raises(Superseded):
-        ledger.save_extraction(document, uuid4(), RUN, EXTRACT, extraction("Ada"), cached=False, seconds=0.1)
+        ledger.save_extractions(document, RUN, EXTRACT, [Extracted(uuid4(), extraction("Ada"), seconds=0.1)])
 
 
 def test_a_failed_chunk_is_data_and_its_success_resolves_it(ledger: Ledger) -> None:
@@ -115,7 +125,7 @@ def test_a_failed_chunk_is_data_and_its_success_resolves_it(ledger: Ledger) -> N
         (first, 2),
         (second, 0),
     ]
-    ledger.save_extraction(document, first, RUN, EXTRACT, extraction("Ada"), cached=False, seconds=0.1)
+    ledger.save_extractions(document, RUN, EXTRACT, [Extracted(first, extraction("Ada"), seconds=0.1)])
     assert ledger.failures(document) == []
     assert len(ledger.failures(document, open_only=False)) == 2
 
@@ -153,8 +163,19 @@ def test_success_settles_what_no_chunk_or_window_can(ledger: Ledger) -> None:
 def test_seconds_add_up_by_stage_and_embedding_counts_only_what_was_not_done(ledger: Ledger) -> None:
     document, _, chunks = window_of(ledger, ["one", "two"])
     for _ in range(2):
-        ledger.add_seconds(RUN, document, Stage.RESOLVE, 0.5)
+        ledger.add_seconds(RUN, [document], Stage.RESOLVE, 0.5)
         ledger.save_embedded(document, RUN, chunks, EMBED, 0.25)
     result = ledger.result(document)
     assert (result["seconds"]["resolve"], result["seconds"]["embed"]) == (1.0, 0.5)
     assert result["work"]["embedded_chunks"] == 2
+
+
+def test_what_documents_take_together_is_shared_out_and_has_one_begin_and_end(ledger: Ledger) -> None:
+    both = [running(ledger, name, content=name) for name in ("a.md", "b.md")]
+    with ledger.transaction() as connection:
+        connection.execute("UPDATE aegis_run_document SET started_at = now() - interval '1 minute'")
+    ledger.add_seconds(RUN, both, Stage.PUBLISH, 4.0)
+    assert [ledger.result(one)["seconds"]["publish"] for one in both] == [2.0, 2.0]
+    took = select(ledger, "SELECT extract(epoch FROM publish_ended_at - publish_began_at)::float AS took FROM aegis_run_document")
+    assert took == [(4.0,), (4.0,)]
+    assert select(ledger, "SELECT count(*) FROM aegis_run_document WHERE resolve_ended_at IS NOT NULL") == [(0,)]

@@ -48,4 +48,11 @@ def test_an_uploads_key_keeps_its_directories_and_nothing_that_climbs() -> None:
     assert upload_key("a/x.md") != upload_key("b/x.md")
     assert upload_key("../../a/./b\x00/x.md") == "a/b/x.md"
     assert upload_key("..\\..") == "unnamed"
-    assert len(upload_key("é" * 200 + "/" + "y" * 5000)) <= 1024
+
+
+def test_paths_too_long_to_keep_stay_apart_and_keep_their_end() -> None:
+    deep = "/".join(["folder"] * 200)
+    keys = {upload_key(f"{top}/{deep}/x.md") for top in ("one", "two")}
+    assert len(keys) == 2
+    assert all(len(key) <= 1024 and key.endswith("/folder/x.md") for key in keys)
+    assert upload_key(f"one/{deep}/x.md") in keys

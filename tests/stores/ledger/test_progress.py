@@ -7,6 +7,7 @@ import pytest
 
 from aegis_assets.errors import BadInput
 from aegis_assets.model.document import Mark, Stage, State
+from aegis_assets.model.ledger import Extracted
 from aegis_assets.stores.ledger import Ledger
 from aegis_assets.stores.ledger.fractions import StageMarks, WindowMarks, fraction, weights
 from tests.stores.ledger.build import (
@@ -51,14 +52,14 @@ def test_the_fraction_never_falls_and_is_one_exactly_at_the_end(ledger: Ledger) 
             if chunk == chunks[1]:
                 ledger.fail(document, RUN, Stage.EXTRACT, BadInput("no"), chunk=chunk)
             else:
-                ledger.save_extraction(document, chunk, RUN, EXTRACT, extraction("Ada"), cached=False, seconds=0.1)
+                ledger.save_extractions(document, RUN, EXTRACT, [Extracted(chunk, extraction("Ada"), seconds=0.1)])
             look()
         ledger.save_embedded(document, RUN, chunks, EMBED, 0.1)
         look()
-    ledger.add_seconds(RUN, document, Stage.RESOLVE, 0.1)
+    ledger.add_seconds(RUN, [document], Stage.RESOLVE, 0.1)
     look()
     publish(ledger, document, generation.id)
-    ledger.add_seconds(RUN, document, Stage.PUBLISH, 0.1)
+    ledger.add_seconds(RUN, [document], Stage.PUBLISH, 0.1)
     look()
     assert max(seen) < 1
     ledger.finish(document, RUN, State.PARTIAL, "Three chunks failed.")
@@ -69,6 +70,57 @@ def test_the_fraction_never_falls_and_is_one_exactly_at_the_end(ledger: Ledger) 
     assert len(set(seen)) > 20
 
 
+@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
+def test_a_run_that_ends_badly_does_not_take_back_what_was_seen(ledger: Ledger, state: State) -> None:
+    """All within the second in which the row is written once."""
+    document = running(ledger)
+    generation = planned(ledger, document, "k1", "k2")
+    first, _ = ledger.windows(generation.id)
+    chunks = enriched(ledger, first.id, [str(number) for number in range(20)])
+    ledger.start_chunks(chunks, Stage.EMBED, RUN)
+    ledger.save_embedded(document, RUN, chunks, EMBED, 0.1)
+    seen = ledger.progress(document).fraction
+    ledger.finish(document, RUN, state, "")
+    assert ledger.progress(document).fraction == seen
+    (standing,) = ledger.standings([document])
+    assert standing.fraction == seen
+
+
+def test_a_window_that_is_chunked_or_parsed_anew_does_not_take_back_what_was_seen(ledger: Ledger) -> None:
+    document = running(ledger)
+    generation = planned(ledger, document, "k1", "k2")
+    first, _ = ledger.windows(generation.id)
+    chunks = enriched(ledger, first.id, ["a", "b"])
+    ledger.save_embedded(document, RUN, chunks, EMBED, 0.1)
+    seen = [ledger.progress(document).fraction]
+    ledger.reopen(first.id, RUN)
+    seen.append(ledger.progress(document).fraction)
+    ledger.finish(document, RUN, State.FAILED, "")
+    ledger.begin(document, "run-2", dead)
+    ledger.missing_windows(generation.id, "run-2", "parse-2", EMBED, EXTRACT)
+    again = [ledger.progress(document).fraction]
+    assert not ledger.progress(document).chunks_total_final
+    ledger.start_window(first.id, Stage.PARSE, "run-2")
+    again.append(ledger.progress(document).fraction)
+    ledger.save_parsed(first.id, "run-2", parsed(), "parse-2", 1.0)
+    again.append(ledger.progress(document).fraction)
+    assert seen == sorted(seen)
+    assert again == sorted(again)
+
+
+def test_lists_are_told_the_same_as_the_contract_says(ledger: Ledger) -> None:
+    ended, failed = ingested(ledger, [["a"]]), running(ledger, "b.md", "two")
+    planned(ledger, failed, "k1", content="two")
+    ledger.finish(failed, RUN, State.FAILED, "")
+    waiting = register(ledger, "c.md", "three").document
+    ledger.request_retry(failed)
+    told = ledger.standings([ended, failed, waiting, UUID(int=7)])
+    assert {row.document for row in told} == {ended, failed, waiting}
+    for row in told:
+        progress = ledger.progress(row.document)
+        assert (row.state, row.fraction) == (progress.state, progress.fraction)
+
+
 def test_progress_counts_windows_chunks_and_workers(ledger: Ledger) -> None:
     document = running(ledger)
     generation = planned(ledger, document, "k1", "k2")
@@ -77,7 +129,7 @@ def test_progress_counts_windows_chunks_and_workers(ledger: Ledger) -> None:
     ledger.start_window(second.id, Stage.PARSE, RUN)
     ledger.save_embedded(document, RUN, chunks[:2], EMBED, 0.1)
     ledger.start_chunks(chunks[:3], Stage.EXTRACT, RUN)
-    ledger.save_extraction(document, chunks[0], RUN, EXTRACT, extraction("Ada"), cached=False, seconds=0.1)
+    ledger.save_extractions(document, RUN, EXTRACT, [Extracted(chunks[0], extraction("Ada"), seconds=0.1)])
     ledger.fail(document, RUN, Stage.EXTRACT, BadInput("no"), chunk=chunks[1])
     told = ledger.progress(document)
     assert told.state == State.RUNNING
@@ -107,7 +159,7 @@ def test_a_new_run_begins_anew_and_counts_what_is_done_already(ledger: Ledger) -
     assert ledger.progress(document).fraction == 0
     live = ledger.document(document).live
     assert live is not None
-    assert ledger.missing_windows(live, PARSE, EMBED, "extract-2") != []
+    assert ledger.missing_windows(live, "run-2", PARSE, EMBED, "extract-2") != []
     begun = ledger.progress(document)
     assert 0 < begun.fraction < 0.9
     assert begun.stages[Stage.EXTRACT].done == 0
@@ -125,7 +177,7 @@ def test_stages_weigh_what_they_cost_in_earlier_runs(ledger: Ledger) -> None:
     for number in range(3):
         earlier = ingested(ledger, [[f"{number}"]], f"{number}.md", f"{number}", run_id=f"run {number}")
         for stage, seconds in ((Stage.PARSE, 1.0), (Stage.EXTRACT, 97.0)):
-            ledger.add_seconds(f"run {number}", earlier, stage, seconds)
+            ledger.add_seconds(f"run {number}", [earlier], stage, seconds)
     document = running(ledger)
     (window,) = ledger.windows(planned(ledger, document, "k1").id)
     ledger.save_parsed(window.id, RUN, parsed(), PARSE, 0.1)

@@ -5,8 +5,10 @@ from uuid import UUID
 import pytest
 
 from aegis_assets.model import ids
+from aegis_assets.model.ledger import Extracted
 from aegis_assets.pipeline.resolve import MergeDecision
 from aegis_assets.stores.ledger import Ledger
+from aegis_assets.stores.ledger.resolving import recompute
 from tests.stores.ledger.build import EXTRACT, RUN, collection, enriched, extraction, planned, running
 
 
@@ -19,8 +21,13 @@ def mentioning(ledger: Ledger, *names: str, file: str = "a.md", scope: str = "bo
     (window,) = ledger.windows(planned(ledger, document, "k1", content=file).id)
     (chunk,) = enriched(ledger, window.id, ["text"])
     found = extraction(*names, kind="organisation")
-    ledger.save_extraction(document, chunk, RUN, EXTRACT, found, cached=False, seconds=0.1)
+    ledger.save_extractions(document, RUN, EXTRACT, [Extracted(chunk, found, seconds=0.1)])
     return document
+
+
+def follow(ledger: Ledger, *entities: UUID) -> set[UUID]:
+    with ledger.transaction() as connection:
+        return recompute(connection, collection(), entities)
 
 
 def merge(left: str, right: str) -> MergeDecision:
@@ -36,14 +43,14 @@ def canonical(ledger: Ledger) -> dict[str, UUID]:
 def test_the_names_of_a_document_are_those_its_generation_mentions(ledger: Ledger) -> None:
     document = mentioning(ledger, "Acme Corporation", "Initech")
     mentioning(ledger, "Globex", file="b.md")
-    assert sorted(name.name for name in ledger.new_names(collection(), document)) == ["Acme Corporation", "Initech"]
+    assert sorted(name.name for name in ledger.new_names(collection(), [document])) == ["Acme Corporation", "Initech"]
 
 
 def test_candidates_share_a_block_and_the_collection(ledger: Ledger) -> None:
     mentioning(ledger, "Acme Corporation", "Globex", file="b.md")
     mentioning(ledger, "Acme Incorporated", file="c.md", scope="other")
     document = mentioning(ledger, "Acme Corp", "Acme Corporation")
-    names = ledger.new_names(collection(), document)
+    names = ledger.new_names(collection(), [document])
     only = [name for name in names if name.name == "Acme Corp"]
     assert [name.name for name in ledger.candidates(collection(), only)] == ["Acme Corporation"]
     assert ledger.candidates(collection(), names) == []
@@ -56,17 +63,17 @@ def test_merges_make_one_canonical_entity_and_undoing_takes_it_apart(ledger: Led
     pair = merge("Acme Corp", "Acme Corporation")
     for _ in range(2):
         ledger.save_merges(collection(), [pair])
-        ledger.recompute_canonical(collection(), [pair.left])
+        follow(ledger, pair.left)
     joined = canonical(ledger)
     assert joined["Acme Corp"] == joined["Acme Corporation"] != joined["Globex"]
     assert ledger.counts(document).entities == 2
     with ledger.transaction() as connection:
         connection.execute("UPDATE aegis_merge SET undone = true")
     ledger.save_merges(collection(), [pair])
-    changed = ledger.recompute_canonical(collection(), [entity(end)])
-    assert len(changed) == 1
+    changed = follow(ledger, entity(end))
+    assert changed == {pair.left, pair.right}, "who no longer stands for another has changed too"
     assert canonical(ledger) == {name: entity(name) for name in ("Acme Corp", "Acme Corporation", "Globex")}
-    assert ledger.recompute_canonical(collection(), [pair.right]) == set()
+    assert follow(ledger, pair.right) == set()
 
 
 def test_a_merge_that_a_person_made_is_followed_whatever_its_reason(ledger: Ledger) -> None:
@@ -77,7 +84,7 @@ def test_a_merge_that_a_person_made_is_followed_whatever_its_reason(ledger: Ledg
             "INSERT INTO aegis_merge (collection_id, left_id, right_id, reason) VALUES (%s, %s, %s, 'by hand')",
             (collection(), left, right),
         )
-    ledger.recompute_canonical(collection(), [left])
+    follow(ledger, left)
     assert len(set(canonical(ledger).values())) == 1
 
 

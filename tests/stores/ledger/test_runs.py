@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aegis_assets.errors import BadInput, NotAllowed, Superseded
+from aegis_assets.errors import BadInput, NotAllowed, StoreUnavailable, Superseded
 from aegis_assets.model.document import Mark, Stage, State
+from aegis_assets.model.ledger import Ending, Extracted
 from aegis_assets.stores.ledger import Ledger
 from tests.stores.ledger.build import (
     CHUNKS,
@@ -152,7 +153,8 @@ def test_nothing_that_an_orphaned_step_writes_gets_through(ledger: Ledger) -> No
     for write in (
         lambda: ledger.set_content(document, RUN, "b", sha("x"), 1),
         lambda: ledger.set_engines(document, RUN, parser="p", embedder="e", extractor="x"),
-        lambda: ledger.generation_for(document, sha("x"), "b", 1, PLAN, run_id=RUN),
+        lambda: ledger.generation_for(document, RUN, sha("x"), "b", 1, PLAN),
+        lambda: ledger.missing_windows(generation.id, RUN, PARSE, EMBED, "extract-2"),
         lambda: ledger.save_plan(generation.id, RUN, inspection(), PLAN, plans("k9")),
         lambda: ledger.start_window(window.id, Stage.PARSE, RUN),
         lambda: ledger.save_parsed(window.id, RUN, parsed(), PARSE, 1.0),
@@ -162,7 +164,7 @@ def test_nothing_that_an_orphaned_step_writes_gets_through(ledger: Ledger) -> No
         lambda: ledger.save_chunks(window.id, RUN, [draft("other")], CHUNKS, 1.0),
         lambda: ledger.start_chunks([chunk], Stage.EMBED, RUN),
         lambda: ledger.save_embedded(document, RUN, [chunk], EMBED, 1.0),
-        lambda: ledger.save_extraction(document, chunk, RUN, EXTRACT, extraction("Ada"), cached=False, seconds=1.0),
+        lambda: ledger.save_extractions(document, RUN, EXTRACT, [Extracted(chunk, extraction("Ada"), seconds=1.0)]),
         lambda: ledger.fail(document, RUN, Stage.EMBED, failure, chunk=chunk),
         lambda: ledger.finish(document, RUN, State.FAILED, "no"),
         lambda: ledger.check(document, RUN),
@@ -215,3 +217,28 @@ def test_cut_connections_are_replaced(ledger: Ledger) -> None:
         )
     ledger.check(document, RUN)
     ledger.finish(document, RUN, State.SUCCEEDED, "")
+
+
+def test_several_documents_end_together_and_those_of_another_run_are_left_alone(ledger: Ledger) -> None:
+    documents = [running(ledger, name=f"{number}.md", content=str(number)) for number in range(4)]
+    well, badly, taken, cancelled = documents
+    ledger.begin(taken, "run-2", dead)
+    ledger.request_cancel(cancelled)
+    endings = [Ending(well, State.SUCCEEDED), Ending(badly, State.FAILED, "No."), Ending(taken, State.FAILED, "No.")]
+    assert ledger.finish_all(RUN, [*endings, Ending(cancelled, State.SUCCEEDED)]) == {well, badly, cancelled}
+    assert [state(ledger, document) for document in documents] == [
+        State.SUCCEEDED, State.FAILED, State.RUNNING, State.CANCELLED,
+    ]  # fmt: skip
+    assert ledger.document(badly).message == "No."
+    assert ledger.finish_all(RUN, endings) == set()
+
+
+def test_open_failures_of_several_documents_are_told_apart(ledger: Ledger) -> None:
+    one, other, well = (running(ledger, name=f"{number}.md", content=str(number)) for number in range(3))
+    for document in (one, other):
+        ledger.fail(document, RUN, Stage.PUBLISH, StoreUnavailable("The graph server does not answer."))
+    ledger.fail(one, RUN, Stage.PUBLISH, StoreUnavailable("The graph server does not answer."))
+    found = ledger.open_failures([one, other, well])
+    assert [failure.attempt for failure in found[one]] == [2]
+    assert [failure.document for failure in found[other]] == [other]
+    assert found[well] == []

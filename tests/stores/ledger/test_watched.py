@@ -75,6 +75,19 @@ def test_only_a_complete_listing_removes(ledger: Ledger) -> None:
     assert sync(ledger) == NOTHING
 
 
+def test_a_bucket_that_is_empty_all_at_once_removes_nothing_and_says_why(ledger: Ledger) -> None:
+    """A disk that is not mounted is an empty directory."""
+    many = {f"k{number}": "1" for number in range(12)}
+    documents = sync(ledger, **many).new
+    emptied = sync(ledger)
+    assert emptied.deleted == ()
+    assert "12 documents" in emptied.problem
+    assert ledger.to_remove() == []
+    assert sync(ledger, **many) == NOTHING, "it is mounted again"
+    assert len(sync(ledger, k0="1").deleted) == 11, "one object is enough to believe the listing"
+    assert len(documents) == 12
+
+
 def test_a_running_document_whose_object_vanishes_is_cancelled_and_then_removed(ledger: Ledger) -> None:
     (document,) = sync(ledger, a="1").new
     ledger.begin(document, RUN, dead)

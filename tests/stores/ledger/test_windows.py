@@ -30,9 +30,11 @@ from tests.stores.ledger.build import (
 )
 
 
-def missing(ledger: Ledger, generation: int, parse: str = PARSE, embed: str = EMBED, extract: str = EXTRACT) -> list[int]:
+def missing(
+    ledger: Ledger, generation: int, parse: str = PARSE, embed: str = EMBED, extract: str = EXTRACT, run_id: str = RUN
+) -> list[int]:
     ordinals = {window.id: window.ordinal for window in ledger.windows(generation)}
-    return [ordinals[window] for window in ledger.missing_windows(generation, parse, embed, extract)]
+    return [ordinals[window] for window in ledger.missing_windows(generation, run_id, parse, embed, extract)]
 
 
 def chunk_ids(ledger: Ledger, window: UUID) -> list[UUID]:
@@ -44,8 +46,8 @@ def test_the_same_bytes_keep_their_generation_and_others_make_a_new_one(ledger: 
     first = planned(ledger, document, "k1", "k2")
     assert (first.number, first.state, first.pages, first.plan_fingerprint) == (1, "making", 2, PLAN)
     assert first.inspection == inspection()
-    assert ledger.generation_for(document, sha("one"), "b", 3, PLAN).id == first.id
-    second = ledger.generation_for(document, sha("two"), "b", 3, PLAN)
+    assert ledger.generation_for(document, RUN, sha("one"), "b", 3, PLAN).id == first.id
+    second = ledger.generation_for(document, RUN, sha("two"), "b", 3, PLAN)
     assert (second.number, second.inspection) == (2, None)
     assert ledger.generation(first.id).state == "superseded"
     assert ledger.windows(first.id) == []
@@ -56,10 +58,11 @@ def test_the_live_generation_is_kept_while_another_is_made_and_taken_up_when_its
     document = ingested(ledger, [["text"]])
     live = ledger.document(document).live
     assert live is not None
-    making = ledger.generation_for(document, sha("two"), "b", 3, PLAN)
+    ledger.begin(document, RUN, dead)
+    making = ledger.generation_for(document, RUN, sha("two"), "b", 3, PLAN)
     row = ledger.document(document)
     assert (row.live, row.making) == (live, making.id)
-    assert ledger.generation_for(document, sha("one"), "b", 3, PLAN).id == live
+    assert ledger.generation_for(document, RUN, sha("one"), "b", 3, PLAN).id == live
     assert ledger.document(document).making is None
     assert len(ledger.windows(live)) == 1
 
@@ -67,9 +70,10 @@ def test_the_live_generation_is_kept_while_another_is_made_and_taken_up_when_its
 def test_a_live_generation_that_was_planned_otherwise_is_left_alone(ledger: Ledger) -> None:
     document = ingested(ledger, [["text"]])
     live = ledger.document(document).live
-    other = ledger.generation_for(document, sha("one"), "b", 3, "plan-2")
+    ledger.begin(document, RUN, dead)
+    other = ledger.generation_for(document, RUN, sha("one"), "b", 3, "plan-2")
     assert (other.id == live, other.number) == (False, 2)
-    assert ledger.generation_for(document, sha("one"), "b", 3, "plan-2").id == other.id
+    assert ledger.generation_for(document, RUN, sha("one"), "b", 3, "plan-2").id == other.id
 
 
 def test_a_window_that_is_cut_as_before_keeps_its_row_and_result(ledger: Ledger) -> None:
@@ -121,8 +125,8 @@ def test_asking_what_is_missing_outside_a_run_changes_no_mark(ledger: Ledger) ->
     document = ingested(ledger, [["one"]])
     live = ledger.document(document).live
     assert live is not None
-    assert missing(ledger, live, embed="embed-2") == [0]
-    assert missing(ledger, live) == []
+    assert ledger.incomplete([live], PARSE, "embed-2", EXTRACT) == {live}
+    assert ledger.incomplete([live], PARSE, EMBED, EXTRACT) == set()
 
 
 def test_a_new_parse_reopens_the_chunks_and_the_same_again_does_not(ledger: Ledger) -> None:
@@ -159,7 +163,7 @@ def test_an_edited_document_takes_over_what_its_unchanged_windows_gave(ledger: L
         ledger.adopt_chunks(same.id, "run-2", source, CHUNKS)
     assert chunk_ids(ledger, same.id) == chunk_ids(ledger, old[0].id)
     assert ledger.chunks_to_do(same.id, Stage.EXTRACT, EXTRACT) == []
-    assert missing(ledger, generation.id) == [0]
+    assert missing(ledger, generation.id, run_id="run-2") == [0]
     work = ledger.result(document)["work"]
     assert set(work.values()) == {0}
 
@@ -249,5 +253,5 @@ def test_looking_at_open_windows_marks_nothing(ledger: Ledger) -> None:
     generation = planned(ledger, document, "k1").id
     (window,) = ledger.windows(generation)
     done(ledger, document, enriched(ledger, window.id, ["one"]))
-    assert ledger.open_windows(generation, PARSE, EMBED, "extract-2") == [window.id]
-    assert ledger.open_windows(generation, PARSE, EMBED, EXTRACT) == []
+    assert ledger.incomplete([generation], PARSE, EMBED, "extract-2") == {generation}
+    assert ledger.incomplete([generation], PARSE, EMBED, EXTRACT) == set()

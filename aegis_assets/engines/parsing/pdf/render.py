@@ -16,9 +16,11 @@ LONGEST = 4000  # pixels; a poster is rendered smaller, not in full
 
 
 class Pages(Protocol):
-    """Pages from 1. image: PIL, RGB, of the whole page or a box of it, at most `scale` pixels per point, and the scale it has."""
+    """Pages from 1. size: in points, as shown. image: PIL, RGB, of the whole page or a box of it, at most `scale` pixels per point,
+    and the scale it has."""
 
     def runs(self, page: int) -> list[measure.Run]: ...
+    def size(self, page: int) -> tuple[float, float]: ...
     def image(self, page: int, scale: float, box: Rect | None = None) -> tuple[Any, float]: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
@@ -50,6 +52,15 @@ class PdfPages:
                 return []
             try:
                 return measure.runs(loaded)
+            finally:
+                loaded.close()
+
+    def size(self, page: int) -> tuple[float, float]:
+        with self._lock:
+            loaded = self._document[page - 1]
+            try:
+                width, height = loaded.get_size()
+                return float(width), float(height)
             finally:
                 loaded.close()
 
@@ -88,6 +99,14 @@ class ImagePages:
 
     def runs(self, page: int) -> list[measure.Run]:
         return []
+
+    def size(self, page: int) -> tuple[float, float]:
+        loaded = self._document.load_page(page - 1)
+        try:
+            size = loaded.get_size()
+            return float(size.width), float(size.height)
+        finally:
+            loaded.unload()
 
     def image(self, page: int, scale: float, box: Rect | None = None) -> tuple[Any, float]:
         from docling_core.types.doc import BoundingBox

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from docling.datamodel.pipeline_options import HeadingHierarchyOptions, RapidOcrOptions, ThreadedPdfPipelineOptions
 from docling.pipeline.standard_pdf_pipeline import StandardPdfPipeline
 
@@ -10,16 +12,26 @@ from aegis_assets.engines.parsing.pdf.reading import WindowReading
 
 
 class StockPipeline(StandardPdfPipeline):
-    def __init__(self, facts: Facts, first: int, last: int) -> None:
-        self._facts, self._window = facts, (first, last)
+    def __init__(self) -> None:
         super().__init__(
             ThreadedPdfPipelineOptions(
                 ocr_options=RapidOcrOptions(), heading_hierarchy_options=HeadingHierarchyOptions(enabled=False), queue_max_size=4
             )
         )
 
-    def _init_models(self) -> None:
-        super()._init_models()
-        body = self._facts.body_size
-        bodies = dict.fromkeys(range(self._window[0], self._window[1] + 1), body) if body else {}
-        self.reading_order_model = WindowReading(*self._window, self._facts, bodies, ordered=False)
+    def read(self, facts: Facts, first: int, last: int) -> None:
+        """The next document is this window. Of all that the pipeline keeps, only this part depends on one."""
+        bodies = dict.fromkeys(range(first, last + 1), facts.body_size) if facts.body_size else {}
+        self.reading_order_model = WindowReading(first, last, facts, bodies, ordered=False)
+
+
+def pipeline(facts: Facts, first: int, last: int) -> StockPipeline:
+    """For this window, until the next is asked for. The models are loaded once per process."""
+    one = _loaded()
+    one.read(facts, first, last)
+    return one
+
+
+@lru_cache(maxsize=1)
+def _loaded() -> StockPipeline:
+    return StockPipeline()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aegis_assets.engines.parsing.pdf.render import Pages
 
 ARTIFACT = "window.json"
+LABELS = {"rules": "docling, layout without a model", "docling": "docling, its own models"}  # as people read them
 PICTURE_SCALE = 2.0  # pixels per point: 144 dpi
 
 
@@ -49,7 +50,7 @@ def parse_pages(path: Path, request: ParseRequest, out: Path, picture_min_pixels
         characters=characters,
         headings=headings,
         pictures=pictures,
-        parser=parser,
+        parser=LABELS[parser],
         seconds=time.monotonic() - started,
         peak_mb=_peak_mb(),
     )
@@ -89,9 +90,9 @@ def _pipeline(parser: str, pages: Pages, facts: Facts, first: int, last: int) ->
         raise Misconfigured(
             "AEGIS_PARSER is docling, but its models are not installed: install aegis with the extra [gpu], or set rules."
         )
-    from aegis_assets.engines.parsing.pdf.stock import StockPipeline
+    from aegis_assets.engines.parsing.pdf.stock import pipeline
 
-    return StockPipeline(facts, first, last)
+    return pipeline(facts, first, last)
 
 
 def _every_item(document: Any) -> Any:

@@ -24,8 +24,8 @@ class Command(console.Command):
             return False
         if no_wait:
             return True
-        rows = list(console.watch([row.id]))[-1]
-        if not rows:
+        last = console.settled([row.id]).get(row.id)
+        if last is None:
             return True
-        self.out(f"{rows[0].name}: {rows[0].state}. {rows[0].message}".rstrip())
-        return rows[0].state == State.CANCELLED
+        self.out(f"{last.name}: {last.state}. {last.message}".rstrip())
+        return last.state == State.CANCELLED

@@ -53,7 +53,7 @@ class Command(console.Command):
         counts = ", ".join(f"{report[name]} {name}" for name in ("pages", "chunks", "vectors", "entities", "relations"))
         self.out(f"\n{report['name']}: {report['state']}\n  {counts}")
         seconds = ", ".join(f"{stage.value} {report['seconds'][stage.value]:.1f}" for stage in Stage)
-        work = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report["work"].items())
+        work = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report["work"].items())
         self.out(f"  seconds: {seconds}; total {report['seconds']['total']:.1f}\n  work of this run: {work}")
 
     def _hits(self) -> None:

@@ -22,7 +22,6 @@ class Command(console.Command):
         if not console.steer(self.say, row.id, steering.REMOVE):
             return False
         if not no_wait:
-            for _rows in console.watch([row.id]):
-                pass
+            console.settled([row.id])
             self.out(f"{row.name} is removed.")
         return True

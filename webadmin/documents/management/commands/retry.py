@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, Final
 
 from django.core.management.base import CommandParser
 
 from aegis_assets.model.document import State
-from webadmin.documents import console, steering
+from aegis_assets.model.ledger import DocumentRow
+from webadmin.documents import console, platform, steering
+
+NOTICED_SECONDS: Final = 15.0  # within which Dagster sees that a run's process was killed: it looks every 5 s
 
 
 class Command(console.Command):
@@ -20,13 +24,21 @@ class Command(console.Command):
 
     def act(self, *, document: str, no_wait: bool, **_: Any) -> bool:
         row = console.find(document)
+        self.await_death(row)
         if not console.steer(self.say, row.id, steering.RETRY):
             return False
         if no_wait:
             return True
-        rows = list(console.watch([row.id]))[-1]
-        if not rows:
+        last = console.settled([row.id]).get(row.id)
+        if last is None:
             self.say(f"{row.name} was removed meanwhile.")
             return False
-        self.out(f"{rows[0].name}: {rows[0].state}. {rows[0].message}".rstrip())
-        return rows[0].state == State.SUCCEEDED
+        self.out(f"{last.name}: {last.state}. {last.message}".rstrip())
+        return last.state == State.SUCCEEDED
+
+    def await_death(self, row: DocumentRow) -> None:
+        """Whoever retries a running document knows that its run is dead; Dagster may learn it some seconds later."""
+        deadline = time.monotonic() + NOTICED_SECONDS
+        while steering.in_hands(row) and time.monotonic() < deadline:
+            time.sleep(console.POLL_SECONDS)
+            row = platform.ledger().document(row.id)

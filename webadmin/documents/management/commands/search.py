@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from webadmin.documents import console
 from webadmin.documents.search import Hit, search
@@ -50,6 +51,6 @@ def show(number: int, hit: Hit) -> str:
 
 
 def _limit(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 100:
-        raise CommandError("--limit is a number from 1 to 100.")
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise ArgumentTypeError("a number from 1 to 100")
     return int(text)

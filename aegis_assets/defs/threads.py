@@ -1,0 +1,126 @@
+"""Steps as threads of the run's own process.
+
+An op does no work of its own: it asks the ledger and waits for an engine. A process for each, as Dagster's multiprocess executor
+makes it, costs 1.5 s of CPU, most of it imports and connections, and its parent looks at one child after another, 20 ms each. A
+thread costs a hundredth of that, and its events are handled as they come. What a process would protect from, a killed run resumes
+from: the ledger knows what is done.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.events import EngineEventData
+from dagster._core.execution.api import ExecuteRunWithPlanIterable
+from dagster._core.execution.context_creation_job import PlanExecutionContextManager
+from dagster._core.execution.plan.active import ActiveExecution
+from dagster._core.execution.plan.execute_plan import dagster_event_sequence_for_step
+from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.base import Executor
+from dagster._utils.error import serializable_error_info_from_exc_info
+from dagster_shared.error import SerializableErrorInfo
+
+from aegis_assets.defs import loop
+
+TICK_SECONDS: Final = 0.25  # for a slot of a pool that came free, and for an interrupt
+STOP_SECONDS: Final = 15.0  # for steps that were told to stop; a step that writes to a store is not interrupted in it
+
+Message = tuple[str, dg.DagsterEvent | SerializableErrorInfo | None]
+
+
+class ThreadedExecutor(Executor):
+    def __init__(self, max_concurrent: int, tag_concurrency_limits: list[dict[str, Any]]) -> None:
+        self._max_concurrent = max_concurrent
+        self._limits = tag_concurrency_limits
+
+    @property
+    def retries(self) -> RetryMode:
+        """Retries happen at the call, with back-off; not stacked."""
+        return RetryMode.DISABLED
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
+        """One context, with its resources and loggers, serves all steps. Raises DagsterExecutionInterruptedError when stopped."""
+        manager = PlanExecutionContextManager(
+            job=plan_context.job,
+            retry_mode=self.retries,
+            execution_plan=execution_plan,
+            run_config=plan_context.run_config,
+            dagster_run=plan_context.dagster_run,
+            instance=plan_context.instance,
+        )
+        yield from ExecuteRunWithPlanIterable(execution_plan, self._steps, manager)
+
+    def _steps(self, job_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
+        messages: SimpleQueue[Message] = SimpleQueue()
+        running: set[str] = set()
+        stop_at = 0.0
+        with ExitStack() as stack:
+            slots = stack.enter_context(InstanceConcurrencyContext(job_context.instance, job_context.dagster_run))
+            active = stack.enter_context(
+                ActiveExecution(
+                    execution_plan,
+                    retry_mode=self.retries,
+                    max_concurrent=self._max_concurrent,
+                    tag_concurrency_limits=self._limits,
+                    instance_concurrency_context=slots,
+                )
+            )
+            while (not stop_at and not active.is_complete) or running:
+                if active.check_for_interrupts():
+                    yield dg.DagsterEvent.engine_event(
+                        job_context, "The run is being stopped.", EngineEventData.interrupted(sorted(running))
+                    )
+                    active.mark_interrupted()
+                    loop.stop_all()
+                    stop_at = stop_at or time.monotonic() + STOP_SECONDS
+                if not stop_at:
+                    for step in active.get_steps_to_execute(limit=self._max_concurrent - len(running)):
+                        running.add(step.key)
+                        step_context = job_context.for_step(step, active.get_known_state())
+                        threading.Thread(target=work, args=(step_context, messages), name=step.key, daemon=True).start()
+                    yield from active.concurrency_event_iterator(job_context)
+                elif time.monotonic() > stop_at:
+                    break
+                for key, message in received(messages):
+                    if message is None:
+                        running.discard(key)
+                        active.verify_complete(job_context, key)
+                        continue
+                    if isinstance(message, SerializableErrorInfo):
+                        step_context = job_context.for_step(active.get_step_by_key(key))
+                        message = self.log_failure_or_retry_event_after_error(step_context, message, active.get_known_state())
+                    yield message
+                    active.handle_event(message)
+                yield from active.plan_events_iterator(job_context)
+            if stop_at:
+                active.mark_interrupted()
+                raise DagsterExecutionInterruptedError
+
+
+def received(messages: SimpleQueue[Message]) -> Iterator[Message]:
+    """What is there; waits a tick for the first."""
+    try:
+        yield messages.get(timeout=TICK_SECONDS)
+        while True:
+            yield messages.get_nowait()
+    except Empty:
+        return
+
+
+def work(context: Any, messages: SimpleQueue[Message]) -> None:
+    """One step, in its thread. Ends with None, whatever happens."""
+    key = context.step.key
+    try:
+        for event in dagster_event_sequence_for_step(context):
+            messages.put((key, event))
+    except BaseException:  # noqa: BLE001  whatever it is, the run must hear of it
+        messages.put((key, serializable_error_info_from_exc_info(sys.exc_info())))
+    finally:
+        messages.put((key, None))

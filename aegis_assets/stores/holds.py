@@ -1,0 +1,89 @@
+"""Which named pieces of work somebody is doing right now: session locks in PostgreSQL, gone the moment their process is.
+
+A message broker cannot tell a worker that is slow from one that is dead; PostgreSQL can, at once for a killed process and within
+five seconds for a machine that vanished, by the same connection settings as the leases. A lock also goes when PostgreSQL is
+restarted: who holds one looks after it every second, and takes it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+from typing import Any, Final
+
+import psycopg
+
+from aegis_assets.errors import StoreUnavailable
+
+CONNECT_SECONDS: Final = 5
+KEEP_SECONDS: Final = 1.0
+# A vanished machine: 2 s idle, then 3 probes of 1 s.
+SERVER_OPTIONS: Final = "-c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3 -c tcp_user_timeout=5000"
+TRY: Final = "SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 3))"
+ALIVE: Final = "SELECT 1"
+HELD: Final = """
+SELECT n.name FROM unnest(%(names)s::text[]) AS n (name)
+JOIN pg_locks k ON k.locktype = 'advisory' AND k.granted AND k.objsubid = 1
+    AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (k.classid::bigint << 32 | k.objid::bigint) = hashtextextended(n.name, 3)"""
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class Holds:
+    """url: of the ledger, or of a pooler in session mode."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[bool]:
+        """False when somebody else does it now. A connection and a thread, as long as it lasts. Raises StoreUnavailable."""
+        connection = self._connect()
+        if not _take(connection, name):
+            connection.close()
+            yield False
+            return
+        stop = Event()
+        keeper = Thread(target=self._keep, args=(connection, name, stop), name=f"hold {name}", daemon=True)
+        keeper.start()
+        try:
+            yield True
+        finally:
+            stop.set()
+            keeper.join(CONNECT_SECONDS)
+
+    def held(self, names: Sequence[str]) -> set[str]:
+        """Those that somebody is doing. Raises StoreUnavailable."""
+        connection = self._connect()
+        try:
+            return {name for (name,) in connection.execute(HELD, {"names": list(names)})}
+        except psycopg.OperationalError as error:
+            raise StoreUnavailable("The ledger (PostgreSQL) does not answer.") from error
+        finally:
+            connection.close()
+
+    def _keep(self, connection: Connection, name: str, stop: Event) -> None:
+        while not stop.wait(KEEP_SECONDS):
+            try:
+                connection.execute(ALIVE)
+            except psycopg.OperationalError:
+                connection.close()
+                with suppress(StoreUnavailable, psycopg.OperationalError):
+                    connection = self._connect()
+                    _take(connection, name)
+        connection.close()
+
+    def _connect(self) -> Connection:
+        try:
+            return psycopg.connect(
+                self._url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=SERVER_OPTIONS, application_name="aegis holds"
+            )
+        except psycopg.OperationalError as error:
+            raise StoreUnavailable("The ledger (PostgreSQL) does not answer.") from error
+
+
+def _take(connection: Connection, name: str) -> bool:
+    row = connection.execute(TRY, {"name": name}).fetchone()
+    return bool(row and row[0])

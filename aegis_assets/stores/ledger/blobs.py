@@ -1,0 +1,52 @@
+"""Bytes in the bucket that several documents may share: who stores them and who deletes them take turns, blob by blob.
+
+Whether anybody needs bytes is a question to the rows, and the bytes lie elsewhere. Without turns an upload finds its bytes there, a
+removal deletes them, and the row that the upload then writes points at nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+
+from aegis_assets.stores.ledger.base import CONNECT_SECONDS, Base, one, sentences
+
+KEEP: Final = "SELECT pg_advisory_lock_shared(hashtextextended(%(blob)s, 3))"
+DELETE: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(blob)s, 3))"
+NEEDED: Final = """
+SELECT 1 FROM aegis_document d WHERE d.blob = %(blob)s AND d.state <> 'removing'
+UNION ALL
+SELECT 1 FROM aegis_generation g JOIN aegis_document d ON d.id = g.document_id
+WHERE g.blob = %(blob)s AND g.state <> 'superseded' AND d.state <> 'removing' LIMIT 1"""
+FORGET: Final = "UPDATE aegis_generation SET blob = '' WHERE blob = %(blob)s AND state = 'superseded'"
+
+
+class Blobs(Base):
+    @contextmanager
+    def storing(self, blob: str) -> Iterator[None]:
+        """Nobody deletes these bytes until this ends: put them, and write the row that needs them. Several may store at once.
+
+        A connection of its own, because the row is written on one of the pool's: callers that held the pool's last ones and waited
+        for one more would wait for each other.
+        """
+        with sentences():
+            connection = psycopg.connect(
+                self._url, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="aegis storing"
+            )
+        with connection:
+            with sentences():
+                connection.execute(KEEP, {"blob": blob})
+            yield
+
+    def discard(self, blob: str, delete: Callable[[str], None]) -> bool:
+        """Delete bytes that no document needs. One that is being removed needs none, and neither does a former content."""
+        with self.transaction() as connection:
+            connection.execute(DELETE, {"blob": blob})
+            if one(connection, NEEDED, blob=blob) is not None:
+                return False
+            delete(blob)
+            connection.execute(FORGET, {"blob": blob})
+            return True

@@ -1,0 +1,197 @@
+"""A person's decisions about names: two entities are one, some names of an entity are another, and the undoing of either.
+
+They stand in the table of merges, where resolve finds them and leaves them as they are, and each is kept with the rows as they
+were before, so that undoing puts back exactly these. The questionable decision: they wait their turn to publish for seconds only,
+and then refuse. Names move in the transaction that corrects the graph, a person waits for the answer, and a large document is
+published for minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from aegis_assets.errors import NotAllowed, NotFound
+from aegis_assets.pipeline.decide import Correct, Pair, joined, separated, together
+from aegis_assets.pipeline.publish import Dropped
+from aegis_assets.pipeline.resolve import EntityName, components
+from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, rows, writes
+from aegis_assets.stores.ledger.graph_facts import GraphFacts
+from aegis_assets.stores.ledger.resolving import edge_of, name_of, recompute
+
+MOST_PAIRS: Final = 20_000
+BUSY: Final = "A document of this collection is being published just now. Nothing was changed: try again in a moment."
+
+PATIENCE: Final = "SET LOCAL lock_timeout = '5s'"
+TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 2))"  # the lock that publish holds
+GROUPS: Final = """
+SELECT e.id, e.type, e.name, e.normalised, e.canonical_id FROM aegis_entity e
+WHERE e.collection_id = %(collection)s
+  AND e.canonical_id IN (SELECT canonical_id FROM aegis_entity WHERE id = ANY(%(entities)s) AND collection_id = %(collection)s)
+ORDER BY e.id"""
+KNOWN: Final = """
+SELECT left_id, right_id, reason, score, undone FROM aegis_merge
+WHERE left_id = ANY(%(entities)s) AND right_id = ANY(%(entities)s) ORDER BY left_id, right_id"""
+SAVE: Final = """
+INSERT INTO aegis_merge (collection_id, left_id, right_id, reason, score, undone)
+SELECT %(collection)s, w.a, w.b, w.reason, w.score, w.undone
+FROM unnest(%(lefts)s::uuid[], %(rights)s::uuid[], %(reasons)s::text[], %(scores)s::float[], %(undones)s::bool[])
+    AS w(a, b, reason, score, undone)
+JOIN aegis_entity l ON l.id = w.a JOIN aegis_entity r ON r.id = w.b
+ON CONFLICT (left_id, right_id) DO UPDATE SET reason = excluded.reason, score = excluded.score, undone = excluded.undone"""
+FORGET: Final = """
+DELETE FROM aegis_merge m USING unnest(%(lefts)s::uuid[], %(rights)s::uuid[]) AS w(a, b)
+WHERE m.left_id = w.a AND m.right_id = w.b"""
+REMEMBER: Final = """
+INSERT INTO aegis_decision (collection_id, kind, names, before, after, decided_by)
+VALUES (%(collection)s, %(kind)s, %(names)s, %(before)s, %(after)s, %(by)s) RETURNING id"""
+DECISION: Final = "SELECT collection_id, before, after FROM aegis_decision WHERE id = %(decision)s"
+UNDONE: Final = """
+UPDATE aegis_decision SET undone_at = now(), undone_by = %(by)s WHERE id = %(decision)s AND undone_at IS NULL RETURNING id"""
+THERE: Final = "SELECT id FROM aegis_entity WHERE id = ANY(%(entities)s)"
+
+
+class Deciding(Base):
+    """Every method raises NotAllowed when it cannot be done now, and what `correct` raises, after which nothing has changed.
+
+    by: who decides, for people to read. Gives the decision's id.
+    """
+
+    @writes
+    def merge_entities(self, connection: Connection, collection: UUID, pair: tuple[UUID, UUID], by: str, correct: Correct) -> int:
+        """Two entities, by any of their names, are one from now on."""
+        _turn(connection, collection)
+        groups = _groups(connection, collection, pair)
+        if len(groups) == 1:
+            raise NotAllowed("These two are one entity already.")
+        left, right = groups
+        known = _known(connection, [*groups[left], *groups[right]])
+        after = together((left, right), list(groups[left]), list(groups[right]), known)
+        return _decide(connection, collection, "merge", [left, right], known, after, by, correct)
+
+    @writes
+    def split_entity(
+        self, connection: Connection, collection: UUID, entity: UUID, names: Sequence[UUID], by: str, correct: Correct
+    ) -> int:
+        """These names of the entity are one of their own from now on, and the others stay together."""
+        _turn(connection, collection)
+        (group,) = _groups(connection, collection, [entity]).values()
+        taken, left = sorted(set(names) & group.keys()), sorted(group.keys() - set(names))
+        if not taken or not left or set(names) - group.keys():
+            raise NotAllowed("Choose some of the entity's names, and not all of them.")
+        if len(taken) * len(left) > MOST_PAIRS:
+            raise NotAllowed("This entity has too many names to take so many out at once: take out fewer.")
+        known = _known(connection, list(group))
+        after = separated(taken, left, known)
+        for side in (taken, left):
+            after += _held_together(connection, {id: group[id] for id in side})
+        return _decide(connection, collection, "split", [left[0], *taken], known, after, by, correct)
+
+    @writes
+    def undo_decision(self, connection: Connection, decision: int, by: str, correct: Correct) -> UUID:
+        """The rows as they were before. Names that are gone meanwhile are passed over. Gives the collection. Raises NotFound."""
+        row = one(connection, DECISION, decision=decision)
+        if row is None:
+            raise NotFound("There is no such decision.")
+        collection = UUID(str(row["collection_id"]))
+        _turn(connection, collection)
+        if one(connection, UNDONE, decision=decision, by=by) is None:
+            raise NotAllowed("This decision is undone already.")
+        before = [Pair.model_validate(pair) for pair in row["before"]]
+        touched = {id for pair in before for id in pair.key}
+        there = {found["id"] for found in rows(connection, THERE, entities=list(touched))}
+        now = {pair.key: pair for pair in _known(connection, list(touched))}
+        for pair in (Pair.model_validate(kept) for kept in row["after"]):
+            if set(pair.key) <= there and now.get(pair.key, _nothing(pair)) != pair:
+                raise NotAllowed("A later decision speaks of the same names: undo that one first.")
+        _save(connection, collection, before)
+        _follow(connection, collection, sorted(there), correct)
+        return collection
+
+
+def _turn(connection: Connection, collection: UUID) -> None:
+    """No document of the collection is published meanwhile, and no names move."""
+    connection.execute(PATIENCE)
+    try:
+        connection.execute(TURN, {"name": f"publish:{collection}"})
+        lock_name(connection, f"canonical:{collection}")
+    except psycopg.errors.LockNotAvailable as error:
+        raise NotAllowed(BUSY, retryable=True) from error
+
+
+def _groups(connection: Connection, collection: UUID, entities: Sequence[UUID]) -> dict[UUID, dict[UUID, EntityName]]:
+    """canonical id -> its names. Raises NotFound unless each entity is there."""
+    found: dict[UUID, dict[UUID, EntityName]] = {}
+    for row in rows(connection, GROUPS, collection=collection, entities=list(entities)):
+        found.setdefault(row["canonical_id"], {})[row["id"]] = name_of(row)
+    if set(entities) - {id for group in found.values() for id in group}:
+        raise NotFound("There is no such entity in this collection any more.")
+    return found
+
+
+def _known(connection: Connection, entities: Sequence[UUID]) -> list[Pair]:
+    return [
+        Pair(left=row["left_id"], right=row["right_id"], reason=row["reason"], score=row["score"], undone=row["undone"])
+        for row in rows(connection, KNOWN, entities=list(entities))
+    ]
+
+
+def _held_together(connection: Connection, names: Mapping[UUID, EntityName]) -> list[Pair]:
+    """Merges by hand for what only the other side held together."""
+    known = rows(connection, KNOWN, entities=list(names))
+    edges = [edge_of(row) for row in known if not row["undone"]]
+    apart = [(row["left_id"], row["right_id"]) for row in known if row["undone"]]
+    first, *others = sorted(set(components(names, edges, names, apart).values()))
+    return [joined(first, other) for other in others]
+
+
+def _decide(
+    connection: Connection,
+    collection: UUID,
+    kind: str,
+    names: list[UUID],
+    known: Sequence[Pair],
+    after: Sequence[Pair],
+    by: str,
+    correct: Correct,
+) -> int:
+    there = {pair.key: pair for pair in known}
+    before = [there.get(pair.key, _nothing(pair)) for pair in after]
+    _save(connection, collection, after)
+    kept = {"before": _json(before), "after": _json(after)}
+    row = one(connection, REMEMBER, collection=collection, kind=kind, names=names, by=by, **kept)
+    _follow(connection, collection, sorted({id for pair in after for id in pair.key}), correct)
+    return int(row["id"]) if row else 0
+
+
+def _nothing(pair: Pair) -> Pair:
+    return Pair(left=pair.left, right=pair.right, reason=None)
+
+
+def _json(pairs: Sequence[Pair]) -> Jsonb:
+    return Jsonb([pair.model_dump(mode="json") for pair in pairs])
+
+
+def _save(connection: Connection, collection: UUID, pairs: Sequence[Pair]) -> None:
+    gone = [pair for pair in pairs if pair.reason is None]
+    connection.execute(FORGET, {"lefts": [pair.left for pair in gone], "rights": [pair.right for pair in gone]})
+    kept = [pair for pair in pairs if pair.reason is not None]
+    values = {
+        "lefts": [pair.left for pair in kept],
+        "rights": [pair.right for pair in kept],
+        "reasons": [pair.reason for pair in kept],
+        "scores": [pair.score for pair in kept],
+        "undones": [pair.undone for pair in kept],
+    }
+    connection.execute(SAVE, {"collection": collection, **values})
+
+
+def _follow(connection: Connection, collection: UUID, entities: Sequence[UUID], correct: Correct) -> None:
+    moved = recompute(connection, collection, entities)
+    if moved:
+        dropped = Dropped(entities=frozenset(), triples=frozenset(), moved=frozenset(moved))
+        correct(GraphFacts(lambda work: work(connection)), dropped)

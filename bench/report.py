@@ -1,0 +1,186 @@
+"""`python -m bench.report`: bench/results/*.json -> the tables in docs/performance.md, between `<!-- NAME -->` and `<!-- end -->`.
+
+The words of that page are written by hand; its figures are not. `--check` writes nothing and exits with 1 where they differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from aegis_assets.settings import ROOT
+from bench.results import RESULTS, text
+
+PAGE: Final = ROOT / "docs" / "performance.md"
+BLOCK: Final = re.compile(r"(<!-- (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+Figures = Mapping[str, Any]
+Rows = list[dict[str, Any]]
+
+
+# Tables that a result holds as they are: the key of its rows, and of each column the key and the title.
+COLUMNS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "origin": (
+        "cases",
+        {
+            "parsers": "parsers",
+            "slots": "LLM slots",
+            "sequential_s": "one after the other, s",
+            "bound_s": "bound, s",
+            "measured_s": "measured, s",
+            "speedup": "speed-up",
+            "over_bound": "measured / bound",
+            "slot_idle_share_of_waiting": "slots idle while work waits",
+            "event_rows": "event rows",
+        },
+    ),
+    "extraction": (
+        "cases",
+        {
+            "slots": "LLM slots",
+            "chunks": "chunks",
+            "ideal_s": "sum of latencies / slots, s",
+            "measured_s": "measured, s",
+            "over_ideal": "measured / ideal",
+            "whole_s": "with start and publishing, s",
+            "slot_idle_share_of_waiting": "slots idle while work waits",
+        },
+    ),
+    "overhead": (
+        "cases",
+        {"chunks": "chunks", "wall_ms": "wall, ms a chunk", "cpu_ms": "CPU, ms a chunk", "event_rows": "event rows"},
+    ),
+    "documents": (
+        "cases",
+        {
+            "parallel_documents": "runs at once",
+            "total_s": "total, s",
+            "bound_s": "bound, s",
+            "over_bound": "total / bound",
+            "smallest_wait_s": "wait of the smallest, s",
+            "slots_busy_share": "slots busy",
+        },
+    ),
+    "workers": (
+        "cases",
+        {"workers": "workers", "ideal_s": "ideal, s", "whole_s": "measured, s", "speedup": "speed-up", "event_rows": "event rows"},
+    ),
+    "diff": (
+        "cases",
+        {
+            "case": "case",
+            "seconds": "seconds",
+            "share_of_time": "of the first's time",
+            "llm_calls": "LLM calls",
+            "needed": "needed",
+            "parse_calls": "parse calls",
+            "embedded_texts": "texts embedded",
+        },
+    ),
+    "kills": (
+        "rounds",
+        {
+            "killed_after_s": "killed after, s",
+            "state_then": "state then",
+            "fraction_then": "progress then",
+            "state": "after retry",
+            "differing": "stores that differ",
+            "left_by_removal": "left by the removal",
+        },
+    ),
+    "console": ("pages", {"page": "page", "ms": "ms"}),
+}
+
+
+def cpu(found: Figures) -> Rows:
+    cases = [(f"platform, {case['pages']} pages", case) for case in found["platform"]]
+    return [
+        {
+            "what": what,
+            "wall, s": case["seconds"],
+            "CPU, s": case["cpu_total_s"],
+            "chunks": case["chunks"],
+            "largest process, MB": max(case["peak_mb"].values()) if isinstance(case["peak_mb"], dict) else case["peak_mb"],
+        }
+        for what, case in [*cases, ("bare loop, the last of these", found["bare"])]
+    ]
+
+
+def bulk(found: Figures) -> Rows:
+    parts = {"platform": found["platform"], "bare loop": found["bare"]}
+    return [
+        {
+            "what": what,
+            "seconds": part["seconds"],
+            "documents per s": found["documents"] / part["seconds"],
+            "CPU, ms a document": 1000 * part["cpu_total_s"] / found["documents"],
+        }
+        for what, part in parts.items()
+    ]
+
+
+def peers(found: Figures) -> Rows:
+    return [
+        {
+            "LLM slots": case["slots"],
+            "who": row["who"],
+            "seconds": row["seconds"],
+            "measured / ideal": row["over_ideal"],
+            "ours / it": row["ours_over_it"],
+            "requests": row["requests"],
+            "CPU, s": row["cpu_s"],
+        }
+        for case in found["cases"]
+        for row in case["rows"]
+    ]
+
+
+COMPUTED: Final[Mapping[str, Callable[[Figures], Rows]]] = {one.__name__: one for one in (cpu, bulk, peers)}
+
+
+def table(name: str, found: Figures) -> Rows:
+    """Raises KeyError for a name without a table."""
+    if name in COMPUTED:
+        return COMPUTED[name](found)
+    rows, titles = COLUMNS[name]
+    return [{title: row[key] for key, title in titles.items()} for row in found[rows]]
+
+
+def markdown(rows: Rows) -> str:
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else text(value)
+
+
+def filled(page: str, folder: Path = RESULTS) -> str:
+    """The page with the tables of the results as they are now. Raises KeyError for a name without a table."""
+
+    def block(found: re.Match[str]) -> str:
+        figures = json.loads((folder / f"{found['name']}.json").read_text())
+        machine = figures["machine"]
+        said = f"`make bench-{found['name']}`, {figures['date'][:10]}, {machine['cores']} cores, Python {machine['python']}.\n\n"
+        return f"{found[1]}{said}{markdown(table(found['name'], figures))}{found[3]}"
+
+    return BLOCK.sub(block, page)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    page = PAGE.read_text()
+    fresh = filled(page)
+    if options.check:
+        return int(fresh != page)
+    PAGE.write_text(fresh)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,89 @@
+"""Pictures through the job: a description is asked for once, and again only when something went wrong."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from PIL import Image, ImageDraw
+from reportlab.lib.pagesizes import A5
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+
+from aegis_assets.model.document import State
+from tests.defs.conftest import Bench
+from tests.doubles.ollama import OllamaDouble
+
+
+@pytest.fixture
+def ollama(environment: pytest.MonkeyPatch) -> Iterator[OllamaDouble]:
+    with OllamaDouble(slots=4) as double:
+        environment.setenv("AEGIS_OLLAMA_URL", double.url)
+        environment.setenv("AEGIS_VISION_MODEL", "qwen3:32b")
+        yield double
+
+
+def illustrated(texts: list[str]) -> bytes:
+    """A PDF with a picture of its own below each text."""
+    target = io.BytesIO()
+    canvas = Canvas(target, pagesize=A5, invariant=1)
+    for number, text in enumerate(texts, 1):
+        canvas.setFont("Helvetica", 10)
+        canvas.drawString(50, 490, text)
+        image = Image.new("RGB", (200, 200), (40 * number, 120, 200))
+        ImageDraw.Draw(image).ellipse((20, 20, 60 + 30 * number, 180), fill=(250, 250, 10))
+        canvas.drawImage(ImageReader(image), 50, 200, 200, 200)
+        canvas.showPage()
+    canvas.save()
+    return target.getvalue()
+
+
+TEXTS = [f"Charles Babbage designed engine number {number} in London." for number in (1, 2, 3)]
+
+
+def asked(ollama: OllamaDouble) -> int:
+    return sum("images" in str(request) for request in ollama.requests())
+
+
+def keys(bench: Bench, document: UUID) -> list[str]:
+    return [key for key in bench.platform.bucket.keys("") if str(document) in key]
+
+
+def test_another_text_beside_them_asks_for_no_picture_again(ollama: OllamaDouble, bench: Bench) -> None:
+    document = bench.register("engines.pdf", illustrated(TEXTS))
+    bench.materialize(document)
+    assert bench.result(document)["state"] == State.SUCCEEDED, bench.result(document)
+    assert asked(ollama) == 3
+    ollama.reset()
+
+    bench.register("engines.pdf", illustrated([*TEXTS[:2], "Joseph Clement built engine number 3 in Lambeth."]))
+    bench.materialize(document)
+    result = bench.result(document)
+    assert result["state"] == State.SUCCEEDED, result
+    assert result["work"]["parsed_windows"] == 1  # type: ignore[index]
+    assert asked(ollama) == 0
+    assert result["work"]["llm_calls"] == len(ollama.requests()) > 0  # type: ignore[index]
+
+
+def test_descriptions_go_with_the_document(ollama: OllamaDouble, bench: Bench) -> None:
+    document = bench.register("removed.pdf", illustrated(TEXTS))
+    bench.materialize(document)
+    assert sum(key.startswith("descriptions/") for key in keys(bench, document)) == 3
+    bench.platform.ledger.request_removal(document)  # type: ignore[attr-defined]
+    assert bench.remove(document).success
+    assert keys(bench, document) == []
+
+
+def test_a_picture_that_could_not_be_described_is_asked_for_again_alone(ollama: OllamaDouble, bench: Bench) -> None:
+    ollama.fault("not_ollama", match="no caption", times=1)
+    document = bench.register("failed.pdf", illustrated(TEXTS))
+    bench.materialize(document)
+    assert bench.result(document)["state"] == State.PARTIAL, bench.result(document)
+    assert asked(ollama) == 3
+    ollama.reset()
+
+    bench.materialize(document)
+    assert bench.result(document)["state"] == State.SUCCEEDED, bench.result(document)
+    assert asked(ollama) == 1

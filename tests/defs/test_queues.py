@@ -1,0 +1,248 @@
+"""Steps in queues: workers beside each other, one that dies, one that is missing. Real Redis and workers; engines of set cost."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import dagster as dg
+import psutil
+import pytest
+from celery.contrib.testing.worker import start_worker
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+from pydantic import SecretStr
+
+from aegis_assets import settings as settings_module
+from aegis_assets.defs import platform as platform_module
+from aegis_assets.defs import queue_executor
+from aegis_assets.defs.executor import LANES
+from aegis_assets.defs.queue_app import AGREED, ONLY_AT, agreed, app_of, broker_priority
+from aegis_assets.defs.sensors import CLAIM_TAG
+from aegis_assets.defs.worker import queues, require_shared_stores
+from aegis_assets.embedded import bootstrap
+from aegis_assets.embedded.postgres import Postgres
+from aegis_assets.errors import Misconfigured
+from aegis_assets.model.document import State
+from aegis_assets.pipeline.flow.platform import Platform
+from aegis_assets.pipeline.publish import consistency
+from aegis_assets.settings import ROOT, Settings, load
+from aegis_assets.stores.broker import QUEUES
+from aegis_assets.stores.leases import Leases
+from tests import queue_service
+from tests.doubles.engine import EngineDouble
+from tests.doubles.ollama import OllamaDouble
+
+PAGES, PER_PAGE = 5, 5
+CELERY = {"execution": {"config": {"mode": "celery"}}, "loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+BOOK = "\f".join(
+    f"## Page {page}\n\n"
+    + "\n\n".join(f"Ada Lovelace wrote note {page}.{n} to Charles Babbage. " + "It spoke of wheels. " * 20 for n in range(PER_PAGE))
+    for page in range(1, PAGES + 1)
+)
+
+
+@dataclass
+class Desk:
+    """A platform over doubles, a Dagster instance that several processes share, and a broker."""
+
+    platform: Platform
+    instance: dg.DagsterInstance
+    engine: EngineDouble
+    ollama: OllamaDouble
+    broker: str
+    home: Path
+
+    def register(self, name: str, content: bytes) -> UUID:
+        digest = hashlib.sha256(content).hexdigest()
+        self.platform.bucket.put(f"blobs/{digest}", content)
+        found = self.platform.ledger.register("tests", "upload", name, name, f"blobs/{digest}", digest, len(content))  # type: ignore[attr-defined]
+        self.instance.add_dynamic_partitions("documents", [str(found.document)])
+        return UUID(str(found.document))
+
+    def claim(self, document: UUID) -> str:
+        """As whoever launches a run does."""
+        self.platform.ledger.claim(1)
+        self.platform.ledger.launched([document], "claim:tests")
+        return "claim:tests"
+
+    def materialize(self, document: UUID, tags: Mapping[str, str] | None = None) -> dg.ExecuteJobResult:
+        repository = ReconstructableRepository.for_module("aegis_assets.definitions", "defs", str(ROOT))
+        return dg.execute_job(
+            repository.get_reconstructable_job("ingest"),
+            self.instance,
+            run_config=CELERY,
+            tags={"dagster/partition": str(document), **(tags or {})},
+            raise_on_error=False,
+        )
+
+    @contextmanager
+    def materializing(self, document: UUID) -> Iterator[Callable[[], dg.ExecuteJobResult]]:
+        with ThreadPoolExecutor(1) as thread:
+            run = thread.submit(self.materialize, document)
+            yield lambda: run.result(120)
+
+    def workers(self, count: int) -> AbstractContextManager[list[queue_service.Worker]]:
+        return queue_service.workers(count, self.home, self.broker, {})
+
+    def written(self) -> int:
+        """Answers of the model in the ledger."""
+        with self.platform.ledger.connection() as connection:  # type: ignore[attr-defined]
+            return len(connection.execute("SELECT 1 FROM aegis_extraction").fetchall())
+
+    def texts(self) -> list[str]:
+        """Of the chunks that the model was asked about, once per question."""
+        return [str(request["text"]) for request in self.ollama.requests()]
+
+
+@pytest.fixture
+def desk(
+    ledger_url: str, postgres_server: Postgres, arcadedb: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
+    home, bucket, database = tmp_path / "home", tmp_path / "bucket", f"dagster_{os.getpid()}_{time.monotonic_ns()}"
+    home.mkdir()
+    bucket.mkdir()
+    dagster_url = postgres_server.ensure_database(database).replace("postgresql://", "postgresql+psycopg2://", 1)
+    with queue_service.broker(tmp_path) as broker, EngineDouble(bucket) as engine, OllamaDouble(slots=8) as ollama:
+        for name, value in {
+            "AEGIS_HOME": str(home),
+            "AEGIS_POSTGRES_URL": ledger_url,
+            "AEGIS_DAGSTER_POSTGRES_URL": dagster_url,
+            "AEGIS_NEO4J_URL": arcadedb[0],
+            "AEGIS_NEO4J_USER": "root",
+            "AEGIS_NEO4J_PASSWORD": arcadedb[1],
+            "AEGIS_ENGINE_URL": engine.url,
+            "AEGIS_ENGINE_TOKEN": "none",
+            "AEGIS_OLLAMA_URL": ollama.url,
+            "AEGIS_BUCKET_URL": bucket.as_uri(),
+            "AEGIS_EXECUTOR": "celery",
+            "AEGIS_CELERY_BROKER": broker,
+            "AEGIS_WINDOW_PAGES": "1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        (home / "stack.env").touch()  # beside a stack: what the stores are is said by the environment
+        settings_module.settings.cache_clear()
+        platform_module.build.cache_clear()
+        monkeypatch.setenv("DAGSTER_HOME", str(bootstrap.dagster_home(home, load())))
+        platform = platform_module.build()
+        with dg.DagsterInstance.get() as instance:
+            yield Desk(platform, instance, engine, ollama, broker, home)
+        platform.ledger.close()  # type: ignore[attr-defined]
+        settings_module.settings.cache_clear()
+        platform_module.build.cache_clear()
+    postgres_server.drop_database(database)
+
+
+def until(found: Callable[[], Any], seconds: float = 60.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+    return value
+
+
+def busy(desk: Desk, workers: list[queue_service.Worker]) -> tuple[queue_service.Worker, set[UUID]] | None:
+    """A worker in the middle of the document, and the leases that it holds: its questions to the model."""
+    if len(desk.texts()) < PAGES:
+        return None
+    held = [lease for lease in desk.platform.leases.holders() if lease.held]  # type: ignore[attr-defined]
+    for worker in workers:
+        pids = {process.pid for process in psutil.Process(worker.group).children(recursive=True)}
+        if asking := {lease.id for lease in held if int(lease.holder.rsplit(":", 1)[1]) in pids}:
+            return worker, asking
+    return None
+
+
+def test_a_killed_workers_steps_are_done_by_another_and_nothing_else_again(desk: Desk) -> None:
+    desk.ollama.configure(latency="constant:1")
+    document = desk.register("book.pdf", BOOK.encode())
+    leases = desk.platform.leases
+    assert isinstance(leases, Leases)
+    with desk.workers(2) as both, desk.materializing(document) as result:
+        victim, asking = until(lambda: busy(desk, both))
+        unwritten = len(desk.texts()) - desk.written()
+        victim.kill()
+        killed = time.monotonic()
+        until(lambda: not asking & {lease.id for lease in leases.holders()}, 5)
+        freed = time.monotonic() - killed
+        commands = [word for process in psutil.process_iter() for word in cmdline(process)]
+        assert result().success
+    assert freed < 5
+    assert desk.platform.ledger.document(document).state == State.SUCCEEDED
+    assert consistency(document, desk.platform.ledger, desk.platform.vectors, desk.platform.graph).agree
+    assert len(desk.texts()) <= PAGES * PER_PAGE + unwritten, "no answer that was written is asked for again"
+    assert len([call for call in desk.engine.calls() if call["call"] == "parse"]) <= PAGES + 1
+    log = desk.instance.all_logs(result().run_id)
+    begun = [entry.step_key for entry in log if entry.is_dagster_event and entry.get_dagster_event().is_step_start]
+    assert len(begun) > len(set(begun)), "what the dead worker had begun began again"
+
+    password = desk.broker.split("@")[0].rsplit(":", 1)[1]
+    everywhere = [*commands, *map(str, log), str(desk.instance.get_run_by_id(result().run_id))]
+    everywhere += [worker.log.read_text() for worker in both]
+    assert not any(password in text for text in everywhere)
+
+
+def test_a_queue_without_a_worker_ends_the_run_with_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_executor, "SERVICE_SECONDS", 0.5)
+    monkeypatch.setattr(queue_executor, "UNSERVED_SECONDS", 1.0)
+    document = desk.register("book.pdf", BOOK.encode())
+    assert not desk.materialize(document, {CLAIM_TAG: desk.claim(document)}).success
+    row = desk.platform.ledger.document(document)
+    assert row.state == State.FAILED
+    assert row.message == "No worker takes from the queue dagster: start one with `make worker QUEUES=dagster`, then retry."
+
+
+def test_a_worker_that_does_not_fit_refuses_and_the_document_says_why(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {
+        "other engines or limits than the run was planned with": {AGREED: "other"},
+        "on another machine than the stack": {AGREED: agreed(), ONLY_AT: "elsewhere"},
+    }
+    with start_worker(app_of(load()), pool="solo", perform_ping_check=False, queues=["dagster"]):
+        for number, (sentence, asked) in enumerate(wrong.items()):
+            monkeypatch.setattr(queue_executor, "headers", lambda _, asked=asked: asked)
+            document = desk.register(f"book-{number}.pdf", f"{number} {BOOK}".encode())
+            assert not desk.materialize(document, {CLAIM_TAG: desk.claim(document)}).success
+            row = desk.platform.ledger.document(document)
+            assert row.state == State.FAILED
+            assert sentence in row.message
+    assert desk.texts() == []
+
+
+def test_a_worker_of_another_machine_needs_stores_that_both_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AEGIS_HOME", str(tmp_path))
+    monkeypatch.setenv("AEGIS_NEO4J_URL", "bolt://graph:7687")
+    with pytest.raises(Misconfigured, match="AEGIS_POSTGRES_URL, AEGIS_DAGSTER_POSTGRES_URL, AEGIS_QDRANT_URL, AEGIS_BUCKET_URL"):
+        require_shared_stores(load())
+    (tmp_path / "stack.env").touch()
+    require_shared_stores(load())
+
+
+def test_every_lane_has_a_queue() -> None:
+    assert (*LANES, "dagster") == QUEUES
+
+
+def test_queues_are_read_as_they_are_typed() -> None:
+    assert queues("docling=2,gpu") == queues(" gpu=1 docling=2 ") == {"docling": 2, "gpu": 1}
+    for words in ("", "gpu=0", "gpu=x", "parse=1", "gpu=1000"):
+        with pytest.raises(Misconfigured):
+            queues(words)
+
+
+def test_what_is_more_urgent_to_dagster_is_to_either_broker() -> None:
+    redis, rabbit = (app_of(Settings(celery_broker=SecretStr(url))) for url in ("redis://broker", "amqp://broker"))
+    assert [broker_priority(redis, priority) for priority in (0, 3, 99)] == [9, 6, 0], "to Redis 0 is the first"
+    assert [broker_priority(rabbit, priority) for priority in (0, 3, 99)] == [0, 3, 9]
+
+
+def cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

@@ -1,0 +1,127 @@
+"""The Kubernetes variant as far as it can be tried without a cluster: schemas, Dagster's own reading of it, names that meet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from dagster._config import validate_config
+from dagster._core.instance.config import dagster_instance_config
+from dagster._core.workspace.config_schema import process_workspace_config
+from dagster_k8s import K8sRunLauncher
+
+from aegis_assets.defs.worker import queues
+from aegis_assets.embedded.parts import parts
+from aegis_assets.settings import ROOT, Settings
+
+FOLDER = ROOT / "deploy" / "kubernetes"
+VERSIONS = ("1.30", kubernetes_validate.latest_version())
+NOT_OURS = {"AEGIS_IMAGE"}  # read by dagster.yaml alone
+
+
+def manifests() -> Iterator[tuple[Path, dict[str, Any]]]:
+    for name in kustomization()["resources"]:
+        for one in yaml.safe_load_all((FOLDER / name).read_text()):
+            yield FOLDER / name, one
+
+
+def kustomization() -> dict[str, Any]:
+    return dict(yaml.safe_load((FOLDER / "kustomization.yaml").read_text()))
+
+
+def containers() -> Iterator[dict[str, Any]]:
+    for _, one in manifests():
+        if one["kind"] == "Deployment":
+            pod = one["spec"]["template"]["spec"]
+            yield from (*pod.get("initContainers", []), *pod["containers"])
+
+
+def variables(name: str) -> dict[str, str]:
+    lines = [line for line in (FOLDER / name).read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_manifest_follows_kubernetes_own_schema(version: str) -> None:
+    kinds = set()
+    for path, one in manifests():
+        kubernetes_validate.validate(one, version, strict=True)
+        kinds.add((one["kind"], one["metadata"]["name"]))
+        assert path.exists()
+    assert {name for kind, name in kinds if kind == "Deployment"} == {
+        f"aegis-{part}" for part in ("code", "dagster", "daemon", "admin", "engine", "worker")
+    }
+
+
+def test_the_gpu_variant_changes_what_is_there() -> None:
+    overlay = yaml.safe_load((FOLDER / "gpu" / "kustomization.yaml").read_text())
+    for patch in overlay["patches"]:
+        change = yaml.safe_load((FOLDER / "gpu" / patch["path"]).read_text())
+        (target,) = [one for _, one in manifests() if one["kind"] == change["kind"] and one["metadata"] == change["metadata"]]
+        ours = {one["name"] for one in target["spec"]["template"]["spec"]["containers"]}
+        assert {one["name"] for one in change["spec"]["template"]["spec"]["containers"]} <= ours
+
+
+def test_dagster_reads_its_instance_and_the_launcher_its_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in {**variables("settings.env"), **variables("secrets.example.env")}.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "dagster.yaml").write_text((FOLDER / "dagster.yaml").read_text())
+    instance, custom = dagster_instance_config(str(tmp_path))
+    assert custom is None
+    launcher = instance["run_launcher"]
+    assert (launcher["module"], launcher["class"]) == ("dagster_k8s", "K8sRunLauncher")
+    outcome = validate_config(K8sRunLauncher.config_type(), launcher["config"])
+    assert outcome.success, outcome.errors
+    process_workspace_config(yaml.safe_load((FOLDER / "workspace.yaml").read_text()))
+    own = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    for part in ("storage", "run_coordinator", "compute_logs", "telemetry"):
+        assert instance.get(part) == own.get(part), f"{part}: another than the project's own for no reason"
+
+
+def test_names_meet() -> None:
+    made = {one["name"] for one in kustomization()["configMapGenerator"]} | {"aegis-secrets"}
+    (image,) = [one for one in kustomization()["images"] if one["name"] == "aegis"]
+    assert variables("settings.env")["AEGIS_IMAGE"] == f"{image['newName']}:{image['newTag']}"
+    known = {f"AEGIS_{name.upper()}" for name in Settings.model_fields} | NOT_OURS
+    assert set(variables("settings.env")) | set(variables("secrets.example.env")) <= known
+    for container in containers():
+        assert container["image"] == "aegis"
+        assert {next(iter(source.values()))["name"] for source in container["envFrom"]} <= made
+        if container["command"][:2] == ["python", "-m"]:
+            assert find_spec(container["command"][2]), container["command"]
+        if container["name"] == "worker":
+            (words,) = container["args"]
+            assert queues(words)
+    config = yaml.safe_load((FOLDER / "dagster.yaml").read_text())["run_launcher"]["config"]
+    assert {config["instance_config_map"], *config["env_config_maps"], *config["env_secrets"]} <= made
+    hosts = {one["metadata"]["name"]: one["spec"]["ports"][0]["port"] for _, one in manifests() if one["kind"] == "Service"}
+    grpc = yaml.safe_load((FOLDER / "workspace.yaml").read_text())["load_from"][0]["grpc_server"]
+    assert hosts[grpc["host"]] == grpc["port"]
+    for address in ("AEGIS_DAGSTER_URL", "AEGIS_ENGINE_URL"):
+        host, port = re.fullmatch(r"http://([a-z-]+):(\d+)", variables("settings.env")[address]).groups()  # type: ignore[union-attr]
+        assert hosts[host] == int(port)
+
+
+def test_a_part_is_the_module_that_it_is_on_one_machine() -> None:
+    """Another one would run, and lack what ours adds: Dagster's own daemon keeps to no number of the console."""
+    here = {
+        part.name: part.command[2]
+        for part in parts(Settings.model_construct(), Settings(executor="celery"))
+        if part.command[1] == "-m"
+    }
+    there = {one["name"]: one["command"][2] for one in containers() if one["command"][:2] == ["python", "-m"]}
+    assert there == {name: here[name] for name in there}
+    assert "daemon" in there
+
+
+def test_no_secret_stands_in_a_file() -> None:
+    for path in FOLDER.rglob("*"):
+        if path.is_file() and path.name != "secrets.example.env":
+            assert not re.search(r"(?i)(password|secret_key|token)\s*[:=]\s*\S", path.read_text()), path
+    assert all(not value or "PASSWORD" in value for value in variables("secrets.example.env").values())

@@ -1,0 +1,173 @@
+"""extract_window: a slot of the model is held for a request and for nothing else, and a cancelled run begins no more of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from aegis_assets.errors import AegisError, EngineFailed, StoreUnavailable, Superseded
+from aegis_assets.model.extraction import Extraction, Schema
+from aegis_assets.model.ledger import ChunkRow, Extracted
+from aegis_assets.pipeline.flow import platform as platform_module
+from aegis_assets.pipeline.flow.extract import extract_window
+from aegis_assets.pipeline.flow.platform import Numbers, Platform
+from aegis_assets.pipeline.ports import Slot
+
+IN_FLIGHT = 4
+
+
+class Leases:
+    """Two slots, and how many of them are held."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self._slots = asyncio.Semaphore(2)
+
+    @asynccontextmanager
+    async def hold(self, *_: object) -> AsyncIterator[None]:
+        async with self._slots:
+            self.held += 1
+            try:
+                yield
+            finally:
+                self.held -= 1
+
+
+class Model:
+    """Each answer takes a while, and reading it a while more. texts: as they were asked."""
+
+    lease = ("ollama", 1)
+    name = "model"
+
+    def __init__(self, leases: Leases) -> None:
+        self.leases = leases
+        self.texts: list[str] = []
+        self.read_beside_two_requests = 0
+        self.at_hand = self.most_at_hand = 0
+
+    def fingerprint(self, _: Schema) -> str:
+        return "f"
+
+    async def extract(self, text: str, _: Schema, slot: Slot) -> Extraction:
+        self.at_hand += 1
+        self.most_at_hand = max(self.most_at_hand, self.at_hand)
+        async with slot():
+            self.texts.append(text)
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
+        self.read_beside_two_requests += self.leases.held == 2
+        self.at_hand -= 1
+        if text == "7":
+            raise EngineFailed("The answer is junk.")
+        return Extraction()
+
+
+class Ledger:
+    def __init__(self, chunks: Sequence[ChunkRow]) -> None:
+        self.chunks = chunks
+        self.says: AegisError | None = None
+        self.checks = 0
+        self.begun: list[UUID] = []
+        self.found: list[Extracted] = []
+        self.failed: list[UUID] = []
+
+    def window(self, window: UUID) -> Any:
+        return SimpleNamespace(id=window, document=self.chunks[0].document, generation=1)
+
+    def document(self, _: UUID) -> Any:
+        return SimpleNamespace(collection=uuid4())
+
+    def collection(self, _: UUID) -> Any:
+        return SimpleNamespace(schema=Schema())
+
+    def limits(self) -> dict[str, int]:
+        return {}
+
+    def chunks_to_do(self, *_: object) -> Sequence[ChunkRow]:
+        return self.chunks
+
+    def cached_extractions(self, *_: object) -> dict[str, Extraction]:
+        return {self.chunks[0].text_hash: Extraction()}
+
+    def check(self, *_: object) -> None:
+        self.checks += 1
+        if self.says is not None:
+            raise self.says
+
+    def start_chunks(self, chunks: Sequence[UUID], *_: object) -> None:
+        self.begun += chunks
+
+    def save_extractions(self, _: UUID, __: str, ___: str, found: Sequence[Extracted]) -> None:
+        self.found += found
+
+    def fail(self, *_: object, window: UUID, chunk: UUID) -> None:
+        self.failed.append(chunk)
+
+
+def run(count: int, says: AegisError | None = None, windows: int = 1) -> tuple[Ledger, Model]:
+    document = uuid4()
+    chunks = [ChunkRow(id=uuid4(), document=document, text=str(n), text_hash=str(n), tokens=1, attempts=0) for n in range(count)]
+    ledger = Ledger(chunks)
+    ledger.says = says
+
+    async def go() -> Model:
+        leases = Leases()
+        model = Model(leases)
+        unused: Any = None
+        platform = Platform(
+            ledger=ledger,  # type: ignore[arg-type]
+            bucket=unused,
+            parser=unused,
+            vision=unused,
+            embedder=unused,
+            extractor=model,
+            vectors=unused,
+            graph=unused,
+            leases=leases,
+            numbers=Numbers(IN_FLIGHT, 16, 16, 64),
+            fetch=lambda key, path: Path(path).touch(),
+        )
+        await asyncio.gather(*(extract_window(platform, uuid4(), "run") for _ in range(windows)))
+        return model
+
+    return ledger, asyncio.run(go())
+
+
+def test_answers_are_read_while_every_slot_is_at_work() -> None:
+    ledger, model = run(30)
+    assert model.texts == [str(n) for n in range(1, 30)], "in document order, and the cached one is not asked for"
+    assert model.read_beside_two_requests > 10
+    assert len(ledger.found) == 29
+    assert ledger.failed == [ledger.chunks[7].id]
+    assert set(ledger.begun) == {chunk.id for chunk in ledger.chunks[1:]}
+    assert all(one.seconds < 0.2 for one in ledger.found), "of its request, not of its wait"
+
+
+def test_few_requests_are_written_before_their_turn() -> None:
+    _, model = run(30)
+    assert model.most_at_hand == platform_module.AT_HAND * IN_FLIGHT
+
+
+def test_a_cancelled_run_begins_no_more_requests_and_fails_nothing() -> None:
+    ledger, model = run(200, Superseded("It was cancelled."))
+    assert len(model.texts) < 20
+    assert not ledger.failed
+
+
+def test_a_ledger_that_is_away_for_a_moment_ends_nothing() -> None:
+    ledger, _ = run(12, StoreUnavailable("It does not answer."))
+    assert len(ledger.found) == 11
+    assert ledger.failed == [ledger.chunks[7].id]
+
+
+def test_the_windows_of_a_document_ask_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform_module, "ASK_SECONDS", 60.0)
+    ledger, _ = run(8, windows=5)
+    assert ledger.checks == 1

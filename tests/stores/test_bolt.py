@@ -1,0 +1,61 @@
+"""A graph server that hangs, refuses or is not there, and what a person is told; the server is a real ArcadeDB."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aegis_assets.embedded import arcadedb
+from aegis_assets.errors import Misconfigured, StoreUnavailable
+from aegis_assets.stores.graph import BoltGraph
+from tests.arcadedb_service import start_arcadedb, stop
+from tests.stores.conftest import GraphServer
+
+
+@pytest.fixture
+def graph(graph_server: GraphServer) -> Iterator[BoltGraph]:
+    store = BoltGraph(graph_server.address, graph_server.user, graph_server.password)
+    yield store
+    store.close()
+
+
+def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
+    process, address, password = start_arcadedb(tmp_path / "hung")
+    store = BoltGraph(address, "root", password, timeout=1.0, patience=1.0)
+    try:
+        store.check()
+        os.kill(process.pid, signal.SIGSTOP)
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            store.check()
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+        store.close()
+        stop(process)
+
+
+def test_what_is_wrong_is_said_and_a_wrong_password_is_not_tried_again(graph_server: GraphServer) -> None:
+    with pytest.raises(Misconfigured, match="AEGIS_NEO4J_PASSWORD"):
+        BoltGraph(graph_server.address, graph_server.user, "wrong").check()
+    with pytest.raises(StoreUnavailable, match="AEGIS_NEO4J_URL") as caught:
+        BoltGraph("bolt://127.0.0.1:9", "root", "x", patience=0.2).check()
+    assert caught.value.retryable
+    with pytest.raises(Misconfigured, match="AEGIS_NEO4J_URL"):
+        BoltGraph("http://127.0.0.1", "root", "x").check()
+    assert graph_server.user == arcadedb.USER
+
+
+def test_a_forked_child_opens_connections_of_its_own(graph: BoltGraph) -> None:
+    graph.check()
+    child = os.fork()
+    if child == 0:
+        try:
+            graph.check()
+            os._exit(0)
+        except BaseException:  # noqa: BLE001  the child must not return into pytest
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    graph.check()

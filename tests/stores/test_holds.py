@@ -1,0 +1,54 @@
+"""Who is doing a named piece of work: one at a time, and nobody once the process is gone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import psycopg
+
+from aegis_assets.settings import ROOT
+from aegis_assets.stores.holds import Holds
+
+HOLDER = """
+import sys, time
+from aegis_assets.stores.holds import Holds
+with Holds(sys.argv[1]).hold("step") as mine:
+    print(mine, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_piece_of_work_is_held_once_and_free_when_its_holder_is_killed(ledger_url: str) -> None:
+    holds = Holds(ledger_url)
+    assert holds.held(["step", "other"]) == set()
+    with subprocess.Popen([sys.executable, "-c", HOLDER, ledger_url], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "True"
+        assert holds.held(["step", "other"]) == {"step"}
+        with holds.hold("step") as mine, holds.hold("other") as another:
+            assert (mine, another) == (False, True)
+            assert holds.held(["step", "other"]) == {"step", "other"}
+        process.kill()
+    deadline = time.monotonic() + 5
+    while holds.held(["step"]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with holds.hold("step") as mine:
+        assert mine
+    assert holds.held(["step"]) == set()
+
+
+def test_what_is_held_is_held_again_after_postgresql_cut_the_connection(ledger_url: str) -> None:
+    holds = Holds(ledger_url)
+    with holds.hold("step"), psycopg.connect(ledger_url, autocommit=True) as connection:
+        cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'aegis holds'"
+        assert connection.execute(cut).fetchone() == (1,)
+        deadline = time.monotonic() + 5
+        while not holds.held(["step"]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert holds.held(["step"])
+    deadline = time.monotonic() + 5
+    while holds.held(["step"]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not holds.held(["step"])

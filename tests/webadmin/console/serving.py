@@ -1,0 +1,92 @@
+"""The admin behind a real HTTP server on loopback, and viewers of its events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import uvicorn
+from django.test import Client
+
+from aegis_assets.settings import settings
+from tests.services import free_ports
+from webadmin.asgi import FILES_AT_THE_LIMIT, get_asgi_application, limited
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """In a thread of this process, on one event loop, as the stack runs it."""
+    (port,) = free_ports(1)
+    application = limited(get_asgi_application(), settings().max_file_bytes * FILES_AT_THE_LIMIT)
+    config = uvicorn.Config(application, port=port, log_level="error", lifespan="off", timeout_graceful_shutdown=1, backlog=512)
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not running.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield f"http://localhost:{port}"
+    running.should_exit = True
+    thread.join(10)
+    assert not thread.is_alive(), "open streams keep the server from ending"
+
+
+@dataclass
+class Watched:
+    """What one viewer was sent: (event, data), in order."""
+
+    status: int
+    headers: dict[str, str]
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    last_id: str = ""
+    ended: bool = False
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        return [data for name, data in self.events if name == event]
+
+
+def cookies(client: Client) -> dict[str, str]:
+    return {name: morsel.value for name, morsel in client.cookies.items()}
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[httpx.AsyncClient]:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    async with httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(30), trust_env=False) as http:
+        yield http
+
+
+async def watch(http: httpx.AsyncClient, url: str, seconds: float, seen: list[Watched], **request: Any) -> Watched:
+    """For so long, or until the server ends it. seen: gets what is watched at once, for who wants to look meanwhile."""
+    watched = Watched(0, {})
+    seen.append(watched)
+    try:
+        async with asyncio.timeout(seconds), http.stream("GET", url, **request) as answer:
+            watched.status, watched.headers = answer.status_code, dict(answer.headers)
+            event = ""
+            async for line in answer.aiter_lines():
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    event = value
+                elif name == "data":
+                    watched.events.append((event, json.loads(value)))
+                elif name == "id":
+                    watched.last_id = value
+            watched.ended = True
+    except TimeoutError:
+        pass
+    return watched
+
+
+async def until(found: Any, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < deadline, "it did not come about"
+        await asyncio.sleep(0.02)

@@ -1,0 +1,155 @@
+"""The console in headless Chromium: no page says an error, in either theme, on a phone, in German, by keyboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from aegis_assets.stores.ledger import Ledger
+from tests.doubles.dagster_graphql import DagsterDouble
+from tests.webadmin.console.conftest import Open, at_rest
+from tests.webadmin.test_admin import NASTY, give_chunks, new, url
+from webadmin.documents.models import Collection, Document, Failure
+
+PAGES = (
+    "/admin/",
+    "/admin/documents/document/",
+    "/admin/documents/document/add/",
+    "/admin/documents/collection/",
+    "/admin/documents/collection/add/",
+    "/admin/limits/",
+    "/admin/documents/merge/",
+    "/admin/auth/user/",
+    "/admin/auth/user/add/",
+    "/admin/console/apitoken/",
+    "/admin/console/auditentry/",
+    "/admin/account/",
+    "/admin/password_change/",
+)
+
+
+def hostile() -> str:
+    """The address of a document full of markup."""
+    document = new("a.md")
+    give_chunks(document, 3)
+    Document.objects.filter(pk=document).update(name=NASTY, message=NASTY)
+    Failure.objects.create(document_id=document, stage="parse", kind="internal", retryable=True, message=NASTY)
+    return url(document)
+
+
+@pytest.mark.parametrize(
+    ("theme", "width", "language"), [("light", 1280, "en"), ("dark", 1280, "de"), ("light", 390, "de"), ("dark", 390, "en")]
+)
+def test_no_page_says_an_error_or_is_wider_than_the_screen(
+    open_page: Open, ledger: Ledger, dagster: DagsterDouble, theme: str, width: int, language: str
+) -> None:
+    document = hostile()
+    page = open_page("/admin/", theme=theme, width=width, language=language)
+    for address in (*PAGES, document, document.replace("change", "history")):
+        at_rest(page, address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+        assert page.evaluate("document.documentElement.classList.contains('dark')") == (theme == "dark"), address
+        assert page.locator("img[onerror]").count() == 0, address
+        expect(page.locator("h1")).to_be_visible()
+
+
+def choose_folder(page: Page, folder: Path) -> None:
+    page.set_input_files("#folder", str(folder))
+
+
+def test_a_folder_is_compared_sent_file_by_file_and_ingested(
+    open_page: Open, dagster: DagsterDouble, ledger: Ledger, tmp_path: Path
+) -> None:
+    folder = tmp_path / "papers"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "one.md").write_text("one")
+    (folder / "twin.md").write_text("one")
+    (folder / "deep" / "one.md").write_text("two")
+    (folder / ".hidden").write_text("no")
+    (folder / "<img src=x onerror=alert(1)>.md").write_text("three")
+    (folder / "big.bin").write_bytes(b"x" * 1_100_000)
+    page = open_page("/admin/documents/document/add/")
+    choose_folder(page, folder)
+    expect(page.locator("#files tr")).to_have_count(5)
+    expect(page.locator("#files tr[data-outcome=duplicate]")).to_have_count(1)
+    expect(page.get_by_text("Larger than 1 MB.")).to_be_visible()
+    expect(page.locator("#chosen-title")).to_have_text("5 files, 3 of them to be sent")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator("#said")).to_have_text("Choose a collection or name a new one.")
+    page.fill("input[name=new_collection]", "papers")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator("#said")).to_have_text("3 documents are being ingested.")
+    expect(page.locator("#files a")).to_have_count(3)
+    assert Document.objects.filter(state="queued").count() == 3
+    page.get_by_role("link", name="deep/one.md").click()
+    expect(page.locator("h1")).to_contain_text("one.md")
+
+
+def test_files_can_wait_and_are_compared_again_with_another_collection(
+    open_page: Open, dagster: DagsterDouble, ledger: Ledger, tmp_path: Path
+) -> None:
+    note = tmp_path / "note.md"
+    note.write_text("one")
+    Collection.objects.create(id="00000000-0000-0000-0000-000000000001", name="empty")
+    page = open_page("/admin/documents/document/add/", language="de")
+    page.fill("input[name=new_collection]", "papers")
+    page.set_input_files("input[name=files]", str(note))
+    page.get_by_role("checkbox", name="Sofort aufnehmen").uncheck()
+    page.get_by_role("button", name="Hochladen").click()
+    expect(page.locator("#said")).to_have_text("1 Dokumente warten, bis jemand sie aufnimmt.")
+    assert not dagster.runs
+    page.reload()
+    page.fill("input[name=new_collection]", "papers")
+    page.set_input_files("input[name=files]", str(note))
+    expect(page.locator("#files tr[data-outcome=unchanged]")).to_have_count(1)
+    page.fill("input[name=new_collection]", "")
+    page.select_option("select[name=collection]", label="empty")
+    expect(page.locator("#files tr[data-outcome=new]")).to_have_count(1)
+
+
+def test_the_theme_and_the_sidebar_are_remembered_and_the_keyboard_reaches_them(open_page: Open) -> None:
+    page = open_page("/admin/")
+    dark = "document.documentElement.classList.contains('dark')"
+    menu = page.locator(".user-button")
+    menu.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Dark").click()
+    assert page.evaluate(dark)
+    page.reload()
+    assert page.evaluate(dark)
+    menu.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Light").click()
+    assert not page.evaluate(dark)
+    page.keyboard.press("Escape")
+    expect(page.locator("#user-menu")).to_be_hidden()
+    page.get_by_role("button", name="Navigation", exact=True).focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#nav-sidebar")).to_be_hidden()
+    page.reload()
+    expect(page.locator("#nav-sidebar")).to_be_hidden()
+
+
+def test_a_bulk_action_and_the_filters_work_in_the_list(open_page: Open, dagster: DagsterDouble, ledger: Ledger) -> None:
+    for name in ("a.md", "b.md"):
+        new(name)
+    page = open_page("/admin/documents/document/")
+    page.locator("input.action-select").first.check()
+    page.select_option("select[name=action]", "ingest")
+    page.locator("button[name=index]").click()
+    expect(page.get_by_text("1 document to be ingested.")).to_be_visible()
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_role("link", name="queued").click()
+    expect(page.locator("#result_list tbody")).to_have_count(1)
+
+
+def test_the_dashboard_follows_what_happens_without_being_loaded_again(open_page: Open, ledger: Ledger) -> None:
+    new("a.md")
+    page = open_page("/admin/")
+    expect(page.get_by_text("Nothing is running.")).to_be_visible()
+    Document.objects.update(state="queued")
+    Document.objects.update(state="running", fraction=0.5)
+    expect(page.get_by_text("50 %")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("see make status").or_(page.get_by_text("make up")).first).to_be_visible(timeout=60_000)

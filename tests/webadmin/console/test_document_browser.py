@@ -1,0 +1,152 @@
+"""A document's page in headless Chromium: the grid by keyboard and mouse, the chunk that opens, its page with its places framed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Page, Route, expect
+
+from aegis_assets.stores.ledger import Ledger
+from tests.doubles.dagster_graphql import DagsterDouble
+from tests.doubles.engine import EngineDouble
+from tests.webadmin.conftest import forget
+from tests.webadmin.console.conftest import Open
+from tests.webadmin.console.ledger_rows import Made, made, mention, relation
+from webadmin.documents.models import ChunkTask, Document, Failure, Placement
+
+TEXT = "Ada wrote notes. <img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(autouse=True)
+def engine(site: Path, ledger: Ledger, dagster: DagsterDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    with EngineDouble(tmp_path) as double:
+        monkeypatch.setenv("AEGIS_ENGINE_URL", double.url)
+        forget()
+        yield
+
+
+def address(one: Made) -> str:
+    return reverse("admin:documents_document_change", args=[one.document])
+
+
+def fail(one: Made, number: int) -> None:
+    ChunkTask.objects.filter(chunk=one.chunks[number], stage="extract").update(state="failed")
+    Failure.objects.create(
+        document_id=one.document, chunk_id=one.chunks[number], stage="extract", kind="x", retryable=True, message="No JSON."
+    )
+
+
+def title(page: Page, text: str) -> None:
+    expect(page.locator("#chunk-title")).to_have_text(text)
+
+
+def test_cells_are_reached_by_keys_and_open_their_chunk(open_page: Open) -> None:
+    page = open_page(address(made([3, 2], text=TEXT)))
+    title(page, "Chunk 1 of 5")
+    cells = page.get_by_role("listbox")
+    cells.focus()
+    page.keyboard.press("End")
+    expect(page.get_by_role("option")).to_have_text("Chunk 5 of 5 · pages 2 to 2 · done")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    title(page, "Chunk 4 of 5")
+    assert page.url.endswith("#chunk-1-0")
+    page.get_by_role("link", name="Previous", exact=True).click()
+    title(page, "Chunk 3 of 5")
+    page.reload()
+    title(page, "Chunk 3 of 5")
+    expect(page.locator(".passage")).to_have_text(TEXT)
+
+
+def test_a_click_opens_the_cell_under_it(open_page: Open) -> None:
+    page = open_page(address(made([3])))
+    title(page, "Chunk 1 of 3")
+    box = page.locator(".cells svg").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 2.5 * 22, box["y"] + 8)
+    title(page, "Chunk 3 of 3")
+
+
+def test_a_relation_points_out_its_sentence(open_page: Open) -> None:
+    one = made([1], text=TEXT)
+    mention(one.chunks[0], "Ada", 0, 3)
+    relation(one.chunks[0], "Ada", "notes", 0, 16)
+    page = open_page(address(one))
+    button = page.locator("[data-relation]")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert "".join(page.locator(".passage .said").all_text_contents()) == "Ada wrote notes."
+    expect(page.locator(".passage mark")).to_have_text("Ada")
+    button.click()
+    expect(page.locator(".passage .said")).to_have_count(0)
+
+
+def test_the_page_is_shown_with_the_chunk_s_places_framed(open_page: Open) -> None:
+    one = made([1])
+    boxes = [{"page": 1, "l": 72.0, "t": 72.0, "r": 300.0, "b": 90.0}, {"page": 1, "l": 72.0, "t": 95.0, "r": 280.0, "b": 110.0}]
+    Placement.objects.update(boxes=boxes)
+    page = open_page(address(one))
+    sheet = page.get_by_role("img", name="Page 1, with the chunk's places framed")
+    expect(sheet).to_have_attribute("viewBox", "0 0 612 792")
+    assert sheet.locator("rect").count() == 2
+
+
+def test_the_first_failure_is_open_and_the_next_one_a_button_away(open_page: Open) -> None:
+    one = made([4])
+    fail(one, 1)
+    fail(one, 3)
+    page = open_page(address(one))
+    title(page, "Chunk 2 of 4")
+    expect(page.locator("#chunk .notice.bad")).to_contain_text("No JSON.")
+    page.get_by_role("button", name="Next failure").click()
+    title(page, "Chunk 4 of 4")
+    page.get_by_role("button", name="Next failure").click()
+    title(page, "Chunk 2 of 4")
+
+
+def test_five_thousand_cells_are_drawn_and_reached(open_page: Open) -> None:
+    page = open_page(address(made([16] * 312 + [8])), width=390, theme="dark", language="de")
+    expect(page.locator('[data-cell="d"] [data-number]')).to_have_text("5000")
+    page.get_by_role("listbox").focus()
+    page.keyboard.press("End")
+    expect(page.get_by_role("option")).to_have_text("Textstück 5000 von 5000 · Seiten 313 bis 313 · fertig")
+    assert page.locator(".cells svg *").count() < 10
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_chunk_that_the_page_opens_does_not_move_who_has_gone_on(open_page: Open) -> None:
+    page = open_page("/admin/")
+    held: list[Route] = []
+    page.route(re.compile(r"/chunk/[^/]+$|/chunk/\d+/\d+$"), lambda route: held.append(route))
+    page.goto(address(made([4])))
+    page.get_by_role("listbox").focus()
+    page.keyboard.press("End")
+    expect(page.get_by_role("option")).to_contain_text("Chunk 4 of 4")
+    assert held
+    for route in held:
+        route.continue_()
+    expect(page.locator("svg .open")).to_have_attribute("visibility", "visible")
+    expect(page.get_by_role("option")).to_contain_text("Chunk 4 of 4")
+
+
+def test_cells_change_while_the_document_runs(open_page: Open) -> None:
+    one = made([2])
+    ChunkTask.objects.update(state="pending")
+    for state in ("queued", "running"):
+        Document.objects.update(state=state)
+    page = open_page(address(one))
+    expect(page.locator('[data-cell="p"] [data-number]')).to_have_text("2")
+    ChunkTask.objects.filter(chunk=one.chunks[0]).update(state="done")
+    page.evaluate("document.dispatchEvent(new Event('aegis:changed'))")
+    expect(page.locator('[data-cell="d"] [data-number]')).to_have_text("1")
+    expect(page.locator('[data-cell="p"] [data-number]')).to_have_text("1")
+
+
+def test_a_link_to_a_chunk_shows_the_span_that_it_names(open_page: Open) -> None:
+    one = made([1], text=TEXT)
+    page = open_page(reverse("console:chunk", args=[one.document, one.chunks[0]]))
+    page.goto(f"{page.url}?from=4&to=9")
+    expect(page.locator(".sought")).to_have_text("wrote")

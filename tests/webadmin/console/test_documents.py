@@ -1,0 +1,165 @@
+"""The list of documents, with ten thousand of them."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from aegis_assets.model.ids import collection_id
+from aegis_assets.stores.ledger import Ledger
+from tests.doubles.dagster_graphql import DagsterDouble
+from tests.webadmin.console.ledger_rows import made, mention, relation
+from tests.webadmin.test_admin import LIST, give_chunks, new, url
+from webadmin.documents import queries
+from webadmin.documents.models import Chunk, Collection, Document, Entity, Generation, Mention, Relation, RunDocument
+
+MANY = 10_000
+
+
+def many() -> None:
+    """Documents as a year of work leaves them: each with a run, the newest with chunks and entities."""
+    collection = Collection.objects.create(id=collection_id("many"), name="many")
+    now = timezone.now()
+    documents = [
+        Document(
+            id=uuid4(),
+            collection=collection,
+            name=f"report {n}.pdf",
+            source="upload",
+            source_key=f"{n}",
+            state="succeeded",
+            fraction=1,
+            format=("pdf", "md")[n % 2],
+            run_id=f"run {n}",
+            created_at=now - timedelta(minutes=n),
+        )
+        for n in range(MANY)
+    ]
+    Document.objects.bulk_create(documents, batch_size=2000)
+    generations = Generation.objects.bulk_create(
+        [Generation(document=one, number=1, sha256="0" * 64, blob="b", state="live", pages=9) for one in documents], batch_size=2000
+    )
+    for one, generation in zip(documents, generations, strict=True):
+        one.live = generation
+    Document.objects.bulk_update(documents, ["live"], batch_size=2000)
+    RunDocument.objects.bulk_create(
+        [
+            RunDocument(run_id=one.run_id, document=one, started_at=now - timedelta(seconds=75), finished_at=now)
+            for one in documents
+        ],
+        batch_size=2000,
+    )
+    entity = Entity.objects.create(id=uuid4(), collection=collection, canonical_id=uuid4(), type="tool", name="x", normalised="x")
+    for one in documents[:60]:
+        chunk = Chunk.objects.create(id=uuid4(), document=one, text_hash="0" * 64, repeat=0, text="x", tokens=1)
+        Mention.objects.bulk_create(
+            [Mention(chunk=chunk, document=one, entity=entity, name="x", start=n, end=n + 1) for n in range(40)]
+        )
+
+
+def asked(client: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    return len(captured)
+
+
+def test_ten_thousand_documents_take_the_queries_of_ten(admin: Client, ledger: Ledger) -> None:
+    for number in range(10):
+        give_chunks(new(f"{number}.md"), 1)
+    few = asked(admin, LIST)
+    many()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE aegis_document, aegis_mention, aegis_run_document, aegis_generation")
+    assert asked(admin, LIST) == few
+    for address in (f"{LIST}?q=report", f"{LIST}?state__exact=succeeded", f"{LIST}?o=-2"):
+        assert asked(admin, address) <= few + 2
+
+
+def test_each_row_says_entities_time_and_engines(admin: Client, ledger: Ledger) -> None:
+    document = new("a.md")
+    give_chunks(document, 2)
+    chunk = Chunk.objects.earliest("id")
+    scope = Document.objects.get().collection_id
+    for number in (1, 2):
+        entity = Entity.objects.create(
+            id=uuid4(), collection_id=scope, canonical_id=uuid4(), type="tool", name=f"n{number}", normalised=f"n{number}"
+        )
+        for start in (0, 5):
+            Mention.objects.create(chunk=chunk, document_id=document, entity=entity, name="n", start=start, end=start + 1)
+    RunDocument.objects.create(
+        run_id="r", document_id=document, started_at=timezone.now() - timedelta(seconds=75), finished_at=timezone.now()
+    )
+    Document.objects.filter(pk=document).update(parser="docling 2", extractor="spaCy 3")
+    page = admin.get(LIST).content.decode()
+    for said in ("1 min 15 s", "<bdi>docling 2</bdi><br><bdi>spaCy 3</bdi>"):
+        assert said in page
+    assert queries.entities(queries.documents()) == {document: 2}
+
+
+def test_every_place_counts_the_same_entities_and_relations(admin: Client, ledger: Ledger) -> None:
+    """Where rows and what the graph holds of them differ: repeated statements, an alias, a name that relates to itself, and a chunk
+    that no generation shows any more."""
+    one = made([2])
+    first, second = one.chunks
+    ada, _lovelace = (mention(first, name, 0, 3).entity for name in ("Ada", "Ada Lovelace"))
+    for chunk in one.chunks:
+        mention(chunk, "Notes", 10, 15)
+        relation(chunk, "Ada", "Notes", 0, 15)
+    for source, target in (("Ada Lovelace", "Notes"), ("Ada", "Ada Lovelace")):
+        relation(second, source, target, 0, 15)
+    Entity.objects.filter(name="Ada Lovelace").update(canonical=ada)
+    old = Chunk.objects.create(id=uuid4(), document_id=one.document, text_hash="f" * 64, repeat=0, text="Old.", tokens=1)
+    mention(old.pk, "Charles", 0, 3)
+    relation(old.pk, "Charles", "Ada", 0, 3)
+    assert (Mention.objects.count(), Relation.objects.count()) == (5, 5)
+
+    materialized = ledger.graph_facts().counts([one.generation])[one.generation]
+    assert materialized == (2, 1)
+    result, counts = ledger.result(one.document), ledger.counts(one.document)
+    assert (result["entities"], result["relations"]) == (counts.entities, counts.relations) == materialized
+    told = admin.get(reverse("console:document", args=[one.document])).json()["result"]
+    assert (told["entities"], told["relations"]) == materialized
+    assert queries.entities(queries.documents()) == {one.document: 2}
+    assert re.search(r"field-entities_shown[^>]*>\s*2\s*<", admin.get(LIST).content.decode())
+    page = admin.get(url(one.document)).content.decode()
+    assert "<dt>Entities</dt><dd>2</dd>" in page
+    assert "<dt>Relations</dt><dd>1</dd>" in page
+
+
+def test_removal_is_confirmed_with_what_goes(admin: Client, ledger: Ledger, dagster: DagsterDouble) -> None:
+    one, two = new("a.md"), new("b.md")
+    give_chunks(one, 3)
+    chunk = Chunk.objects.earliest("id")
+    scope = Document.objects.get(pk=one).collection_id
+    alone, shared = (
+        Entity.objects.create(id=uuid4(), collection_id=scope, canonical_id=uuid4(), type="t", name=name, normalised=name)
+        for name in ("alone", "shared")
+    )
+    other = Chunk.objects.create(id=uuid4(), document_id=two, text_hash="1" * 64, repeat=0, text="x", tokens=1)
+    for holder, entity in ((chunk, alone), (chunk, shared), (other, shared)):
+        Mention.objects.create(chunk=holder, document_id=holder.document_id, entity=entity, name="n", start=0, end=1)
+    Relation.objects.create(chunk=chunk, document_id=one, source=alone, target=shared, type="t", confidence=1, start=0, end=1)
+    weight = queries.weight([one])
+    assert (weight.chunks, weight.entities, weight.relations, weight.bytes) == (3, 1, 1, 4)
+    assert queries.weight([one, two]).entities == 2
+    page = admin.post(url(one, "remove")).content.decode()
+    assert "entities that no other document names" in page
+    assert Document.objects.get(pk=one).state == "pending"
+
+
+@pytest.mark.parametrize("word", ["<script>alert(1)</script>", "‮gpj.exe", "🚀🚀", "a" * 255])
+def test_any_name_is_shown_as_text(admin: Client, ledger: Ledger, word: str) -> None:
+    document = new("a.md")
+    Document.objects.filter(pk=document).update(name=word, message=word, parser=word[:128])
+    for address in (LIST, url(document), url(document, "history"), "/admin/"):
+        page = admin.get(address).content.decode()
+        assert "<script>alert" not in page
+        assert word.replace("<", "&lt;").replace(">", "&gt;") in page or address == "/admin/"

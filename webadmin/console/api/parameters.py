@@ -1,0 +1,27 @@
+"""What a query string says -> values. Raises BadInput with a sentence that names the parameter."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpRequest
+
+from aegis_assets.errors import BadInput
+
+
+def number_of(request: HttpRequest, name: str, default: int, most: int) -> int:
+    text = request.GET.get(name, str(default))
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if not 1 <= number <= most:
+        raise BadInput(f"`{name}` is a number from 1 to {most}.")
+    return number
+
+
+def ids_of(request: HttpRequest, most: int) -> list[UUID]:
+    texts = request.GET.getlist("id")
+    if not 0 < len(texts) <= most:
+        raise BadInput(f"Name 1 to {most} documents by `id`.")
+    try:
+        return [UUID(text) for text in texts]
+    except ValueError as error:
+        raise BadInput("An id is not a UUID.") from error

@@ -1,0 +1,32 @@
+"""The ledger's tables. Django owns the schema by its migrations; `aegis_assets/stores/ledger` speaks psycopg to the same tables.
+
+Ids are deterministic (`aegis_assets.model.ids`) wherever a retry could write a row twice. Defaults that psycopg relies on are
+`db_default`, so that the database fills them whoever inserts.
+"""
+
+from __future__ import annotations
+
+from webadmin.documents.models.content import BucketObject, Chunk, Collection, Document, Generation, Placement, Window
+from webadmin.documents.models.knowledge import Decision, Entity, Extraction, Mention, Merge, Relation
+from webadmin.documents.models.work import ChunkTask, Failure, Lease, Limit, RunDocument
+
+__all__ = [
+    "BucketObject",
+    "Chunk",
+    "ChunkTask",
+    "Collection",
+    "Decision",
+    "Document",
+    "Entity",
+    "Extraction",
+    "Failure",
+    "Generation",
+    "Lease",
+    "Limit",
+    "Mention",
+    "Merge",
+    "Placement",
+    "Relation",
+    "RunDocument",
+    "Window",
+]

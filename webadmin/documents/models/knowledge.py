@@ -1,0 +1,135 @@
+"""What extractors found in chunks, and which names are one."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from webadmin.documents.models.content import Chunk, Collection, Document
+
+
+class Extraction(models.Model):
+    """The cache: one extractor's result on one text, across documents and generations. payload: model.extraction.Extraction."""
+
+    id = models.BigAutoField(primary_key=True)
+    text_hash = models.CharField(max_length=64)
+    fingerprint = models.CharField(max_length=64)
+    payload = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "aegis_extraction"
+        constraints = [models.UniqueConstraint(fields=["text_hash", "fingerprint"], name="aegis_extraction_key")]
+
+
+class Entity(models.Model):
+    """A name of one type in a collection. id: model.ids.entity_id. canonical: itself, or the entity that it is an alias of.
+
+    blocks: keys of which two names must share one to be compared at all (pipeline.resolve.blocks).
+    """
+
+    id = models.UUIDField(primary_key=True)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="entities")
+    canonical = models.ForeignKey("self", on_delete=models.CASCADE, related_name="aliases", db_constraint=False)
+    type = models.CharField(max_length=64)
+    name = models.CharField(max_length=512)
+    normalised = models.CharField(max_length=512)
+    blocks = ArrayField(models.CharField(max_length=128), db_default=[])
+
+    class Meta:
+        db_table = "aegis_entity"
+        indexes = [
+            GinIndex(fields=["blocks"], name="aegis_entity_blocks"),
+            models.Index(fields=["collection", "type", "normalised"], name="aegis_entity_name"),
+            models.Index(fields=["canonical"], name="aegis_entity_canonical"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.type})"
+
+
+class Merge(models.Model):
+    """A recorded reason why two names are one entity; undone ones stay, so that the decision outlives re-ingestion.
+
+    left < right, by id. Entities are joined when a chain of merges that are not undone connects them.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="merges", verbose_name=_("collection"))
+    left = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="+", verbose_name=_("left"))
+    right = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="+", verbose_name=_("right"))
+    reason = models.CharField(_("reason"), max_length=32)
+    score = models.FloatField(_("score"), db_default=1.0)
+    undone = models.BooleanField(_("undone"), db_default=False)
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("merge")
+        verbose_name_plural = _("merges")
+        db_table = "aegis_merge"
+        constraints = [models.UniqueConstraint(fields=["left", "right"], name="aegis_merge_pair")]
+
+    def __str__(self) -> str:
+        return f"{self.left.name} = {self.right.name}"
+
+
+class Decision(models.Model):
+    """What a person decided about names: a merge or a split. Its effect is rows of Merge; here is what undoing needs.
+
+    names: of a merge the two entities, of a split one that stayed and then those taken out. before, after: of each row touched.
+    No names are kept, only ids: what is removed with its document must not live on here.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=16)
+    names = ArrayField(models.UUIDField())
+    before = models.JSONField()
+    after = models.JSONField()
+    decided_by = models.CharField(max_length=255, db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.CharField(max_length=255, db_default="")
+
+    class Meta:
+        db_table = "aegis_decision"
+        ordering = ["-id"]
+        default_permissions = ()
+        indexes = [models.Index(fields=["collection", "-id"], name="aegis_decision_newest")]
+
+
+class Mention(models.Model):
+    """An entity's name in a chunk's text, at [start, end)."""
+
+    id = models.BigAutoField(primary_key=True)
+    chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="mentions")
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+")
+    entity = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="mentions")
+    name = models.CharField(max_length=512)
+    start = models.PositiveIntegerField()
+    end = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "aegis_mention"
+        indexes = [models.Index(fields=["document", "entity"], name="aegis_mention_document")]
+
+
+class Relation(models.Model):
+    """One chunk's statement that source stands in a relation to target, said by the text at [start, end)."""
+
+    id = models.BigAutoField(primary_key=True)
+    chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="relations")
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+")
+    source = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="+")
+    target = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="+")
+    type = models.CharField(max_length=64)
+    confidence = models.FloatField()
+    start = models.PositiveIntegerField()
+    end = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "aegis_relation"
+        indexes = [models.Index(fields=["document"], name="aegis_relation_document")]
