@@ -136,12 +136,19 @@ def test_fusion_adds_reciprocal_ranks_and_breaks_ties_by_id() -> None:
     a, b, c = chunk(1), chunk(2), chunk(3)
     hits = fused([[(a, 0.9), (b, 0.8)], [(b, 5.0), (c, 4.0)]], 3)
     assert [hit.id for hit in hits] == [b, a, c]
-    assert hits[0].score == pytest.approx(1 / 62 + 1 / 61)
+    assert hits[0].score == pytest.approx(1 / 4 + 1 / 3)
     assert (hits[0].dense, hits[0].sparse, hits[1].sparse, hits[2].dense) == (0.8, 5.0, None, None)
     equals = fused([[(b, 1.0), (a, 1.0), (c, 0.5)]], 3)
-    assert [hit.score for hit in equals] == [1 / 61, 1 / 61, 1 / 63]
+    assert [hit.score for hit in equals] == [1 / 3, 1 / 3, 1 / 5]
     tied = fused([[(c, 1.0)], [(a, 1.0)]], 2)
     assert [hit.id for hit in tied] == sorted([a, c])
+
+
+def test_what_one_search_puts_first_stays_before_what_both_put_far_behind() -> None:
+    exact, *others = (chunk(number) for number in range(1, 41))
+    words = [(exact, 30.0), *((other, 10.0 - number / 10) for number, other in enumerate(others))]
+    meaning = [(other, 0.9 - number / 100) for number, other in enumerate(reversed(others))]
+    assert [hit.id for hit in fused([meaning, words], 40)].index(exact) < 5
 
 
 def test_importing_the_store_loads_no_qdrant() -> None:
