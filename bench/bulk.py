@@ -32,6 +32,7 @@ IDLE_SECONDS: Final = 20.0
 WAIT_SECONDS: Final = 3600.0
 BARS: Final = {"ratio": 1.5, "overhead_ms": 150.0, "alone_s": 6.0}
 COLLECTION: Final = "default"
+NEW_PARAGRAPH: Final = "\n\n"
 STATES: Final = "SELECT state, count(*) AS documents FROM aegis_document GROUP BY state"
 ENDED: Final = frozenset({"succeeded", "partial", "failed", "cancelled"})
 LANES: Final = """
@@ -88,11 +89,12 @@ def alone(stack: Stack, corpus: Corpus, drops: int, prefix: str) -> list[float]:
         for number in range(drops):
             name = f"{prefix}-{number}.md"
             with tempfile.TemporaryDirectory(dir=stack.home) as folder:
-                text = page(corpus, f"Alone {prefix} {number}")
+                title = f"Alone {prefix} {number}"
+                text = page(corpus, title)
                 (Path(folder) / name).write_text(text)
                 began = drop(Path(folder), stack.home / "inbox")
-            words = text.split("\n\n")[2].split(".")[0]
-            process.stdin.write(json.dumps({"text": words, "name": name, "collection": COLLECTION}) + "\n")
+            question = f"{title}: {text.split(NEW_PARAGRAPH)[2].split('.')[0]}"  # words alone, all others have too
+            process.stdin.write(json.dumps({"text": question, "name": name, "collection": COLLECTION}) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
             if not line:
