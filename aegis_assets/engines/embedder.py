@@ -7,6 +7,7 @@ both. A GPU that is configured and does not answer is an error: the CPU would go
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import io
 import json
@@ -100,6 +101,8 @@ class Embedder:
         with _quiet():
             output = self._model.encode(list(texts), batch_size=batch or self._batch, max_length=self._max_tokens)
         self._once.forget()
+        if self._device == "cpu":
+            _give_back()
         if self._sparse_head:
             dense, sparse = output["dense_vecs"], [_by_token(weights) for weights in output["lexical_weights"]]
         else:
@@ -171,6 +174,15 @@ def _prepare(device: str) -> None:
         raise Misconfigured(
             f"AEGIS_EMBEDDER_DEVICE is '{device}' and no such device answers: mend it, or set AEGIS_EMBEDDER_DEVICE=cpu."
         ) from error
+
+
+def _give_back() -> None:
+    """Free memory to the system. Batches of ever other lengths leave holes in glibc's heap, which grew to 1,000 MB over a long
+    document. Returning each piece at once, by MALLOC_MMAP_THRESHOLD_, kept to 730 MB and took a quarter longer; this keeps to 870
+    and takes 4 %.
+    """
+    with contextlib.suppress(AttributeError):  # another libc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _load(name: str, path: Path, device: str) -> Any:
