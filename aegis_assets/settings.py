@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     watch_url: str = ""
     watch_collection: str = "default"
     watch_settle_seconds: float = 2.0
+    watch_seconds: int = Field(0, ge=0, le=86_400)  # between two looks; 0: 1 for a directory, 30 for S3, which is paid for
 
     # Engines
     engine_url: str = ""  # the resident engine server; empty: this machine's
@@ -193,6 +194,11 @@ class Settings(BaseSettings):
     @property
     def watch_address(self) -> str:
         return self.watch_url or (self.home / "inbox").as_uri()
+
+    @property
+    def watch_interval(self) -> int:
+        """Seconds between two looks at the watched bucket."""
+        return self.watch_seconds or (1 if self.watch_address.startswith("file:") else 30)
 
     @property
     def kept_here(self) -> tuple[str, ...]:

@@ -21,7 +21,6 @@ from aegis_assets.stores.watch import list_objects
 
 CLAIM_TAG = "aegis/claim"
 CLAIMS_PER_TICK = 1000
-WATCH_SECONDS = 1
 SMALL_BYTES = 200_000  # below this, launching a run costs more than the document's work: several share one
 RANGE = 100
 IN_ITS_PROCESS = {"execution": {"config": {"mode": "threads"}}}
@@ -35,7 +34,7 @@ UNFINISHED = [
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-@dg.sensor(minimum_interval_seconds=WATCH_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
+@dg.sensor(minimum_interval_seconds=settings().watch_interval, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
 def watch_bucket(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
     """New, changed and deleted objects -> documents -> runs. The ledger keeps what it saw: a restart doubles nothing."""
     chosen = settings()

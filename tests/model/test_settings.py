@@ -82,6 +82,14 @@ def test_a_log_level_may_be_written_small(home: Path, monkeypatch: pytest.Monkey
     assert load().log_level == "WARNING"
 
 
+def test_a_bucket_whose_listing_costs_money_is_looked_at_less_often(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().watch_interval == 1
+    monkeypatch.setenv("AEGIS_WATCH_URL", "s3://inbox")
+    assert load().watch_interval == 30
+    monkeypatch.setenv("AEGIS_WATCH_SECONDS", "5")
+    assert load().watch_interval == 5
+
+
 def test_passwords_do_not_show_in_a_repr(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AEGIS_POSTGRES_URL", "postgresql://aegis:hunter2@127.0.0.1/aegis")
     assert "hunter2" not in repr(load())

@@ -94,7 +94,7 @@ class Platform:
         """Before each request, as `asking` knows it: a slot does not wait for the ledger. What a superseded run writes is refused
         anyway. Raises Superseded."""
         if error := self._over.get((document, run_id)):
-            raise error
+            raise type(error)(error.message)  # each caller its own: a raised error collects the frames it passed
 
     @asynccontextmanager
     async def asking(self, document: UUID, run_id: str) -> AsyncIterator[None]:
