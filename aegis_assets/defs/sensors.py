@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import dagster as dg
 
+from aegis_assets.defs.coordinator import SIZE_TAG
 from aegis_assets.defs.jobs import ingest, remove
 from aegis_assets.defs.partitions import documents
 from aegis_assets.defs.platform import PlatformResource
@@ -69,6 +70,7 @@ def launches(context: dg.SensorEvaluationContext, platform: PlatformResource) ->
             dg.RunRequest(
                 run_key=f"remove-{removing[0]}-{len(removing)}-{int(time.time() // 60)}",
                 job_name=remove.name,
+                tags={SIZE_TAG: "0"},
                 run_config={"ops": {"remove_documents": {"config": {"documents": removing}}}},
             )
         )
@@ -87,7 +89,7 @@ def run_requests(instance: dg.DagsterInstance, platform: PlatformResource, rows:
     for group in groups(sorted(rows, key=lambda row: order[str(row.id)]), order):
         claim = f"claim:{uuid4()}"
         platform.use().ledger.launched([row.id for row in group], claim)
-        tags = {CLAIM_TAG: claim}
+        tags = {CLAIM_TAG: claim, SIZE_TAG: str(sum(row.size for row in group))}
         if len(group) == 1:
             yield dg.RunRequest(
                 run_key=claim,

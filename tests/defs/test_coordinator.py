@@ -10,16 +10,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dagster as dg
 import psycopg
 import pytest
 import sqlalchemy
 from dagster._core.instance.config import ConcurrencyConfig
-from dagster._core.run_coordinator import QueuedRunCoordinator
+from dagster._core.run_coordinator import QueuedRunCoordinator, SubmitRunContext
 from dagster._daemon import controller, sensor
 from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 
 from aegis_assets.defs import daemon
-from aegis_assets.defs.coordinator import Ear, PromptQueueDaemon, tell
+from aegis_assets.defs.coordinator import SIZE_TAG, TURN_TAG, Ear, PromptQueueDaemon, PromptRunCoordinator, tell, turn
 from aegis_assets.errors import StoreUnavailable
 from aegis_assets.settings import ROOT, Settings
 
@@ -91,6 +92,53 @@ def test_the_queue_is_looked_at_as_soon_as_there_is_a_word(instance: Any, monkey
         stop.set()
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_page_goes_before_books_that_wait_and_no_book_waits_for_pages_without_end() -> None:
+    """Books at once, then a page every second, all larger than what is free."""
+    names = {"book": 20_000_000, "page": 10_000, "unknown": None, "monstrous": 10**30}
+    came = [("book", 0), ("book", 1), ("unknown", 2), ("monstrous", 2), *(("page", second) for second in range(3, 1000))]
+    runs = [_run(name, second, names[name]) for name, second in came]
+    order = [(run.tags["name"], int(run.tags["came"])) for run in PromptQueueDaemon(interval_seconds=2)._priority_sort(runs)]
+    assert order[0] == ("page", 3), "it came after two books"
+    assert order.index(("book", 0)) < order.index(("page", 401)), "a book of 20 MB waits for 400 seconds of pages"
+    assert order.index(("book", 0)) < order.index(("book", 1))
+    assert order.index(("monstrous", 2)) < order.index(("page", 603))
+    assert order.index(("unknown", 2)) < order.index(("page", 33))
+
+
+def test_dagster_s_own_priority_goes_before_and_what_is_no_number_is_the_next() -> None:
+    urgent = dg.DagsterRun(job_name="ingest", tags={TURN_TAG: "900", "dagster/priority": "1", "name": "urgent"})
+    odd = dg.DagsterRun(job_name="ingest", tags={TURN_TAG: "soon", "name": "odd"})
+    usual = dg.DagsterRun(job_name="ingest", tags={TURN_TAG: "5", "name": "usual"})
+    order = PromptQueueDaemon(interval_seconds=2)._priority_sort([usual, odd, urgent])
+    assert [run.tags["name"] for run in order] == ["urgent", "odd", "usual"]
+
+
+def test_a_run_gets_its_turn_when_it_is_put_into_the_queue_and_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dg.job
+    def ingest() -> None: ...
+
+    monkeypatch.setattr(QueuedRunCoordinator, "submit_run", lambda _, context: context.dagster_run)
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(ingest, tags={SIZE_TAG: "5000000"})
+        kept = instance.create_run_for_job(ingest, tags={TURN_TAG: "7"})
+        coordinator = PromptRunCoordinator()
+        coordinator.register_instance(instance)
+        now = time.time()
+        for one in (run, kept):
+            coordinator.submit_run(SubmitRunContext(one, workspace=None))  # type: ignore[arg-type]
+        found = instance.get_run_by_id(run.run_id)
+        assert found is not None
+        assert float(found.tags[TURN_TAG]) == pytest.approx(now + 100, abs=5)
+        again = instance.get_run_by_id(kept.run_id)
+        assert again is not None
+        assert again.tags[TURN_TAG] == "7"
+
+
+def _run(name: str, came: int, size: int | None) -> dg.DagsterRun:
+    tags = {"name": name, "came": str(came)} | ({} if size is None else {SIZE_TAG: str(size)})
+    return dg.DagsterRun(job_name="ingest", tags=tags | {TURN_TAG: f"{turn(tags, came):.3f}"})
 
 
 @pytest.mark.parametrize(("folder", "forks"), [("", 1), ("deploy/kubernetes", 0)])

@@ -98,6 +98,7 @@ def test_a_launched_document_waits_in_the_queue_with_its_tags_and_can_be_termina
     run = client.run(client.launch_document(document, "claim:x", size=10))
     assert (run.status, run.ended, run.partition) == (RunStatus.QUEUED, False, str(document))
     assert run.tags["aegis/claim"] == "claim:x"
+    assert run.tags["aegis/bytes"] == "10"
     client.terminate(run.id)
     assert client.run_status(run.id) == RunStatus.CANCELED
     client.terminate(run.id)  # one that has ended is success

@@ -26,6 +26,7 @@ PARTITION_TAG: Final = "dagster/partition"
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
 RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
 CLAIM_TAG: Final = "aegis/claim"  # as the sensor that launches pending documents reads it
+SIZE_TAG: Final = "aegis/bytes"  # as the queue reads it
 LARGE: Final = 200_000  # bytes; the sensor's SMALL_BYTES: below, sending its ops elsewhere costs more than the work
 _BATCH: Final = 50
 
@@ -148,8 +149,9 @@ class DagsterClient:
         return str(answer.run["runId"])
 
     def launch_document(self, document: UUID, claim: str = "", size: int = LARGE) -> str:
-        """claim: by which the sensor finds the run whose answer was lost. size: bytes; decides how the run executes its ops."""
-        tags = {PARTITION_TAG: str(document)} | ({CLAIM_TAG: claim} if claim else {})
+        """claim: by which the sensor finds the run whose answer was lost. size: bytes; decides how the run executes its ops
+        and how long it waits for smaller ones."""
+        tags = {PARTITION_TAG: str(document), SIZE_TAG: str(size)} | ({CLAIM_TAG: claim} if claim else {})
         small: dict[str, JsonValue] = {"execution": {"config": {"mode": "threads"}}}
         return self.launch(INGEST, tags, small if size < LARGE else None)
 
@@ -159,7 +161,7 @@ class DagsterClient:
 
     def launch_removal(self, documents: Sequence[UUID]) -> str:
         ids: list[JsonValue] = [str(document) for document in documents]
-        return self.launch(REMOVE, run_config={"ops": {"remove_documents": {"config": {"documents": ids}}}})
+        return self.launch(REMOVE, {SIZE_TAG: "0"}, run_config={"ops": {"remove_documents": {"config": {"documents": ids}}}})
 
     def run(self, run_id: str) -> Run:
         """Raises NotFound for a run that Dagster does not know."""
