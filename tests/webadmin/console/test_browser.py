@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.console.conftest import Open, at_rest
+from tests.webadmin.console.ledger_rows import made, mention
 from tests.webadmin.test_admin import NASTY, give_chunks, new, url
 from webadmin.documents.models import Collection, Document, Failure
 
@@ -143,6 +144,18 @@ def test_a_bulk_action_and_the_filters_work_in_the_list(open_page: Open, dagster
     page.get_by_role("button", name="Filters").click()
     page.get_by_role("link", name="queued").click()
     expect(page.locator("#result_list tbody")).to_have_count(1)
+
+
+def test_the_list_says_how_many_entities_each_document_has_after_it_is_there(open_page: Open, ledger: Ledger) -> None:
+    held: dict[str, str] = {}
+    for number in range(12):  # more than are counted at once
+        document = made([1])
+        for name in range(number):
+            mention(document.chunks[0], f"name {name}", 0, 3)
+        held[str(document.document)] = str(number)
+    page = open_page("/admin/documents/document/")
+    for document_id, count in held.items():
+        expect(page.locator(f'[data-entities="{document_id}"]')).to_have_text(count)
 
 
 def test_the_dashboard_follows_what_happens_without_being_loaded_again(open_page: Open, ledger: Ledger) -> None:

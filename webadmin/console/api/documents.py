@@ -59,6 +59,14 @@ def states(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"documents": [row.model_dump(mode="json", exclude={"changed"}) for row in rows]})
 
 
+@api("documents.view_document")
+@said
+def entities(request: HttpRequest) -> HttpResponse:
+    """How many each document has. Apart from the list, which would wait for the counting."""
+    counted = queries.entities(ids_of(request, MOST_IDS))
+    return JsonResponse({"entities": {str(document): count for document, count in counted.items()}})
+
+
 @api(methods=WRITING)
 @said
 def act(request: HttpRequest, document: UUID, action: steering.Action) -> HttpResponse:

@@ -15,6 +15,7 @@
     const RESTING_POLL_MS = 10_000;
     const AGAIN_MS = 300_000; // then the stream is tried again
     const MOST = 500;
+    const COUNTED_AT_ONCE = 10;
     const MOVING = new Set(["pending", "queued", "running", "removing"]);
     const words = JSON.parse(document.getElementById("words")?.textContent || "{}");
 
@@ -129,6 +130,20 @@
         look: () => (ids().length ? ask(address(list.dataset.statesUrl), (now) => now.documents.forEach(tell)) : true),
         moves: () => elements().some((element) => MOVING.has(element.dataset.state)),
       });
+      async function count(documents) {
+        for (let at = 0; at < documents.length; at += COUNTED_AT_ONCE) {
+          const some = new URLSearchParams(documents.slice(at, at + COUNTED_AT_ONCE).map((id) => ["id", id]));
+          try {
+            await ask(`${list.dataset.entitiesUrl}?${some}`, (now) => {
+              for (const [id, entities] of Object.entries(now.entities)) put(list, `[data-entities="${id}"]`, entities);
+            });
+          } catch { return; /* the rest of the list helps without */ }
+        }
+      }
+      if (list.dataset.entitiesUrl) {
+        count([...list.querySelectorAll("[data-entities]")].map((element) => element.dataset.entities));
+        document.addEventListener("aegis:rest", (event) => count([event.detail.document]));
+      }
       // A part of the page that was fetched may be older than the last event, and may show others.
       document.addEventListener("htmx:afterSwap", () => {
         for (const element of elements()) if (told.has(element.dataset.document)) show(element, told.get(element.dataset.document));
