@@ -13,11 +13,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Final
+from typing import Any, Final
+
+import dagster as dg
 
 from aegis_assets.defs.queue_app import app_of
 from aegis_assets.errors import AegisError, Misconfigured
@@ -98,6 +101,7 @@ def serve(queue: str, steps: int, parent: int) -> None:
         return
     for word in (signal.SIGTERM, signal.SIGINT):
         signal.signal(word, signal.SIG_DFL)
+    logging_once()
     name = f"{queue}-{os.getpid()}@{socket.gethostname()}"
     app_of(settings()).worker_main(
         [
@@ -106,6 +110,24 @@ def serve(queue: str, steps: int, parent: int) -> None:
             *("--loglevel", settings().log_level, "--without-gossip", "--without-mingle", "--without-heartbeat"),
         ]
     )
+
+
+def logging_once() -> None:
+    """Dagster sets Python's logging up for each step, and takes the locks of all handlers while it holds the module's. A step that
+    logs takes them the other way round, for Dagster's handler writes to a database whose driver logs too: two steps at once waited
+    for each other for ever. No step logs before the first of them has come past here.
+    """
+    set_up: Callable[[Any], Any] = dg.DagsterInstance.get_yaml_python_handlers
+    lock = threading.Lock()
+    found: list[Any] = []
+
+    def handlers(instance: dg.DagsterInstance) -> Any:
+        with lock:
+            if not found:
+                found.append(set_up(instance))
+            return found[0]
+
+    setattr(dg.DagsterInstance, set_up.__name__, handlers)
 
 
 def tell(workers: Sequence[BaseProcess], word: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,7 @@ from aegis_assets.defs import queue_executor
 from aegis_assets.defs.executor import LANES
 from aegis_assets.defs.queue_app import AGREED, ONLY_AT, agreed, app_of, broker_priority
 from aegis_assets.defs.sensors import CLAIM_TAG
-from aegis_assets.defs.worker import queues, require_shared_stores
+from aegis_assets.defs.worker import logging_once, queues, require_shared_stores
 from aegis_assets.embedded import bootstrap
 from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.errors import Misconfigured
@@ -222,6 +223,22 @@ def test_a_worker_of_another_machine_needs_stores_that_both_reach(monkeypatch: p
         require_shared_stores(load())
     (tmp_path / "stack.env").touch()
     require_shared_stores(load())
+
+
+def test_a_step_that_begins_does_not_wait_for_one_that_logs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Dagster sets logging up for each step, and takes the lock of every handler for it, with which a step that logs may wait."""
+    of_dagster = "get_yaml_python_handlers"
+    monkeypatch.setattr(dg.DagsterInstance, of_dagster, getattr(dg.DagsterInstance, of_dagster))  # as before, in the end
+    logging_once()
+    settings = {"telemetry": {"enabled": False}}  # an instance without any sets no logging up
+    with dg.DagsterInstance.local_temp(str(tmp_path), settings) as instance, ThreadPoolExecutor(1) as other:
+        (written,) = instance.get_handlers()
+        handler = logging.StreamHandler()
+        handler.acquire()
+        try:
+            assert [type(one) for one in other.submit(instance.get_handlers).result(10)] == [type(written)]
+        finally:
+            handler.release()
 
 
 def test_every_lane_has_a_queue() -> None:
