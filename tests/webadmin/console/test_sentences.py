@@ -138,7 +138,7 @@ def test_a_sentence_within_a_sentence_is_german_too(german: None) -> None:
     assert shown == (
         "3 von 10 Textstücken in „einbetten“ fehlgeschlagen, 1 Fenster in „lesen“ fehlgeschlagen, „veröffentlichen“ fehlgeschlagen:"
         " Das Lesen der Seiten 1 bis 4 dauerte länger als 5 s und wurde abgebrochen (AEGIS_PARSE_TIMEOUT). Suchen beantwortet"
-        " weiter die Generation davor."
+        " weiterhin die vorherige Generation."
     )
 
 

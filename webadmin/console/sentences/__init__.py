@@ -18,7 +18,7 @@ from webadmin.console.sentences.matching import Catalogue, Field, template
 
 LONGEST: Final = 4000  # characters; the ledger keeps 2000
 DEEPEST: Final = 4  # sentences within sentences
-KEPT: Final = 4096
+KEPT: Final = 2048
 
 _SENTENCES: Final = Catalogue(template(english, german) for english, german in SENTENCES.items())
 _PARTS: Final = Catalogue(template(english, german) for english, german in {**SENTENCES, **PARTS}.items())

@@ -15,7 +15,7 @@ ASKING: Final = {
         "Mehrere Dokumente heißen {name}; nennen Sie das gemeinte mit seiner Kennung: {ids}."
     ),
     "Send at least one file, as `files`.": "Senden Sie mindestens eine Datei, als `files`.",
-    "A state is one of {states}.": "Ein Zustand ist einer von {states}.",
+    "A state is one of {states}.": "Ein Zustand ist einer aus {states}.",
     "`after` takes what `next` of the page before said.": "`after` nimmt, was `next` der Seite davor sagte.",
     "`{name}` is a number from 1 to {most}.": "`{name}` ist eine Zahl von 1 bis {most}.",
     "Name 1 to {most} documents by `id`.": "Nennen Sie 1 bis {most} Dokumente mit `id`.",

@@ -74,7 +74,9 @@ DAGSTER: Final = {
         " (Neben einer laufenden Plattform: dasselbe AEGIS_HOME.)"
     ),
     # The doctor
-    "Only {free} MB are free under {place}: free some space.": "Unter {place} sind nur {free} MB frei: Schaffen Sie freien Platz.",
+    "Only {free} MB are free under {place}: free some space.": (
+        "Unter {place} sind nur {free} MB frei: Geben Sie Speicherplatz frei."
+    ),
     "docling, in the engine server": "docling, im Dienste-Server",
     "docling with a layout by rules, in the engine server": "docling mit Layout nach Regeln, im Dienste-Server",
     "docling with its own models, in the engine server": "docling mit eigenen Modellen, im Dienste-Server",

@@ -7,8 +7,8 @@ from typing import Final
 DOCUMENTS: Final = {
     # What a run leaves on a document
     "{counts:listed}: {why:said}": "{counts}: {why}",
-    "{why:said} The generation before it still answers searches.": "{why} Suchen beantwortet weiter die Generation davor.",
-    "Some of the work is still missing. Retry takes it up.": "Ein Teil der Arbeit fehlt noch. „Erneut versuchen“ holt sie nach.",
+    "{why:said} The generation before it still answers searches.": "{why} Suchen beantwortet weiterhin die vorherige Generation.",
+    "Some of the work is still missing. Retry takes it up.": "Ein Teil der Arbeit fehlt noch. „Erneut versuchen“ holt ihn nach.",
     "The document has no content yet.": "Das Dokument hat noch keinen Inhalt.",
     "The document could not be published.": "Das Dokument konnte nicht veröffentlicht werden.",
     "Ledger, vectors and graph do not hold the same of this document. Retry repairs them.": (
@@ -22,7 +22,7 @@ DOCUMENTS: Final = {
         " Speicher."
     ),
     "Only {free} MB of disk are free under {home} and a run needs {needed}: free some space.": (
-        "Unter {home} sind nur {free} MB der Platte frei, und ein Lauf braucht {needed}: Schaffen Sie freien Speicherplatz."
+        "Unter {home} sind nur {free} MB der Platte frei, und ein Lauf braucht {needed}: Geben Sie Speicherplatz frei."
     ),
     "The run was stopped from outside before it could finish. Retry takes up what is missing.": (
         "Der Lauf wurde von außen beendet, bevor er fertig war. „Erneut versuchen“ holt nach, was fehlt."

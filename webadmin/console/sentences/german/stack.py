@@ -74,11 +74,11 @@ STACK: Final = {
         "AEGIS_PROFILE nennt kein Profil von {file}: {name}. Darin stehen {profiles}."
     ),
     "{file} cannot be read as a table of defaults and profiles: compare it with the one that came.": (
-        "{file} ist nicht als Tabelle von Vorgaben und Profilen lesbar: Vergleichen Sie sie mit der mitgelieferten."
+        "{file} ist nicht als Tabelle von Vorgaben und Profilen lesbar: Vergleichen Sie die Datei mit der mitgelieferten."
     ),
     "AEGIS_SECRET_KEY must be set in production.": "AEGIS_SECRET_KEY muss im Produktionsbetrieb gesetzt sein.",
     "AEGIS_DEBUG shows tracebacks and settings to everybody: it cannot be on in production.": (
-        "AEGIS_DEBUG zeigt allen Fehlerspuren und Einstellungen: Im Produktionsbetrieb kann es nicht eingeschaltet sein."
+        "AEGIS_DEBUG zeigt allen Fehlerprotokolle und Einstellungen: Im Produktionsbetrieb darf es nicht eingeschaltet sein."
     ),
     "{path} is empty: write a password into it, or delete it to have one made.": (
         "{path} ist leer: Schreiben Sie ein Passwort hinein, oder löschen Sie die Datei, damit eines erzeugt wird."

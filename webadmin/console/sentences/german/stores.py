@@ -22,7 +22,7 @@ STORES: Final = {
         "Ein Aufruf braucht {weight} von „{resource}“, und {limit} erlaubt {capacity}: Erhöhen Sie die Grenze."
     ),
     "A call that needs {weight} of '{resource}' needs no lease.": (
-        "Ein Aufruf, der {weight} von „{resource}“ braucht, braucht keine Belegung."
+        "Ein Aufruf, der {weight} von „{resource}“ braucht, kommt ohne Belegung aus."
     ),
     # The bucket. name: one of the phrases, such as "bucket s3://…".
     "The {name:said} does not answer as it should ({error}).": "{name} antwortet nicht wie erwartet ({error}).",
@@ -58,7 +58,7 @@ STORES: Final = {
     "A prefix to delete must not be empty.": "Ein Präfix, das gelöscht werden soll, darf nicht leer sein.",
     "The file to store is no longer there.": "Die Datei, die abgelegt werden soll, ist nicht mehr da.",
     "There is no room for uploads in {place}: free some space.": (
-        "In {place} ist kein Platz zum Hochladen: Schaffen Sie freien Speicherplatz."
+        "In {place} ist kein Platz zum Hochladen: Geben Sie Speicherplatz frei."
     ),
     # Vectors
     "The Qdrant server does not answer: check AEGIS_QDRANT_URL.": (
