@@ -94,6 +94,10 @@ def word(kept: str) -> str:
     return str(STATES.get(kept) or MARKS.get(kept) or STAGES.get(kept) or PARTS.get(kept) or kept)
 
 
+def is_word(kept: str) -> bool:
+    return any(kept in table for table in (STATES, MARKS, STAGES, PARTS))
+
+
 def words() -> dict[str, str]:
     """All of them in the reader's language, for scripts."""
     return {str(kept): str(said) for table in (MARKS, STATES, STAGES, TIMES) for kept, said in table.items()}

@@ -12,9 +12,11 @@ from django.utils.translation import gettext as _
 
 from aegis_assets.errors import BadInput
 from aegis_assets.model.document import State
+from webadmin.console import sentences
 from webadmin.console.api.errors import refused, said
 from webadmin.console.api.parameters import ids_of, number_of
 from webadmin.console.audit import trail
+from webadmin.console.live.topics import standing
 from webadmin.console.page import READING, WRITING, api
 from webadmin.console.upload import kept
 from webadmin.console.upload.forms import UploadForm
@@ -56,7 +58,7 @@ def states(request: HttpRequest) -> HttpResponse:
     """Of several documents at once: the same as the events `standing`, for pages that cannot have these."""
     asked = ids_of(request, MOST_IDS)
     rows = platform.ledger().standings(asked)
-    return JsonResponse({"documents": [row.model_dump(mode="json", exclude={"changed"}) for row in rows]})
+    return JsonResponse({"documents": [standing(row) for row in rows]})
 
 
 @api("documents.view_document")
@@ -78,7 +80,7 @@ def act(request: HttpRequest, document: UUID, action: steering.Action) -> HttpRe
     if result.refused:
         return refused(result.refused[0].sentence, 409)
     trail.record_each(request, f"document.{action.name}", Document.objects.filter(pk=document))
-    return JsonResponse({"document": str(row.id), "state": _state_now(row.id), "notice": result.notice}, status=202)
+    return JsonResponse({"document": str(row.id), "state": _state_now(row.id), "notice": sentences.said(result.notice)}, status=202)
 
 
 @api("documents.view_document", methods=READING)
@@ -105,12 +107,14 @@ def _upload(request: HttpRequest) -> HttpResponse:
         raise BadInput("Send at least one file, as `files`.")
     kept.write_down(request, outcomes)
     notice = kept.begin(request, outcomes, form.cleaned_data["ingest"] and request.user.has_perm("documents.ingest_document"))
-    told = [outcome.model_dump(mode="json", include={"name", "document", "outcome", "sentence"}) for outcome in outcomes]
+    told = [
+        {**outcome.model_dump(mode="json", include={"name", "document", "outcome"}), "sentence": sentences.said(outcome.sentence)}
+        for outcome in outcomes
+    ]
     if all(outcome.document is None for outcome in outcomes):
         return refused(outcomes[0].sentence, 400, documents=told)
-    return JsonResponse(
-        {"documents": told, "notice": notice}, status=201 if any(outcome.outcome == "new" for outcome in outcomes) else 200
-    )
+    status = 201 if any(outcome.outcome == "new" for outcome in outcomes) else 200
+    return JsonResponse({"documents": told, "notice": sentences.said(notice)}, status=status)
 
 
 def _chosen(request: HttpRequest) -> QuerySet[Document]:
@@ -143,7 +147,7 @@ def _after(rows: QuerySet[Document], place: str) -> QuerySet[Document]:
 
 
 def _row(row: Document) -> dict[str, Any]:
-    shown = {name: getattr(row, name) for name in SHOWN}
+    shown = {name: getattr(row, name) for name in SHOWN} | {"message": sentences.said(row.message)}
     counts = {"pages": queries.pages_of(row), "chunks": row.chunk_count, "fraction": row.fraction}
     return {"document": str(row.pk), "collection": row.collection.name, **shown, **counts}
 

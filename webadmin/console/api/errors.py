@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views import csrf, defaults
 
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, EngineUnavailable, NotAllowed, NotFound, StoreUnavailable
+from webadmin.console import sentences
 
 UNDER: Final = "/api/"
 STATUS: Final[dict[type[AegisError], int]] = {
@@ -24,7 +25,7 @@ STATUS: Final[dict[type[AegisError], int]] = {
 
 
 def refused(sentence: str, status: int, **more: Any) -> JsonResponse:
-    return JsonResponse({"error": sentence, **more}, status=status)
+    return JsonResponse({"error": sentences.said(sentence), **more}, status=status)
 
 
 def said(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from aegis_assets.errors import BadInput
 from aegis_assets.model.extraction import Schema
 from aegis_assets.stores.ledger.naming import collection_name
+from webadmin.console import sentences
 from webadmin.documents.models import Collection
 
 MOST_TYPES: Final = 100  # all stand in every prompt
@@ -27,7 +28,7 @@ def checked_collection_name(name: str) -> str:
     try:
         return collection_name(name)
     except BadInput as error:
-        raise forms.ValidationError(error.message) from error
+        raise forms.ValidationError(sentences.said(error.message)) from error
 
 
 class TypesField(forms.CharField):

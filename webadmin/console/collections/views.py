@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from aegis_assets.errors import AegisError
 from aegis_assets.model.extraction import Schema
 from aegis_assets.model.ids import collection_id
+from webadmin.console import sentences
 from webadmin.console.audit import trail
 from webadmin.console.collections import cost, queries, shown, trial
 from webadmin.console.collections.forms import AddForm, EditForm, SchemaForm, TrialForm
@@ -145,14 +146,14 @@ def ingest(request: HttpRequest, collection: UUID) -> HttpResponse:
         documents = cost.affected(found.pk, trial.extractor().fingerprint(_schema(found)))
         result = steering.ingest(documents)
     except AegisError as error:
-        messages.error(request, error.message)
+        messages.error(request, sentences.said(error.message))
         return back
     trail.record(request, "collection.ingest", found, documents=len(result.done))
     messages.success(request, str(steering.INGEST.done).format(len(result.done)))
     if result.refused:
-        messages.warning(request, _("{} were refused: {}").format(len(result.refused), result.refused[0].sentence))
+        messages.warning(request, _("{} were refused: {}").format(len(result.refused), sentences.said(result.refused[0].sentence)))
     if result.notice:
-        messages.warning(request, result.notice)
+        messages.warning(request, sentences.said(result.notice))
     return back
 
 

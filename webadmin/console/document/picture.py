@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 
 from aegis_assets.errors import AegisError, BadInput, EngineUnavailable, LimitExceeded, NotFound, StoreUnavailable
+from webadmin.console import sentences
 from webadmin.console.page import api
 from webadmin.documents import platform
 from webadmin.documents.models import Document, Generation
@@ -60,7 +61,7 @@ async def page_picture(request: HttpRequest, document: UUID, content: str, numbe
         drawn = await platform.engine().page(PageBody(blob=blob, format=kind, page=number))
     except AegisError as error:
         status = next((status for kind_of, status in STATUS.items() if isinstance(error, kind_of)), 502)
-        return JsonResponse({"error": error.message}, status=status)
+        return JsonResponse({"error": sentences.said(error.message)}, status=status)
     size = f"{drawn.width:.2f} {drawn.height:.2f}"
     return HttpResponse(drawn.image, content_type="image/webp", headers={"Aegis-Page": size})
 

@@ -20,7 +20,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from webadmin.console import words
+from webadmin.console import sentences, words
 from webadmin.console.document.views import detail
 from webadmin.console.documents import views
 from webadmin.console.templatetags.console import duration, state
@@ -79,7 +79,7 @@ class DocumentAdmin(ModelAdmin):
     @admin.display(description=_("Name"), ordering="name")
     def name_shown(self, document: Document) -> str:
         shown = format_html("<bdi>{}</bdi>", document.name or gettext("untitled"))
-        return format_html('{}<span class="quiet small said" data-message>{}</span>', shown, document.message)
+        return format_html('{}<span class="quiet small said" data-message>{}</span>', shown, sentences.said(document.message))
 
     @admin.display(description=_("State"), ordering="state")
     def state_shown(self, document: Document) -> str:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from aegis_assets.errors import AegisError
+from webadmin.console import sentences
 from webadmin.console.audit import trail
 from webadmin.console.document.views import above, found
 from webadmin.console.models import AuditEntry
@@ -87,7 +88,7 @@ def _steer(request: HttpRequest, documents: list[Document], action: steering.Act
     try:
         result = action.steer([document.pk for document in documents])
     except AegisError as error:
-        messages.error(request, error.message)
+        messages.error(request, sentences.said(error.message))
         return
     if result.done:
         done = [document for document in documents if document.pk in set(result.done)]
@@ -96,8 +97,8 @@ def _steer(request: HttpRequest, documents: list[Document], action: steering.Act
         said = ngettext("{} document", "{} documents", count).format(count)
         messages.success(request, str(action.done).format(said))
     for refusal in result.refused[:SENTENCES_SHOWN]:
-        messages.error(request, f"{refusal.name}: {refusal.sentence}")
+        messages.error(request, f"{refusal.name}: {sentences.said(refusal.sentence)}")
     if len(result.refused) > SENTENCES_SHOWN:
         messages.error(request, _("{} more were refused.").format(len(result.refused) - SENTENCES_SHOWN))
     if result.notice:
-        messages.warning(request, result.notice)
+        messages.warning(request, sentences.said(result.notice))

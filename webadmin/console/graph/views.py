@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from aegis_assets.errors import AegisError, BadInput, NotFound
-from webadmin.console import links
+from webadmin.console import links, sentences
 from webadmin.console.graph import decisions, evidence, queries
 from webadmin.console.page import WRITING, api, page, render
 from webadmin.documents.models import Chunk, Collection, Decision, Document, Entity
@@ -157,9 +157,9 @@ def _answer(read: Callable[[], dict[str, object]]) -> JsonResponse:
     try:
         return JsonResponse(read())
     except (BadInput, NotFound) as error:
-        return JsonResponse({"error": error.message}, status=400 if isinstance(error, BadInput) else 404)
+        return JsonResponse({"error": sentences.said(error.message)}, status=400 if isinstance(error, BadInput) else 404)
     except AegisError as error:
-        return JsonResponse({"error": error.message}, status=503)
+        return JsonResponse({"error": sentences.said(error.message)}, status=503)
 
 
 @page(DECIDE, methods=WRITING)
@@ -194,7 +194,7 @@ def _decided(request: HttpRequest, entity: UUID | None, decide: Callable[[], Non
     try:
         decide()
     except AegisError as error:
-        messages.error(request, error.message)
+        messages.error(request, sentences.said(error.message))
     else:
         messages.success(request, done)
     return _back(entity)

@@ -12,6 +12,7 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from aegis_assets.errors import BadInput
@@ -54,7 +55,7 @@ async def _stream(request: HttpRequest, keys: Iterable[Key]) -> HttpResponse:
         return refused(_("Too many viewers: ask for progress instead."), 503)
     last = request.headers.get("Last-Event-ID", "")
     since = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else 0
-    viewer = Viewer(keys, admission.granted(request), since)
+    viewer = Viewer(keys, admission.granted(request), since, get_language() or "")
     await sync_to_async(connections.close_all)()
     return StreamingHttpResponse(_events(viewer), content_type="text/event-stream", headers=HEADERS)
 

@@ -1,4 +1,5 @@
-"""What templates of the console write: `{{ document.state|word }}`, `{% state document.state %}`, `{{ seconds|duration }}`."""
+"""What templates of the console write: `{{ document.state|word }}`, `{% state document.state %}`, `{{ failure.message|said }}`,
+`{{ seconds|duration }}`."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from webadmin.console import words as said
+from webadmin.console import sentences
+from webadmin.console import words as labels
 
 register = template.Library()
 
@@ -15,13 +17,19 @@ register = template.Library()
 @register.filter
 def word(kept: object) -> str:
     """A state, mark or stage in the reader's language."""
-    return said.word(str(kept))
+    return labels.word(str(kept))
+
+
+@register.filter
+def said(sentence: object) -> str:
+    """A sentence of the platform in the reader's language."""
+    return sentences.said(sentence)
 
 
 @register.filter
 def act(action: object) -> str:
     """What the audit trail calls something, in the reader's language."""
-    return said.act(str(action))
+    return labels.act(str(action))
 
 
 @register.filter
@@ -46,10 +54,10 @@ def duration(seconds: float | None) -> str:
 @register.simple_tag
 def state(kept: object, field: str = "") -> SafeString:
     """The same as a coloured label. field: what a script finds it by."""
-    return format_html('<span class="state state-{}" data-field="{}">{}</span>', kept, field or "state", said.word(str(kept)))
+    return format_html('<span class="state state-{}" data-field="{}">{}</span>', kept, field or "state", labels.word(str(kept)))
 
 
 @register.simple_tag
 def words() -> SafeString:
     """All words, for a script, as data that is not executed."""
-    return json_script(said.words(), "words")
+    return json_script(labels.words(), "words")

