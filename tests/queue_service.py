@@ -36,7 +36,7 @@ def broker(directory: Path) -> Iterator[str]:
     server.stdin.close()
     try:
         url = f"redis://:{password}@127.0.0.1:{port}/0"
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 redis.Redis.from_url(url).ping()

@@ -201,7 +201,7 @@ class EngineDouble:
 
     def __enter__(self) -> EngineDouble:
         self._thread.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self._server.started:
             if time.monotonic() > deadline or not self._thread.is_alive():
                 raise RuntimeError("the double did not start")

@@ -141,7 +141,7 @@ class OllamaDouble:
 
     def __enter__(self) -> OllamaDouble:
         self._thread.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self._server.started:
             if time.monotonic() > deadline or not self._thread.is_alive():
                 raise RuntimeError("the double did not start")

@@ -51,7 +51,7 @@ def other_process(url: str, resource: str, weight: int, capacity: int, owner: UU
         process.communicate()
 
 
-async def until(true: Callable[[], bool], seconds: float = 15.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 40.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "did not come about"

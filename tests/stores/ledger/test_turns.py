@@ -19,7 +19,7 @@ HOLDING = "application_name = 'aegis publish' AND wait_event_type IS DISTINCT FR
 
 def end(ledger: Ledger, which: str) -> None:
     """As PostgreSQL does to every session when it is restarted."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with ledger.connection() as connection:
             query = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND {which}"
@@ -41,7 +41,7 @@ def turn_of_another(ledger: Ledger, collection) -> Iterator[threading.Event]:  #
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert taken.wait(20)
+    assert taken.wait(60)
     try:
         yield over
     finally:

@@ -29,7 +29,7 @@ def served() -> Iterator[str]:
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not running.started and time.monotonic() < deadline:
         time.sleep(0.01)
     yield f"http://localhost:{port}"
@@ -85,7 +85,7 @@ async def watch(http: httpx.AsyncClient, url: str, seconds: float, seen: list[Wa
     return watched
 
 
-async def until(found: Any, seconds: float = 10.0) -> None:
+async def until(found: Any, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not found():
         assert time.monotonic() < deadline, "it did not come about"

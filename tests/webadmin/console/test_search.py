@@ -68,7 +68,7 @@ def test_a_hit_shows_scores_marks_place_and_entities(engine: EngineDouble) -> No
     assert "page 1" in first
     assert "Title" in first, "the heading path"
     assert first.count("<progress") == 3
-    assert "0.033" in first, "found first by both: 1/61 + 1/61"
+    assert "0.667" in first, "found first by both: 1/3 + 1/3"
     assert "1.000" in first, "the cosine of a text with itself"
     assert f"{reverse('console:graph')}?entity=" in first
     assert 'id="around"' in shown
