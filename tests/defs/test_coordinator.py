@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,16 +18,22 @@ import dagster as dg
 import psycopg
 import pytest
 import sqlalchemy
-from dagster._core.instance.config import ConcurrencyConfig
-from dagster._core.run_coordinator import QueuedRunCoordinator, SubmitRunContext
-from dagster._daemon import controller, sensor
-from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.run_coordinator import SubmitRunContext
+from dagster._core.test_utils import create_test_daemon_workspace_context
+from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 
-from aegis_assets.defs import daemon
-from aegis_assets.defs.coordinator import SIZE_TAG, TURN_TAG, Ear, PromptQueueDaemon, PromptRunCoordinator, tell, turn
-from aegis_assets.errors import StoreUnavailable
-from aegis_assets.settings import ROOT, Settings
+from aegis_assets.defs.coordinator import SIZE_TAG, TURN_TAG, Ear, PromptQueueDaemon, engine_of, tell, turn
+from aegis_assets.embedded import bootstrap
+from aegis_assets.embedded.postgres import Postgres
+from aegis_assets.settings import ROOT, load
+from aegis_assets.stores.ledger import Ledger
+from tests.waiting import until
 
+LIMIT = """
+INSERT INTO aegis_limit (name, value) VALUES ('parallel_documents', %(value)s)
+ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"""
+LISTENERS = "SELECT count(*) FROM pg_stat_activity WHERE query = 'LISTEN aegis_queue' AND datname = current_database()"
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN aegis_queue' AND pid <> pg_backend_pid()"
 
 
@@ -34,6 +44,58 @@ def instance(database_url: str) -> Iterator[Any]:
     engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
     yield SimpleNamespace(run_storage=SimpleNamespace(_engine=engine))
     engine.dispose()
+
+
+@dataclass
+class Queue:
+    """Dagster's queue as the stack has it: the project's dagster.yaml, Dagster's tables and the ledger in PostgreSQL."""
+
+    instance: dg.DagsterInstance
+    ledger: Ledger
+    daemon: PromptQueueDaemon
+
+    def submit(self, name: str, tags: Mapping[str, str] | None = None) -> str:
+        @dg.job(name="ingest")
+        def ingest() -> None: ...
+
+        place = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("aegis"), "__repository__")
+        origin = RemoteJobOrigin(place, "ingest")
+        run = self.instance.create_run_for_job(ingest, tags={"name": name, **(tags or {})}, remote_job_origin=origin)
+        self.instance.run_coordinator.submit_run(SubmitRunContext(run, workspace=None))  # type: ignore[arg-type]  # it needs none
+        return run.run_id
+
+    def run(self, run_id: str) -> dg.DagsterRun:
+        found = self.instance.get_run_by_id(run_id)
+        assert found is not None
+        return found
+
+    def taken(self) -> list[str]:
+        """The runs that would be launched next."""
+        config = self.instance.get_concurrency_config()
+        return [run.run_id for run in self.daemon._get_runs_to_dequeue(self.instance, config, None)]
+
+    def limit(self, documents: int) -> None:
+        with self.ledger.connection() as connection:
+            connection.execute(LIMIT, {"value": documents})
+
+    def listeners(self) -> int:
+        with engine_of(self.instance).connect() as connection:
+            return int(connection.execute(sqlalchemy.text(LISTENERS)).scalar_one())
+
+
+@pytest.fixture
+def queue(ledger_url: str, postgres_server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
+    database = f"queue_{os.getpid()}_{time.monotonic_ns()}"
+    url = postgres_server.ensure_database(database).replace("postgresql://", "postgresql+psycopg2://", 1)
+    monkeypatch.setenv("AEGIS_HOME", str(tmp_path))
+    monkeypatch.setenv("AEGIS_DAGSTER_POSTGRES_URL", url)
+    monkeypatch.setenv("DAGSTER_HOME", str(bootstrap.dagster_home(tmp_path, load())))
+    ledger = Ledger(ledger_url)
+    with dg.DagsterInstance.get() as instance:
+        yield Queue(instance, ledger, PromptQueueDaemon(interval_seconds=2, ledger=ledger))
+        engine_of(instance).dispose()
+    ledger.close()
+    postgres_server.drop_database(database)
 
 
 @pytest.fixture
@@ -69,26 +131,21 @@ def test_telling_a_server_that_is_away_harms_nobody() -> None:
     assert not Ear(away).heard(0.0, threading.Event())
 
 
-def test_the_queue_is_looked_at_as_soon_as_there_is_a_word(instance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked = threading.Semaphore(0)
-
-    def look(*_: object) -> Iterator[None]:
-        looked.release()
-        yield None
-
-    monkeypatch.setattr(PromptQueueDaemon, "run_iteration", look)
-    stop = threading.Event()
-    loop = PromptQueueDaemon(interval_seconds=60).core_loop(SimpleNamespace(instance=instance), stop)  # type: ignore[arg-type]
-    thread = threading.Thread(target=lambda: [None for _ in loop])
-    thread.start()
-    try:
-        assert looked.acquire(timeout=10)
-        time.sleep(0.3)
-        tell(instance)
-        assert looked.acquire(timeout=10), "an interval is a minute"
-    finally:
-        stop.set()
-        thread.join(10)
+def test_a_run_is_taken_up_as_soon_as_it_is_put_into_the_queue(queue: Queue) -> None:
+    """The coordinator, the notification, the daemon's loop and Dagster's queue as they are; only the code of the run is missing."""
+    daemon_, stop = PromptQueueDaemon(interval_seconds=3600, ledger=queue.ledger), threading.Event()
+    with create_test_daemon_workspace_context(EmptyWorkspaceTarget(), queue.instance) as workspace:
+        first = queue.submit("first")
+        thread = threading.Thread(target=lambda: [None for _ in daemon_.core_loop(workspace, stop)])
+        thread.start()
+        try:
+            until(lambda: queue.run(first).status != dg.DagsterRunStatus.QUEUED)  # by the look at the beginning
+            until(lambda: queue.listeners() == 1)
+            second = queue.submit("second")
+            until(lambda: queue.run(second).status != dg.DagsterRunStatus.QUEUED)  # an interval is an hour
+        finally:
+            stop.set()
+            thread.join(60)
     assert not thread.is_alive()
 
 
@@ -113,25 +170,18 @@ def test_dagster_s_own_priority_goes_before_and_what_is_no_number_is_the_next() 
     assert [run.tags["name"] for run in order] == ["urgent", "odd", "usual"]
 
 
-def test_a_run_gets_its_turn_when_it_is_put_into_the_queue_and_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    @dg.job
-    def ingest() -> None: ...
-
-    monkeypatch.setattr(QueuedRunCoordinator, "submit_run", lambda _, context: context.dagster_run)
-    with dg.DagsterInstance.ephemeral() as instance:
-        run = instance.create_run_for_job(ingest, tags={SIZE_TAG: "5000000"})
-        kept = instance.create_run_for_job(ingest, tags={TURN_TAG: "7"})
-        coordinator = PromptRunCoordinator()
-        coordinator.register_instance(instance)
-        now = time.time()
-        for one in (run, kept):
-            coordinator.submit_run(SubmitRunContext(one, workspace=None))  # type: ignore[arg-type]
-        found = instance.get_run_by_id(run.run_id)
-        assert found is not None
-        assert float(found.tags[TURN_TAG]) == pytest.approx(now + 100, abs=5)
-        again = instance.get_run_by_id(kept.run_id)
-        assert again is not None
-        assert again.tags[TURN_TAG] == "7"
+def test_the_queue_gives_the_page_that_came_last_before_the_books(queue: Queue) -> None:
+    now = time.time()
+    books = [queue.submit("book", {SIZE_TAG: "20000000"}) for _ in range(3)]
+    kept = queue.submit("kept", {TURN_TAG: f"{now - 5:.3f}"})
+    page = queue.submit("page", {SIZE_TAG: "5000"})
+    assert {queue.run(run).status for run in (*books, kept, page)} == {dg.DagsterRunStatus.QUEUED}
+    assert float(queue.run(books[0]).tags[TURN_TAG]) == pytest.approx(now + 400, abs=60)
+    assert queue.run(kept).tags[TURN_TAG] == f"{now - 5:.3f}", "a run that is put into the queue again keeps its turn"
+    queue.limit(5)
+    assert queue.taken() == [kept, page, *books]
+    queue.limit(2)
+    assert queue.taken() == [kept, page]
 
 
 def _run(name: str, came: int, size: int | None) -> dg.DagsterRun:
@@ -139,46 +189,41 @@ def _run(name: str, came: int, size: int | None) -> dg.DagsterRun:
     return dg.DagsterRun(job_name="ingest", tags=tags | {TURN_TAG: f"{turn(tags, came):.3f}"})
 
 
-@pytest.mark.parametrize(("folder", "forks"), [("", 1), ("deploy/kubernetes", 0)])
+COMMAND = """
+import sys
+from multiprocessing import forkserver
+from types import SimpleNamespace
+from aegis_assets.defs import daemon
+sys.argv = ["dagster-daemon", "--help"]  # Dagster's own command, which says what it can and ends
+try:
+    daemon.main()
+except SystemExit:
+    pass
+from dagster._daemon import controller, sensor
+coordinator = SimpleNamespace(dequeue_interval_seconds=2)
+made = controller.create_daemon_of_type("QUEUED_RUN_COORDINATOR", SimpleNamespace(run_coordinator=coordinator))
+print(type(made).__name__, sensor.MIN_INTERVAL_LOOP_TIME, forkserver._forkserver._forkserver_pid is not None)
+"""
+
+
+@pytest.mark.parametrize(("folder", "forks"), [("", True), ("deploy/kubernetes", False)])
 def test_the_daemon_command_runs_this_queue_and_makes_a_fork_server_where_runs_are_forked(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str, forks: int
+    tmp_path: Path, folder: str, forks: bool
 ) -> None:
-    made_at_once: list[str] = []
     (tmp_path / "dagster").mkdir()
     shutil.copy(ROOT / folder / "dagster.yaml", tmp_path / "dagster")
-    monkeypatch.setattr(daemon, "settings", lambda: Settings(home=tmp_path))
-    monkeypatch.setattr(controller, daemon.QUEUE, getattr(controller, daemon.QUEUE))
-    monkeypatch.setattr(sensor, daemon.SENSORS, getattr(sensor, daemon.SENSORS))
-    monkeypatch.setattr("dagster._daemon.cli.main", lambda: None)
-    monkeypatch.setattr("multiprocessing.forkserver.ensure_running", lambda: made_at_once.append("fork server"))
-    daemon.main()
-    assert len(made_at_once) == forks
-    made = controller.create_daemon_of_type(
-        PromptQueueDaemon.daemon_type(), SimpleNamespace(run_coordinator=SimpleNamespace(dequeue_interval_seconds=2))
-    )  # type: ignore[arg-type]
-    assert isinstance(made, PromptQueueDaemon)
+    environment = {**os.environ, "AEGIS_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path / "dagster")}
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.splitlines()[-1:] == [f"PromptQueueDaemon 1 {forks}"], done.stderr[-2000:]
+    assert "Usage:" in done.stdout, "Dagster's own command was reached"
 
 
-@pytest.mark.parametrize(("changed", "wanted"), [({}, 2), ({"parallel_documents": 5}, 5)])
-def test_the_number_of_documents_at_once_follows_the_console(
-    monkeypatch: pytest.MonkeyPatch, changed: dict[str, int], wanted: int
-) -> None:
-    kept_to: list[int] = []
-
-    def dequeue(_: object, __: object, config: Any, fixed_iteration_time: float | None) -> list[Any]:
-        kept_to.append(config.run_queue_config.max_concurrent_runs)
-        return []
-
-    monkeypatch.setattr(QueuedRunCoordinatorDaemon, "_get_runs_to_dequeue", dequeue)
-    ledger: Any = SimpleNamespace(limits=lambda: changed)
-    queue = QueuedRunCoordinator().get_run_queue_config()._replace(max_concurrent_runs=2)
-    config = ConcurrencyConfig.from_concurrency_settings({}, queue)
-    daemon_ = PromptQueueDaemon(interval_seconds=2, ledger=ledger)
-    daemon_._get_runs_to_dequeue(Any, config, None)  # type: ignore[arg-type]
-
-    def away() -> dict[str, int]:
-        raise StoreUnavailable("The ledger is away.")
-
-    ledger.limits = away
-    daemon_._get_runs_to_dequeue(Any, config, None)  # type: ignore[arg-type]
-    assert kept_to == [wanted, wanted], "a ledger that is away changes nothing"
+def test_the_number_of_documents_at_once_follows_the_console(queue: Queue) -> None:
+    runs = [queue.submit(f"run {number}") for number in range(6)]
+    assert queue.taken() == runs[:2], "as the settings say"
+    queue.limit(5)
+    assert queue.taken() == runs[:5]
+    queue.daemon._ledger = Ledger("postgresql://nobody@127.0.0.1:1/none")
+    assert queue.taken() == runs[:5], "a ledger that is away changes nothing"
