@@ -115,7 +115,7 @@ def test_long_beginnings_of_a_mark_are_sniffed_in_linear_time(file: Path, text: 
     file.write_text(text)
     began = time.process_time()
     assert sniff(file, "upload").format == kind
-    assert time.process_time() - began < 30
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(

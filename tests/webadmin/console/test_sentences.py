@@ -182,9 +182,11 @@ def test_hostile_texts_take_no_time(german: None, text: str) -> None:
     began = time.process_time()
     for number in range(20):
         said(f"{text}{number}"[:LONGEST] if number % 2 else f"{text[: LONGEST - 2]}{number}")
-    assert time.process_time() - began < 30, "what looks back again and again never ends"
+    assert time.process_time() - began < 2
 
 
-def test_a_page_may_have_a_thousand_sentences(german: None) -> None:
+def test_a_page_of_a_thousand_sentences_takes_no_time(german: None) -> None:
+    began = time.process_time()
     shown = [said(TWIN.format(f"{number}.pdf")) for number in range(1000)]
+    assert time.process_time() - began < 1
     assert shown[999] == ZWILLING.format("999.pdf")
