@@ -30,6 +30,7 @@ from dagster_shared.record import copy
 
 from aegis_assets.errors import AegisError
 from aegis_assets.logs import logger
+from aegis_assets.model.launch import SIZE_TAG
 from aegis_assets.settings import settings
 from aegis_assets.stores.ledger import Ledger
 
@@ -37,7 +38,6 @@ log = logger(__name__)
 NOTIFY: Final = "NOTIFY aegis_queue"
 LISTEN: Final = "LISTEN aegis_queue"
 STEP_SECONDS: Final = 0.5  # between looks at whether the daemon is to stop
-SIZE_TAG: Final = "aegis/bytes"  # of a run's documents, by whoever launches it
 TURN_TAG: Final = "aegis/turn"  # seconds of the epoch
 BYTES_PER_SECOND: Final = 50_000  # of a PDF of text, on two cores; roughly will do
 UNKNOWN_SECONDS: Final = 30.0  # launched from Dagster's page

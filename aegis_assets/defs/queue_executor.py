@@ -28,6 +28,7 @@ from kombu.exceptions import OperationalError
 from aegis_assets.defs.queue_app import LOST_MESSAGE_SECONDS, app_of, broker_priority, headers, step_name
 from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, StoreUnavailable
 from aegis_assets.logs import logger
+from aegis_assets.model.launch import CLAIM_TAG
 from aegis_assets.settings import Settings
 from aegis_assets.stores.broker import Broker
 from aegis_assets.stores.holds import Holds
@@ -232,7 +233,6 @@ def outage(app: celery.Celery, error: Exception) -> bool:
 
 def fail(chosen: Settings, run: dg.DagsterRun, message: str) -> None:
     """What the run holds, and what waits for it to begin."""
-    from aegis_assets.defs.sensors import CLAIM_TAG  # sensors need the jobs, which need the executor
 
     ledger = Ledger(chosen.postgres_url.get_secret_value())
     try:

@@ -10,21 +10,18 @@ from uuid import uuid4
 
 import dagster as dg
 
-from aegis_assets.defs.coordinator import SIZE_TAG
 from aegis_assets.defs.jobs import ingest, remove
 from aegis_assets.defs.partitions import documents
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.run import partition_order
 from aegis_assets.errors import AegisError
+from aegis_assets.model.launch import CLAIM_TAG, IN_ITS_PROCESS, SIZE_TAG, SMALL_BYTES
 from aegis_assets.model.ledger import DocumentRow
 from aegis_assets.settings import settings
 from aegis_assets.stores.watch import list_objects
 
-CLAIM_TAG = "aegis/claim"
 CLAIMS_PER_TICK = 1000
-SMALL_BYTES = 200_000  # below this, launching a run costs more than the document's work: several share one
 RANGE = 100
-IN_ITS_PROCESS = {"execution": {"config": {"mode": "threads"}}}
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,

@@ -23,9 +23,10 @@ from dagster._core.run_coordinator import SubmitRunContext
 from dagster._core.test_utils import create_test_daemon_workspace_context
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 
-from aegis_assets.defs.coordinator import SIZE_TAG, TURN_TAG, Ear, PromptQueueDaemon, engine_of, tell, turn
+from aegis_assets.defs.coordinator import TURN_TAG, Ear, PromptQueueDaemon, engine_of, tell, turn
 from aegis_assets.embedded import bootstrap
 from aegis_assets.embedded.postgres import Postgres
+from aegis_assets.model.launch import SIZE_TAG
 from aegis_assets.settings import ROOT, load
 from aegis_assets.stores.ledger import Ledger
 from tests.waiting import until

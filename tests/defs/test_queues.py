@@ -26,12 +26,12 @@ from aegis_assets.defs import platform as platform_module
 from aegis_assets.defs import queue_executor
 from aegis_assets.defs.executor import LANES
 from aegis_assets.defs.queue_app import AGREED, ONLY_AT, agreed, app_of, broker_priority
-from aegis_assets.defs.sensors import CLAIM_TAG
 from aegis_assets.defs.worker import logging_once, queues, require_shared_stores
 from aegis_assets.embedded import bootstrap
 from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.errors import Misconfigured
 from aegis_assets.model.document import State
+from aegis_assets.model.launch import CLAIM_TAG
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.publish import consistency
 from aegis_assets.settings import ROOT, Settings, load

@@ -15,6 +15,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from aegis_assets.errors import EngineFailed, EngineUnavailable, NotFound
+from aegis_assets.model.launch import CLAIM_TAG, IN_ITS_PROCESS, SIZE_TAG, SMALL_BYTES
 from webadmin.orchestrator import queries
 
 LOCATION: Final = "aegis"
@@ -25,9 +26,6 @@ REMOVE: Final = "remove"
 PARTITION_TAG: Final = "dagster/partition"
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
 RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
-CLAIM_TAG: Final = "aegis/claim"  # as the sensor that launches pending documents reads it
-SIZE_TAG: Final = "aegis/bytes"  # as the queue reads it
-LARGE: Final = 200_000  # bytes; the sensor's SMALL_BYTES: below, sending its ops elsewhere costs more than the work
 _BATCH: Final = 50
 
 
@@ -148,12 +146,11 @@ class DagsterClient:
             raise EngineFailed("Dagster launched a run without saying which.")
         return str(answer.run["runId"])
 
-    def launch_document(self, document: UUID, claim: str = "", size: int = LARGE) -> str:
+    def launch_document(self, document: UUID, claim: str = "", size: int = SMALL_BYTES) -> str:
         """claim: by which the sensor finds the run whose answer was lost. size: bytes; decides how the run executes its ops
         and how long it waits for smaller ones."""
         tags = {PARTITION_TAG: str(document), SIZE_TAG: str(size)} | ({CLAIM_TAG: claim} if claim else {})
-        small: dict[str, JsonValue] = {"execution": {"config": {"mode": "threads"}}}
-        return self.launch(INGEST, tags, small if size < LARGE else None)
+        return self.launch(INGEST, tags, IN_ITS_PROCESS if size < SMALL_BYTES else None)
 
     def launch_range(self, start: str, end: str) -> str:
         """One run over the partitions from start to end, inclusive, in the order in which they were added."""
