@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import base64
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -47,6 +46,7 @@ from aegis_assets.model.embedding import EmbedderInfo
 from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest
 from tests.doubles.engine_work import DIMENSION, Works, embeddings, extracted
 from tests.doubles.ollama_slots import Slots
+from tests.in_thread import in_thread
 
 Body = TypeVar("Body", bound=BaseModel)
 EMBEDDER = EmbedderInfo(name="double", dimension=DIMENSION, sparse="lexical", max_tokens=256, fingerprint="double-1")
@@ -187,31 +187,23 @@ def _json(answer: BaseModel) -> Response:
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-def _server(bucket: Path, outline: bool, costs: Costs, port: int) -> uvicorn.Server:
-    app = Starlette(routes=Engine(Works(bucket, outline), costs).routes())
-    return uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", lifespan="off", access_log=False))
+def _application(bucket: Path, outline: bool, costs: Costs) -> Starlette:
+    return Starlette(routes=Engine(Works(bucket, outline), costs).routes())
 
 
 class EngineDouble:
     """The double in a thread of this process, on a port that the system picks."""
 
     def __init__(self, bucket: Path, *, outline: bool = True, **costs: float) -> None:
-        self._server = _server(bucket, outline, Costs(**costs), 0)  # type: ignore[arg-type]  # counts are numbers too
-        self._thread = threading.Thread(target=self._server.run, name="engine-double", daemon=True)
+        application = _application(bucket, outline, Costs(**costs))  # type: ignore[arg-type]  # counts are numbers too
+        self._served = in_thread(application, force=True, log_level="critical", access_log=False)
 
     def __enter__(self) -> EngineDouble:
-        self._thread.start()
-        deadline = time.monotonic() + 60
-        while not self._server.started:
-            if time.monotonic() > deadline or not self._thread.is_alive():
-                raise RuntimeError("the double did not start")
-            time.sleep(0.01)
-        self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{self._served.__enter__()}"
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.should_exit = self._server.force_exit = True
-        self._thread.join(10)
+        self._served.__exit__(None, None, None)
 
     def calls(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = httpx.get(f"{self.url}/control/calls", trust_env=False).json()
@@ -228,7 +220,8 @@ def main() -> None:
     options = vars(parser.parse_args())
     port, bucket, outline = options.pop("port"), options.pop("bucket"), not options.pop("no_outline")
     sys.stderr.write(f"Engine double on http://127.0.0.1:{port}\n")
-    _server(bucket, outline, Costs(**options), port).run()
+    application = _application(bucket, outline, Costs(**options))
+    uvicorn.run(application, host="127.0.0.1", port=port, log_level="critical", lifespan="off", access_log=False)
 
 
 if __name__ == "__main__":

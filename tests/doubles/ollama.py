@@ -11,8 +11,6 @@ import argparse
 import asyncio
 import json
 import sys
-import threading
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -28,6 +26,7 @@ from starlette.routing import Route
 
 from tests.doubles.ollama_answers import FAULTS
 from tests.doubles.ollama_model import Behaviour, Fault, Model, error, now
+from tests.in_thread import in_thread
 
 
 async def _until_gone(request: Request, work: Awaitable[Response]) -> Response:
@@ -133,28 +132,17 @@ class OllamaDouble:
     """The double in a thread of this process, on a port that the system picks."""
 
     def __init__(self, port: int = 0, **behaviour: Any) -> None:
-        config = uvicorn.Config(
-            application(Model(Behaviour(**behaviour))), host="127.0.0.1", port=port, log_level="critical", lifespan="off"
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, name="ollama-double", daemon=True)
+        served = application(Model(Behaviour(**behaviour)))
+        self._served = in_thread(served, force=True, port=port, log_level="critical")
 
     def __enter__(self) -> OllamaDouble:
-        self._thread.start()
-        deadline = time.monotonic() + 60
-        while not self._server.started:
-            if time.monotonic() > deadline or not self._thread.is_alive():
-                raise RuntimeError("the double did not start")
-            time.sleep(0.01)
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{self._served.__enter__()}"
         self._control = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._control.close()
-        self._server.should_exit = self._server.force_exit = True
-        self._thread.join(10)
+        self._served.__exit__(None, None, None)
 
     def fault(self, mode: str, **how: Any) -> None:
         """`none` ends all faults; others pile up, the first that matches a request acts."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +10,6 @@ from threading import Event
 
 import httpx
 import pytest
-import uvicorn
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -25,6 +22,7 @@ from aegis_assets.engines.service.requests import as_error, as_json, read, while
 from aegis_assets.errors import AegisError, EngineUnavailable
 from tests.engines.sandbox_jobs import hang, name_of
 from tests.engines.test_sandbox import gone, until
+from tests.in_thread import in_thread
 
 
 class Body(BaseModel):
@@ -52,14 +50,8 @@ def address(tmp_path: Path) -> Iterator[str]:
 
         return await while_connected(request, work())
 
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(Starlette(routes=[Route("/", handler, methods=["POST"])]), log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    with in_thread(Starlette(routes=[Route("/", handler, methods=["POST"])])) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_a_caller_that_hangs_up_takes_the_parse_with_it(address: str, tmp_path: Path) -> None:

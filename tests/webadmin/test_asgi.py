@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
-import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
-import uvicorn
 
-from tests.services import free_ports
+from tests.in_thread import in_thread
 from tests.webadmin.conftest import browser
 from webadmin.asgi import Message, Receive, Send, get_asgi_application, limited
 
@@ -33,16 +30,8 @@ async def counting(scope: Message, receive: Receive, send: Send) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    (port,) = free_ports(1)
-    config = uvicorn.Config(limited(counting, MOST), port=port, log_level="error", lifespan="off")
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    running.should_exit = True
-    thread.join(10)
+    with in_thread(limited(counting, MOST)) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def pieces(size: int) -> Iterator[bytes]:

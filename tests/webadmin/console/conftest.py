@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,11 +11,10 @@ from django.core.cache import cache
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from aegis_assets.stores.ledger import Ledger
+from tests.chromium import launched
 from tests.webadmin.conftest import browser
 from tests.webadmin.console.serving import cookies, served
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 Open = Callable[..., Page]
 
 
@@ -50,10 +48,9 @@ def live(site: Path, no_pauses: None) -> Iterator[str]:
 def chromium() -> Iterator[Browser]:
     """Its driver runs an event loop in the test's thread, where Django would refuse the test's own queries: it is told not to,
     while the browser is there."""
-    assert CHROMIUM, "Debian's chromium is needed: apt-get install chromium"
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        browser = launched(playwright)
         yield browser
         browser.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,30 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import uvicorn
 from django.test import Client
 
 from aegis_assets.settings import settings
-from tests.services import free_ports
+from tests.in_thread import in_thread
 from webadmin.asgi import FILES_AT_THE_LIMIT, get_asgi_application, limited
 
 
 @contextmanager
 def served() -> Iterator[str]:
     """In a thread of this process, on one event loop, as the stack runs it."""
-    (port,) = free_ports(1)
     application = limited(get_asgi_application(), settings().max_file_bytes * FILES_AT_THE_LIMIT)
-    config = uvicorn.Config(application, port=port, log_level="error", lifespan="off", timeout_graceful_shutdown=1, backlog=512)
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not running.started and time.monotonic() < deadline:
-        time.sleep(0.01)
-    yield f"http://localhost:{port}"
-    running.should_exit = True
-    thread.join(10)
-    assert not thread.is_alive(), "open streams keep the server from ending"
+    with in_thread(application, timeout_graceful_shutdown=1, backlog=512) as port:
+        yield f"http://localhost:{port}"
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -13,13 +12,11 @@ from playwright.sync_api import BrowserContext, Page, Route, expect, sync_playwr
 
 from aegis_assets.model.document import State
 from aegis_assets.stores.ledger import Ledger
+from tests.chromium import launched
 from tests.stores.ledger.build import RUN, dead, planned
 from tests.webadmin.conftest import browser
 from tests.webadmin.console.serving import cookies, served
 from webadmin.documents import services
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture
@@ -45,9 +42,8 @@ def jar(moving: UUID) -> dict[str, str]:
 
 @pytest.fixture
 def context(address: str, jar: dict[str, str]) -> Iterator[BrowserContext]:
-    assert CHROMIUM, "Debian's chromium is needed: apt-get install chromium"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        chromium = launched(playwright)
         context = chromium.new_context()
         context.set_default_timeout(20_000)
         context.add_cookies([{"name": name, "value": value, "url": address} for name, value in jar.items()])
