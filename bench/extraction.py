@@ -7,8 +7,6 @@ whole_s: from the document's registration to `succeeded`, which adds the start o
 from __future__ import annotations
 
 import argparse
-import tempfile
-from pathlib import Path
 from typing import Any, Final
 
 from bench import replay, results
@@ -37,13 +35,7 @@ def main() -> None:
 def case(stack: Stack, engines: Doubles, slots: int, seed: int) -> dict[str, Any]:
     pages = replay.pages(CHUNKS // PER_PAGE, seed=seed, chunks=PER_PAGE)
     document = replay.Replay(pages, replay.Seconds(0, 0, 0, 0, CHUNKS * SECONDS), seed)
-    engines.set(document.costs(), document.behaviour(slots))
-    replay.limit(stack, ollama_max_concurrent=slots)
-    watch = stack.watch(engines.pids())
-    with tempfile.TemporaryDirectory() as folder:
-        path = document.write(Path(folder) / f"extraction-{slots}.pdf")
-        found = replay.run(stack, engines, path, f"extraction-{seed}", slots)
-    usage = watch.stop()
+    found, usage = replay.measured(stack, engines, document, f"extraction-{seed}", slots)
     ideal = sum(document.windows(found.cut)[index].total for index in range(len(found.cut))) / slots
     return {
         "slots": slots,

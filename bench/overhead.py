@@ -8,8 +8,6 @@ the stack, the doubles and the benchmark.
 from __future__ import annotations
 
 import argparse
-import tempfile
-from pathlib import Path
 from typing import Any, Final
 
 from bench import replay, results
@@ -47,13 +45,7 @@ def main() -> None:
 
 def case(stack: Stack, engines: Doubles, chunks: int, seed: int) -> dict[str, Any]:
     document = replay.Replay(replay.pages(chunks // PER_PAGE, seed=seed, chunks=PER_PAGE), NOTHING, seed)
-    engines.set(document.costs(), document.behaviour(SLOTS))
-    replay.limit(stack, ollama_max_concurrent=SLOTS)
-    watch = stack.watch(engines.pids())
-    with tempfile.TemporaryDirectory() as folder:
-        path = document.write(Path(folder) / f"overhead-{chunks}.pdf")
-        found = replay.run(stack, engines, path, f"overhead-{seed}", SLOTS)
-    usage = watch.stop()
+    found, usage = replay.measured(stack, engines, document, f"overhead-{seed}", SLOTS)
     doubled = sum(seconds for part, seconds in usage.cpu.items() if part.endswith("double"))
     made, cpu = found.report["chunks"], usage.cpu_total - doubled
     return {

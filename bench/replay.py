@@ -7,6 +7,7 @@ before it runs, and a schedule of it can be computed beside the one that was mea
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from bench.corpus import Corpus
 from bench.doubles import Doubles
 from bench.harness import Row, Stack
 from bench.idle import Idle, idle
+from bench.processes import Usage
 from bench.simulation import Window
 from tests.doubles.engine_work import Page
 from tests.doubles.ollama_answers import latency, passage
@@ -160,6 +162,16 @@ def run(stack: Stack, doubles: Doubles, path: Path, collection: str, slots: int)
         work=tuple(calls + llm),
         event_rows=stack.event_rows(report["run_id"]),
     )
+
+
+def measured(stack: Stack, doubles: Doubles, document: Replay, name: str, slots: int) -> tuple[Course, Usage]:
+    """One document by itself, with the engines set to its costs and the slots given."""
+    doubles.set(document.costs(), document.behaviour(slots))
+    limit(stack, ollama_max_concurrent=slots)
+    watch = stack.watch(doubles.pids())
+    with tempfile.TemporaryDirectory() as folder:
+        found = run(stack, doubles, document.write(Path(folder) / f"{name}.pdf"), name, slots)
+    return found, watch.stop()
 
 
 def limit(stack: Stack, **values: int) -> None:
