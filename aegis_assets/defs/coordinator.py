@@ -10,6 +10,7 @@ the next, and no book waits longer for pages that come all the while than it tak
 
 from __future__ import annotations
 
+import math
 import select
 import time
 from collections.abc import Iterable, Mapping
@@ -57,7 +58,7 @@ class PromptRunCoordinator(QueuedRunCoordinator):
 def turn(tags: Mapping[str, str], now: float) -> float:
     """The moment by which a run's place in the queue is found."""
     size = tags.get(SIZE_TAG, "")
-    seconds = int(size) / BYTES_PER_SECOND if size.isascii() and size.isdigit() else UNKNOWN_SECONDS
+    seconds = float(size) / BYTES_PER_SECOND if size.isascii() and size.isdigit() else UNKNOWN_SECONDS
     return now + min(seconds, MOST_SECONDS)
 
 
@@ -112,7 +113,8 @@ class PromptQueueDaemon(QueuedRunCoordinatorDaemon):
 def _turn_of(run: DagsterRun) -> float:
     """A run from before there were turns, or whose tag somebody else wrote, is the next."""
     with suppress(ValueError):
-        return float(run.tags.get(TURN_TAG, ""))
+        found = float(run.tags.get(TURN_TAG, ""))
+        return found if math.isfinite(found) else 0.0
     return 0.0
 
 

@@ -152,7 +152,7 @@ def test_a_run_is_taken_up_as_soon_as_it_is_put_into_the_queue(queue: Queue) -> 
 
 def test_a_page_goes_before_books_that_wait_and_no_book_waits_for_pages_without_end() -> None:
     """Books at once, then a page every second, all larger than what is free."""
-    names = {"book": 20_000_000, "page": 10_000, "unknown": None, "monstrous": 10**30}
+    names = {"book": "20000000", "page": "10000", "unknown": None, "monstrous": "9" * 5000}
     came = [("book", 0), ("book", 1), ("unknown", 2), ("monstrous", 2), *(("page", second) for second in range(3, 1000))]
     runs = [_run(name, second, names[name]) for name, second in came]
     order = [(run.tags["name"], int(run.tags["came"])) for run in PromptQueueDaemon(interval_seconds=2)._priority_sort(runs)]
@@ -165,10 +165,10 @@ def test_a_page_goes_before_books_that_wait_and_no_book_waits_for_pages_without_
 
 def test_dagster_s_own_priority_goes_before_and_what_is_no_number_is_the_next() -> None:
     urgent = dg.DagsterRun(job_name="ingest", tags={TURN_TAG: "900", "dagster/priority": "1", "name": "urgent"})
-    odd = dg.DagsterRun(job_name="ingest", tags={TURN_TAG: "soon", "name": "odd"})
+    odd = [dg.DagsterRun(job_name="ingest", tags={TURN_TAG: tag, "name": tag}) for tag in ("soon", "nan", "inf")]
     usual = dg.DagsterRun(job_name="ingest", tags={TURN_TAG: "5", "name": "usual"})
-    order = PromptQueueDaemon(interval_seconds=2)._priority_sort([usual, odd, urgent])
-    assert [run.tags["name"] for run in order] == ["urgent", "odd", "usual"]
+    order = PromptQueueDaemon(interval_seconds=2)._priority_sort([usual, *odd, urgent])
+    assert [run.tags["name"] for run in order] == ["urgent", "soon", "nan", "inf", "usual"]
 
 
 def test_the_queue_gives_the_page_that_came_last_before_the_books(queue: Queue) -> None:
@@ -185,8 +185,8 @@ def test_the_queue_gives_the_page_that_came_last_before_the_books(queue: Queue) 
     assert queue.taken() == [kept, page]
 
 
-def _run(name: str, came: int, size: int | None) -> dg.DagsterRun:
-    tags = {"name": name, "came": str(came)} | ({} if size is None else {SIZE_TAG: str(size)})
+def _run(name: str, came: int, size: str | None) -> dg.DagsterRun:
+    tags = {"name": name, "came": str(came)} | ({} if size is None else {SIZE_TAG: size})
     return dg.DagsterRun(job_name="ingest", tags=tags | {TURN_TAG: f"{turn(tags, came):.3f}"})
 
 

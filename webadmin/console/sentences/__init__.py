@@ -26,7 +26,7 @@ _PARTS: Final = Catalogue(template(english, german) for english, german in {**SE
 
 def said(sentence: object) -> str:
     """Plain text, which a template escapes. '' for None."""
-    text = "" if sentence is None else str(sentence)[:]
+    text = "" if sentence is None else str(sentence)[:]  # a copy, which is no SafeString: a template escapes it
     if not (get_language() or "").startswith("de") or len(text) > LONGEST:
         return text
     return _german(text)
