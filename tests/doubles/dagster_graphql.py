@@ -77,10 +77,6 @@ class DagsterDouble:
             answers[f"add{name[3:]}"] = {"__typename": kind}
         return answers
 
-    def _DeletePartitions(self, variables: dict[str, Any]) -> dict[str, Any]:
-        self.partitions = [key for key in self.partitions if key not in variables["keys"]]
-        return {"deleteDynamicPartitions": {"__typename": "DeleteDynamicPartitionsSuccess"}}
-
     def _Launch(self, variables: dict[str, Any]) -> dict[str, Any]:
         if self.refuses:
             return {"launchRun": {"__typename": "PythonError", "message": "dagster._core.errors.DagsterError: no\nTraceback ..."}}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Final
 
-from asgiref.sync import iscoroutinefunction, sync_to_async
+from asgiref.sync import iscoroutinefunction
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -50,15 +50,6 @@ def render(
     """A page in the console's frame. crumbs: titles and addresses of the pages above it."""
     whole = {**admin.site.each_context(request), "title": title, "crumbs": crumbs, **context}
     return TemplateResponse(request, template, whole, status=status)
-
-
-async def arender(request: HttpRequest, template: str, context: Mapping[str, object], **frame: Any) -> HttpResponse:
-    """`render` from an async view: the frame asks the database for permissions, so it is made in a thread."""
-
-    def made() -> HttpResponse:
-        return render(request, template, context, **frame).render()
-
-    return await sync_to_async(made)()
 
 
 def _guarded(view: View, permission: str, methods: Sequence[str], refuse: Refuse) -> View:

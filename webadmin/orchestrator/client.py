@@ -125,14 +125,6 @@ class DagsterClient:
             for n in range(len(batch)):
                 _expect(_answer(reply, f"add{n}"), "AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError")
 
-    def delete_partitions(self, keys: Sequence[str]) -> None:
-        """A key that does not exist is success."""
-        reply = self._post(queries.DELETE_PARTITIONS, {**self._partitions(), "keys": list(keys)})
-        _expect(_answer(reply, "deleteDynamicPartitions"), "DeleteDynamicPartitionsSuccess")
-
-    def delete_partition(self, key: str) -> None:
-        self.delete_partitions([key])
-
     def launch(self, job: str, tags: Mapping[str, str] | None = None, run_config: Mapping[str, JsonValue] | None = None) -> str:
         """Put a run of `job` into Dagster's queue and return its id."""
         params: dict[str, JsonValue] = {
@@ -151,10 +143,6 @@ class DagsterClient:
         and how long it waits for smaller ones."""
         tags = {PARTITION_TAG: str(document), SIZE_TAG: str(size)} | ({CLAIM_TAG: claim} if claim else {})
         return self.launch(INGEST, tags, IN_ITS_PROCESS if size < SMALL_BYTES else None)
-
-    def launch_range(self, start: str, end: str) -> str:
-        """One run over the partitions from start to end, inclusive, in the order in which they were added."""
-        return self.launch(INGEST, {RANGE_START_TAG: start, RANGE_END_TAG: end})
 
     def launch_removal(self, documents: Sequence[UUID]) -> str:
         ids: list[JsonValue] = [str(document) for document in documents]

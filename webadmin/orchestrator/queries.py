@@ -8,13 +8,6 @@ ADD_PARTITION: Final = """add{n}: addDynamicPartition(
     repositorySelector: $repository, partitionsDefName: $definition, partitionKey: $key{n}
   ) {{ __typename ... on PythonError {{ message }} ... on UnauthorizedError {{ message }} }}"""
 
-DELETE_PARTITIONS: Final = """
-mutation DeletePartitions($repository: RepositorySelector!, $definition: String!, $keys: [String!]!) {
-  deleteDynamicPartitions(repositorySelector: $repository, partitionsDefName: $definition, partitionKeys: $keys) {
-    __typename ... on PythonError { message } ... on UnauthorizedError { message }
-  }
-}"""
-
 LAUNCH: Final = """
 mutation Launch($params: ExecutionParams!) {
   launchRun(executionParams: $params) {

@@ -66,9 +66,6 @@ BLOCK_LENGTH: Final = 128
 
 
 class Extractions(Base):
-    def cached_extraction(self, text_hash: str, fingerprint: str) -> Extraction | None:
-        return self.cached_extractions([text_hash], fingerprint).get(text_hash)
-
     @reads
     def cached_extractions(self, connection: Connection, hashes: Sequence[str], fingerprint: str) -> Mapping[str, Extraction]:
         """By text hash; only those that are there."""

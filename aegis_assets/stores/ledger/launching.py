@@ -28,10 +28,6 @@ UPDATE aegis_document SET run_id = %(run_id)s WHERE id = ANY(%(documents)s) AND 
 OPEN_CLAIMS: Final = """
 SELECT run_id, id FROM aegis_document
 WHERE state = 'queued' AND run_claimed_at < now() - make_interval(secs => %(seconds)s) ORDER BY created_at, id"""
-STALE: Final = """
-UPDATE aegis_document SET state = 'pending', run_claimed_at = NULL
-WHERE state = 'queued' AND run_id = '' AND run_claimed_at < now() - make_interval(secs => %(seconds)s) RETURNING id"""
-ACTIVE: Final = "SELECT run_id, id FROM aegis_document WHERE state = 'running' ORDER BY id"
 
 
 class Launching(Base):
@@ -54,21 +50,7 @@ class Launching(Base):
     @reads
     def open_claims(self, connection: Connection, older_than_s: float) -> dict[str, list[UUID]]:
         """Queued documents claimed longer ago than that, by what `launched` noted; '' where the launcher died before."""
-        return _by_run(rows(connection, OPEN_CLAIMS, seconds=older_than_s))
-
-    @writes
-    def stale_claims(self, connection: Connection, older_than_s: float) -> list[UUID]:
-        """Claims whose launcher died before it launched -> pending again."""
-        return [row["id"] for row in rows(connection, STALE, seconds=older_than_s)]
-
-    @reads
-    def running(self, connection: Connection) -> dict[str, list[UUID]]:
-        """Running documents by run: what a watchman compares with the runs that are alive."""
-        return _by_run(rows(connection, ACTIVE))
-
-
-def _by_run(found: Sequence[dict[str, object]]) -> dict[str, list[UUID]]:
-    runs: defaultdict[str, list[UUID]] = defaultdict(list)
-    for row in found:
-        runs[str(row["run_id"])].append(row["id"])  # type: ignore[arg-type]
-    return dict(runs)
+        claims: defaultdict[str, list[UUID]] = defaultdict(list)
+        for row in rows(connection, OPEN_CLAIMS, seconds=older_than_s):
+            claims[row["run_id"]].append(row["id"])
+        return dict(claims)

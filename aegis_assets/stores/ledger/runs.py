@@ -148,10 +148,6 @@ class Runs(Base):
         """The same for a run that was cancelled in Dagster."""
         return _end_all(connection, run_id, State.CANCELLED, CANCELLED)
 
-    def reset_abandoned(self, dead_runs: Sequence[str], message: str) -> list[UUID]:
-        """`fail_run` for several."""
-        return [document for run_id in dead_runs for document in self.fail_run(run_id, message)]
-
 
 def _end_all(connection: Connection, run_id: str, state: State, message: str) -> list[UUID]:
     ended = []

@@ -54,7 +54,7 @@ def test_a_claim_that_led_to_no_run_is_seen_and_given_back(ledger: Ledger) -> No
     ledger.launched([waiting], "claim:1")
     assert ledger.open_claims(60) == {}
     assert ledger.open_claims(-1) == {"": [lost], "claim:1": [waiting]}
-    assert ledger.stale_claims(-1) == [lost]
+    ledger.unclaim([lost], "")
     ledger.unclaim([waiting], "The launch failed.")
     assert (state(ledger, lost), ledger.document(waiting).message) == (State.PENDING, "The launch failed.")
 
@@ -139,7 +139,7 @@ def test_a_run_that_ended_without_a_word_fails_its_documents(ledger: Ledger) -> 
     assert ledger.document(two).message == "The run was killed."
     assert ledger.fail_run(RUN, "Again.") == []
     assert ledger.cancel_run("run-2") == [other]
-    assert ledger.running() == {}
+    assert state(ledger, other) == State.CANCELLED
 
 
 def test_nothing_that_an_orphaned_step_writes_gets_through(ledger: Ledger) -> None:
