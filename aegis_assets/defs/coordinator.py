@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import psycopg2  # type: ignore[import-untyped]
 import sqlalchemy
-from dagster import DagsterInstance, DagsterRun
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.instance.config import ConcurrencyConfig
 from dagster._core.run_coordinator import SubmitRunContext
 from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator
@@ -47,9 +47,9 @@ MOST_SECONDS: Final = 600.0
 
 class PromptRunCoordinator(QueuedRunCoordinator):
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
-        tags = context.dagster_run.tags
-        if TURN_TAG not in tags:
-            self._instance.add_run_tags(context.dagster_run.run_id, {TURN_TAG: f"{turn(tags, time.time()):.3f}"})
+        run = context.dagster_run
+        if run.status == DagsterRunStatus.NOT_STARTED:  # whatever turn its tags say: a run that is executed again has its parent's
+            self._instance.add_run_tags(run.run_id, {TURN_TAG: f"{turn(run.tags, time.time()):.3f}"})
         run = super().submit_run(context)
         tell(self._instance)
         return run
