@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -30,6 +31,7 @@ UNSTEADY, RECENTLY = 3, 600.0  # ends of one part, the last so many seconds ago
 OWN = frozenset(
     "stack.env stack.lock admin-password postgres.place bucket dagster graph inbox logs postgres run scratch vectors".split()  # noqa: SIM905
 )
+MARKS = frozenset({"stack.env", "stack.lock"})
 
 
 class PartFailed(AegisError):
@@ -257,12 +259,18 @@ def _make_home(place: Path) -> None:
     is closed by itself."""
     place.mkdir(parents=True, exist_ok=True)
     names = {child.name for child in place.iterdir()}
-    if names and not names & OWN:
+    if not names <= OWN and not names & MARKS:  # `logs` or `run` beside other things are anybody's
         raise Misconfigured(f"AEGIS_HOME is {place}, which holds other files: name a directory that is empty or not there yet.")
     place.chmod(0o711 if postgres_place.account() else 0o700)
     for name in ("bucket", "inbox", "vectors", "dagster", "logs"):
         (place / name).mkdir(exist_ok=True)
         (place / name).chmod(0o700)
+
+
+def _is_still(file: IO[str], path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
 
 
 @contextmanager
@@ -283,7 +291,6 @@ def _alone(place: Path, *, make: bool = False) -> Iterator[bool]:
             return
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file.fileno()), os.stat(place / "stack.lock")):
-                    yield True
-                    return
+            if _is_still(file, place / "stack.lock"):
+                yield True
+                return

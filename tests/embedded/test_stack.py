@@ -166,12 +166,26 @@ def test_a_directory_with_other_files_is_not_taken_for_a_home(own: Own) -> None:
     other = own.home.parent / "documents"
     other.mkdir(mode=0o755)
     (other / "letter.txt").write_text("Dear Ada")
+    (other / "logs").mkdir()  # as a home has, and many another directory
     for action in ("up", "clean"):
         done = own.cli(action, AEGIS_HOME=str(other))
         assert done.returncode == 1
         assert str(other) in done.stderr
-    assert [path.name for path in other.iterdir()] == ["letter.txt"]
+    assert sorted(path.name for path in other.iterdir()) == ["letter.txt", "logs"]
     assert other.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_file_that_is_missing_while_the_home_is_held_is_an_error_like_any_other(own: Own) -> None:
+    entered: list[bool] = []
+
+    def held() -> None:
+        with stack._alone(own.home.parent / "held", make=True) as there:
+            entered.append(there)
+            raise FileNotFoundError("no-such-program")
+
+    with pytest.raises(FileNotFoundError, match="no-such-program"):
+        held()
+    assert entered == [True]
 
 
 def test_whoever_waits_for_a_home_that_is_deleted_meanwhile_gets_a_new_one(own: Own) -> None:
