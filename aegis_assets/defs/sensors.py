@@ -21,6 +21,7 @@ from aegis_assets.settings import settings
 from aegis_assets.stores.watch import list_objects
 
 CLAIMS_PER_TICK = 1000
+REFUSED = "Not taken, because their names cannot be stored: {n}; the first of them: {first}"
 RANGE = 100
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -43,6 +44,9 @@ def watch_bucket(context: dg.SensorEvaluationContext, platform: PlatformResource
         return dg.SkipReason(error.message)
     if seen.new or seen.changed or seen.deleted:
         return launches(context, platform)
+    refused = REFUSED.format(n=len(seen.refused), first=seen.refused[0]) if seen.refused else ""
+    if said := " ".join(filter(None, (*listing.problems, seen.problem, refused))):
+        return dg.SkipReason(said)
     return dg.SkipReason("No object is new, changed or deleted.")
 
 
