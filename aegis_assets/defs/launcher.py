@@ -10,6 +10,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
+import traceback
 from contextlib import suppress
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -104,7 +106,10 @@ def launch(run_id: str, instance_ref: InstanceRef, origin: JobPythonOrigin, log:
         try:
             os.setsid()
             work(run_id, instance_ref, origin, log)
+        except BaseException:  # noqa: BLE001  the end of a process: whoever looks for the reason finds it in runs.log
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(0)  # threads may still wait for an engine; the ledger refuses what they would write
 
 
@@ -119,9 +124,12 @@ def work(run_id: str, instance_ref: InstanceRef, origin: JobPythonOrigin, log: P
         if run is None or run.is_finished:
             return
         instance.report_engine_event(STARTED.format(os.getpid()), run, EngineEventData.in_process(os.getpid()))
-        with capture_interrupts(), suppress(Exception, KeyboardInterrupt):  # all of it is in the event log by then
-            for _ in core_execute_run(job, run, instance, inject_env_vars=False):
-                pass
+        try:
+            with capture_interrupts():
+                for _ in core_execute_run(job, run, instance, inject_env_vars=False):
+                    pass
+        except (Exception, KeyboardInterrupt):  # noqa: BLE001  in the event log by now, unless that is what cannot be written
+            traceback.print_exc()
         tell(instance)  # there is room for the next one
 
 
