@@ -3,8 +3,8 @@
 One per queue, because a worker of several queues shares its slots among them: steps of the `enrich` lane, which may wait for a
 window before theirs to be parsed, would take the slot that parses it. All are forked from one process that has imported our
 definitions: what that costs is there once. Steps are threads, as in a run of one machine, for they only ask the ledger and wait
-for engines. When one of the workers ends, all end: whoever started this starts it again. SIGTERM lets steps finish; a second one
-does not.
+for engines. When one of the workers ends, all end within seconds: whoever started this starts it again. SIGTERM lets steps
+finish; a second one does not.
 """
 
 import ctypes
@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from multiprocessing.connection import wait
@@ -29,6 +30,7 @@ from aegis_assets.stores.broker import QUEUES
 
 PR_SET_PDEATHSIG: Final = 1  # of Linux's prctl
 MOST: Final = 256
+LEFT_SECONDS: Final = 10.0  # for the steps of the others when one worker has died; the ledger resumes what they had in hand
 CODE_MODULE: Final = "aegis_assets.definitions"  # by name, as a step finds it; nothing below it may import it
 
 
@@ -57,8 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
         worker.start()
     wait([worker.sentinel for worker in workers])
     tell(workers, signal.SIGTERM)
+    give_up = None if asked else time.monotonic() + LEFT_SECONDS  # a queue that nobody serves ends the runs that wait for it
     for worker in workers:
-        worker.join()
+        worker.join(None if give_up is None else max(0.0, give_up - time.monotonic()))
+    tell(workers, signal.SIGKILL)
     return 0 if asked else 1
 
 

@@ -190,6 +190,23 @@ def test_a_killed_workers_steps_are_done_by_another_and_nothing_else_again(desk:
     assert not any(password in text for text in everywhere)
 
 
+def test_where_one_queue_loses_its_worker_all_end_and_those_that_come_do_what_is_left(desk: Desk) -> None:
+    """A queue that nobody serves would end the run long before the others have answered their last question."""
+    desk.ollama.configure(latency="constant:100")
+    document = desk.register("book.pdf", BOOK.encode())
+    with desk.materializing(document) as result:
+        with desk.workers(1) as (only,):
+            until(desk.texts)
+            asking = {int(lease.holder.rsplit(":", 1)[1]) for lease in desk.platform.leases.holders()}  # type: ignore[attr-defined]
+            idle = next(child for child in psutil.Process(only.group).children() if child.pid not in asking)
+            idle.kill()
+            assert only.process.wait(60) == 1
+        desk.ollama.configure(latency="constant:0")
+        with desk.workers(1):
+            assert result().success
+    assert desk.platform.ledger.document(document).state == State.SUCCEEDED
+
+
 def test_a_queue_without_a_worker_ends_the_run_with_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_executor, "SERVICE_SECONDS", 0.5)
     monkeypatch.setattr(queue_executor, "UNSERVED_SECONDS", 1.0)
