@@ -65,14 +65,19 @@ class Holds:
             connection.close()
 
     def _keep(self, connection: Connection, name: str, stop: Event) -> None:
+        mine = True
         while not stop.wait(KEEP_SECONDS):
             try:
-                connection.execute(ALIVE)
+                if mine:
+                    connection.execute(ALIVE)
+                else:  # the server has not yet seen that the connection before this one is gone
+                    mine = _take(connection, name)
             except psycopg.OperationalError:
+                mine = False
                 connection.close()
                 with suppress(StoreUnavailable, psycopg.OperationalError):
                     connection = self._connect()
-                    _take(connection, name)
+                    mine = _take(connection, name)
         connection.close()
 
     def _connect(self) -> Connection:

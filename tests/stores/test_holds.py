@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
 from aegis_assets.settings import ROOT
 from aegis_assets.stores.holds import Holds
+from tests.waiting import until
 
+OURS = "FROM pg_stat_activity WHERE application_name = 'aegis holds' AND datname = current_database()"  # tests run side by side
 HOLDER = """
 import sys, time
 from aegis_assets.stores.holds import Holds
@@ -39,11 +42,25 @@ def test_a_piece_of_work_is_held_once_and_free_when_its_holder_is_killed(ledger_
     assert holds.held(["step"]) == set()
 
 
+def test_a_hold_is_taken_again_also_where_the_server_gives_it_up_late(ledger_url: str) -> None:
+    """Another session has it for a while, as the holder's own old one has where only the client's side of its connection broke."""
+    holds, name = Holds(ledger_url), {"name": "step"}
+    with holds.hold("step"), psycopg.connect(ledger_url, autocommit=True) as connection, ThreadPoolExecutor(1) as other:
+        with psycopg.connect(ledger_url, autocommit=True, application_name="the old session") as late:
+            taking = other.submit(late.execute, "SELECT pg_advisory_lock(hashtextextended(%(name)s, 3))", name)
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'the old session' AND wait_event_type = 'Lock'"
+            until(lambda: connection.execute(waits).fetchone() == (1,), 30)
+            connection.execute(f"SELECT pg_terminate_backend(pid) {OURS}")
+            taking.result(30)
+            until(lambda: connection.execute(f"SELECT count(*) {OURS}").fetchone() == (1,), 30)
+            time.sleep(2.5)  # looks that find it taken
+        until(lambda: holds.held(["step"]) == {"step"}, 30)
+
+
 def test_what_is_held_is_held_again_after_postgresql_cut_the_connection(ledger_url: str) -> None:
     holds = Holds(ledger_url)
     with holds.hold("step"), psycopg.connect(ledger_url, autocommit=True) as connection:
-        cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'aegis holds'"
-        assert connection.execute(cut).fetchone() == (1,)
+        assert connection.execute(f"SELECT count(pg_terminate_backend(pid)) {OURS}").fetchone() == (1,)
         deadline = time.monotonic() + 30
         while not holds.held(["step"]) and time.monotonic() < deadline:
             time.sleep(0.05)
