@@ -15,6 +15,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import util
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -30,6 +31,7 @@ Kind = Literal["passage", "query"]
 MAX_TOKENS: Final = {"minilm": 256, "bge-m3": 512}
 DECIMALS: Final = 7  # of a float32 below 1
 GIVE_BACK_SECONDS: Final = 2.0
+PIECE_TOKENS = 512  # 1,024 and 2,048 took 4 and 6 % more of the processor's time (MiniLM, 1 MB of cache per core)
 
 
 def model_path(chosen: Settings) -> Path:
@@ -80,11 +82,14 @@ class Embedder:
         self._batch = chosen.embedding_batch_size
         self._sparse_head = chosen.embedder == "bge-m3"
         self._max_tokens = chunk_tokens(chosen)
-        _prepare(self._device)
+        threads = _prepare(self._device)
         lexical.query_weights("warm")  # the stemmer takes a second to import
         with _quiet():
             self._model = _load(chosen.embedder, path, self._device)
         self._gave_back = 0.0
+        if self._device == "cpu":
+            encoder = self._model.model.model if self._sparse_head else self._model.model
+            encoder.forward = Pieces(encoder.forward, threads)
         self._once = OncePerBatch(self._model.model.forward)
         self._model.model.forward = self._once
         self.info = EmbedderInfo(
@@ -150,6 +155,58 @@ class OncePerBatch:
         self._last = None
 
 
+class Pieces:
+    """A transformer's forward() on a CPU, which computes a batch in pieces side by side, each on a core of its own.
+
+    torch would share each of its operations among all cores: they wait for each other some hundred times per batch, and what they
+    work on is larger than their caches. MiniLM on two cores: a fifth less wall time alone, a quarter less beside spaCy, an eighth
+    less of the processor's. A batch comes sorted by length, so a piece needs less padding too. Fewer pieces than cores share them.
+    """
+
+    def __init__(self, forward: Callable[..., Any], threads: int) -> None:
+        self._forward, self._threads = forward, threads
+        self._pool = ThreadPoolExecutor(threads, "embedder")
+
+    def __call__(self, *, attention_mask: Any, **named: Any) -> Any:
+        """attention_mask and all tensors of `named`: (texts, tokens). Returns an output with nothing but last_hidden_state."""
+        import torch
+
+        cuts = pieces(attention_mask.sum(dim=1).tolist())
+        if len(cuts) < 2:
+            torch.set_num_threads(self._threads)
+            return self._forward(attention_mask=attention_mask, **named)
+        each = max(1, self._threads // len(cuts))
+        tensors = {name: value for name, value in named.items() if hasattr(value, "shape")} | {"attention_mask": attention_mask}
+        others = {name: value for name, value in named.items() if name not in tensors}
+
+        def work(cut: tuple[int, int, int]) -> Any:
+            first, end, length = cut
+            torch.set_num_threads(each)  # of this thread's operations
+            with torch.no_grad():
+                return self._forward(**{name: value[first:end, :length] for name, value in tensors.items()}, **others)
+
+        outputs = list(self._pool.map(work, cuts))
+        hidden = outputs[0].last_hidden_state
+        joined = hidden.new_zeros((*attention_mask.shape, hidden.shape[-1]))
+        for (first, end, length), output in zip(cuts, outputs, strict=True):
+            joined[first:end, :length] = output.last_hidden_state
+        return type(outputs[0])(last_hidden_state=joined)
+
+
+def pieces(lengths: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Tokens of texts -> (first, end, longest) of pieces of at most PIECE_TOKENS with their padding, or of one text."""
+    cuts: list[tuple[int, int, int]] = []
+    for index, length in enumerate(lengths):
+        if cuts:
+            first, _, longest = cuts[-1]
+            longest = max(longest, length)
+            if longest * (index + 1 - first) <= PIECE_TOKENS:
+                cuts[-1] = (first, index + 1, longest)
+                continue
+        cuts.append((index, index + 1, length))
+    return cuts
+
+
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     import torch
 
@@ -165,19 +222,21 @@ def cores() -> float:
     return found
 
 
-def _prepare(device: str) -> None:
-    """Threads and device. Raises Misconfigured when the device is not there."""
+def _prepare(device: str) -> int:
+    """Threads of the CPU that a model may use. Raises Misconfigured when the device is not there."""
     import torch
 
+    threads = max(1, math.floor(cores()))
     if device == "cpu":
-        torch.set_num_threads(max(1, math.floor(cores())))
-        return
+        torch.set_num_threads(threads)
+        return threads
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:  # AssertionError: a torch without CUDA
         raise Misconfigured(
             f"AEGIS_EMBEDDER_DEVICE is '{device}' and no such device answers: mend it, or set AEGIS_EMBEDDER_DEVICE=cpu."
         ) from error
+    return threads
 
 
 def _give_back() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aegis_assets.engines.embedder import Embedder, chunk_tokens, cores, model_path, tokenizer_path
+from aegis_assets.engines.embedder import Embedder, chunk_tokens, cores, model_path, pieces, tokenizer_path
 from aegis_assets.errors import Misconfigured
 from aegis_assets.settings import Settings
 from tests.doubles import tiny_bge_m3
@@ -66,13 +67,45 @@ def test_each_batch_is_computed_once(embedder: Embedder, monkeypatch: pytest.Mon
     assert len(passes) == 2 * batches
 
 
-def test_vectors_are_those_of_plain_flagembedding(embedder: Embedder, checkpoint: Path) -> None:
+@pytest.mark.parametrize(("tokens", "batch"), [(512, 2), (24, 5), (1, 5)], ids=["whole batches", "pieces", "a piece per text"])
+def test_vectors_are_those_of_plain_flagembedding(
+    embedder: Embedder, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tokens: int, batch: int
+) -> None:
     from FlagEmbedding import BGEM3FlagModel
 
     texts = [("mesh field " * n).strip() for n in (9, 1, 5, 3, 7)]
-    plain = BGEM3FlagModel(str(checkpoint), devices=["cpu"], use_fp16=False).encode(texts, batch_size=2, max_length=512)
-    for ours, theirs in zip(embedder.embed(texts, ["passage"] * 5), plain["dense_vecs"].tolist(), strict=True):
-        assert list(ours.dense) == pytest.approx(theirs, abs=1e-6)
+    plain = BGEM3FlagModel(str(checkpoint), devices=["cpu"], use_fp16=False)
+    wanted = plain.encode(texts, batch_size=2, max_length=512, return_sparse=True)
+    monkeypatch.setattr("aegis_assets.engines.embedder.PIECE_TOKENS", tokens)
+    for index, ours in enumerate(embedder.embed(texts, ["passage"] * 5, batch)):
+        assert list(ours.dense) == pytest.approx(wanted["dense_vecs"][index].tolist(), abs=1e-6)
+        sparse = {int(token): float(weight) for token, weight in wanted["lexical_weights"][index].items() if weight > 0}
+        assert dict(zip(ours.indices, ours.values, strict=True)) == pytest.approx(sparse, abs=1e-4)
+
+
+def test_a_batch_is_cut_into_pieces_that_hold_their_padding() -> None:
+    assert pieces([]) == []
+    assert pieces([600]) == [(0, 1, 600)]
+    assert pieces([256, 256, 256]) == [(0, 2, 256), (2, 3, 256)]
+    assert pieces([300, 200, 180, 150, 8]) == [(0, 1, 300), (1, 3, 200), (3, 5, 150)]
+    assert pieces([8] * 64) == [(0, 64, 8)]
+
+
+def test_a_text_that_breaks_the_model_breaks_the_whole_call(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not the next one: the caller asks for each alone."""
+    monkeypatch.setattr("aegis_assets.engines.embedder.PIECE_TOKENS", 1)
+    encoder = embedder._model.model.model.forward
+    forward = encoder._forward
+
+    def breaks(**batch: Any) -> Any:
+        if batch["attention_mask"].shape[1] > 20:
+            raise ValueError("too long for this model")
+        return forward(**batch)
+
+    monkeypatch.setattr(encoder, "_forward", breaks)
+    with pytest.raises(ValueError, match="too long"):
+        embedder.embed(["mesh", "mesh " * 40], ["passage"] * 2, 2)
+    assert len(embedder.embed(["mesh", "a field"], ["passage"] * 2, 2)) == 2
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("max 100000", 3.0), ("150000 100000", 1.5), ("800000 100000", 3.0), ("", 3.0)])

@@ -17,6 +17,8 @@ from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.flow.together import batches, is_of_one
 from aegis_assets.pipeline.resolve import find_merges
 
+NAMES_PER_PASS = 128  # of a dozen tokens each: together fewer than 16 chunks have
+
 
 def resolve_documents(platform: Platform, documents: Sequence[UUID], run_id: str) -> None:
     """A failure is recorded; the documents are published with the entities as they are, and a retry resolves them."""
@@ -55,5 +57,6 @@ def similarities(platform: Platform, pairs: Sequence[tuple[str, str]]) -> list[f
     names = sorted({name for pair in pairs for name in pair})
     if not names:
         return []
-    vectors = {name: found.dense for name, found in zip(names, platform.embedder.embed(names, "passage"), strict=True)}
+    found = platform.embedder.embed(names, "passage", NAMES_PER_PASS)
+    vectors = {name: embedding.dense for name, embedding in zip(names, found, strict=True)}
     return [sum(a * b for a, b in zip(vectors[left], vectors[right], strict=True)) for left, right in pairs]
