@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
 from collections.abc import Iterator
@@ -77,7 +78,19 @@ class Person:
 
 
 @pytest.fixture
-def person(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+def alone() -> None:
+    """For a test that counts what runs on the stack, or stops a part of it: none of another worker runs meanwhile."""
+
+
+@pytest.fixture
+def turn(request: pytest.FixtureRequest, session_folder: Path) -> Iterator[None]:
+    with (session_folder / "stack.turn").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if "alone" in request.fixturenames else fcntl.LOCK_SH)
+        yield
+
+
+@pytest.fixture
+def person(stack: Stack, turn: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
     for name, value in stack.environment.items():
         monkeypatch.setenv(name, value)
     settings = load()

@@ -63,6 +63,7 @@ def stays(person: Person, running: set[str]) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.usefixtures("alone")
 def test_runs_keep_to_a_changed_number_of_documents_and_raising_it_lets_waiting_ones_go(
     person: Person, documents_at_once: Callable[[int], None], tmp_path: Path
 ) -> None:

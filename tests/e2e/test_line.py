@@ -122,6 +122,7 @@ def test_a_killed_run_is_noticed_and_a_retry_ends_as_if_nothing_had_been(person:
         assert stores["chunks"] == stores["vectors"] == stores["graph"]
 
 
+@pytest.mark.usefixtures("alone")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", ["engine", "graph", "postgres"])
 def test_a_killed_part_comes_back_and_the_document_ends_well(person: Person, tmp_path: Path, part: str) -> None:
