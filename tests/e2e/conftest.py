@@ -44,6 +44,17 @@ class Person:
         _, out, _ = self.manage("ingest", *map(str, paths), "--collection", collection, "--json")
         return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
 
+    def launch(self, path: Path, collection: str) -> UUID:
+        """The same without waiting: the document, whose run is on its way."""
+        code, out, err = self.manage("ingest", str(path), "--collection", collection, "--no-wait")
+        assert code == 0, out + err
+        with self.ledger.connection() as connection:
+            row = connection.execute(
+                "SELECT id FROM aegis_document WHERE name = %s AND collection_id = %s", (path.name, collection_id(collection))
+            ).fetchone()
+        assert row is not None
+        return UUID(str(row["id"]))
+
     def everything(self, document: UUID, collection: str) -> dict[str, Any]:
         """Ids in every store, and whether they agree."""
         scope = collection_id(collection)

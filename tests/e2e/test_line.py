@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from psycopg import sql
 
 from aegis_assets.model.document import State
+from aegis_assets.model.ids import collection_id
 from aegis_assets.settings import ROOT
 from tests.defs.test_ingest import chapters, paged
 from tests.e2e.conftest import Person
 from tests.waiting import until
+from webadmin.orchestrator.client import DagsterClient, RunStatus
 
+QUIET_SECONDS = 2.0  # in which a run that goes on would write many times: it does a dozen chunks a second
 KEYS = {
     "document", "name", "collection", "state", "generation", "pages", "windows", "chunks", "vectors", "entities", "relations",
     "failures", "seconds", "work", "engines", "run_id",
@@ -103,15 +109,7 @@ def test_a_killed_run_is_noticed_and_a_retry_ends_as_if_nothing_had_been(person:
     (tmp_path / "later.pdf").write_bytes(paged(chapters(64)))
     for number, moment in enumerate((0.1, 0.5, 0.9)):
         collection = f"killed-{number}"
-        upload = ("ingest", str(tmp_path / "later.pdf"), "--collection", collection, "--no-wait")
-        assert person.manage(*upload)[0] == 0
-        with person.ledger.connection() as connection:
-            row = connection.execute(
-                "SELECT d.id FROM aegis_document d JOIN aegis_collection c ON c.id = d.collection_id WHERE c.name = %s",
-                (collection,),
-            ).fetchone()
-        assert row is not None
-        document = row["id"]
+        document = person.launch(tmp_path / "later.pdf", collection)
         until(lambda d=document, m=moment: person.ledger.progress(d).fraction >= m * 0.9 or None)  # type: ignore[misc]
         os.kill(until(lambda d=document: worker(person, d)), signal.SIGKILL)  # type: ignore[misc]
         code, out, err = person.manage("retry", str(document), seconds=280)
@@ -122,17 +120,59 @@ def test_a_killed_run_is_noticed_and_a_retry_ends_as_if_nothing_had_been(person:
         assert stores["chunks"] == stores["vectors"] == stores["graph"]
 
 
+COLUMNS = "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'document_id'"
+ROWS = "SELECT md5(string_agg(r::text, ',' ORDER BY r::text)) AS hash FROM {} r WHERE document_id = %s"
+DONE = """
+SELECT count(*) FILTER (WHERE stage = 'embed') AS embedded_chunks, count(*) FILTER (WHERE stage = 'extract') AS extracted_chunks
+FROM aegis_chunk_task WHERE document_id = %s AND state = 'done'"""
+
+
+def written(person: Person, document: UUID, collection: str) -> dict[str, Any]:
+    """What the stores hold of the document, published or not: a hash of the ledger's rows by table, and ids."""
+    scope = collection_id(collection)
+    with person.ledger.connection() as connection:
+        tables = [row["table_name"] for row in connection.execute(COLUMNS).fetchall()]
+        hashes = {name: connection.execute(sql.SQL(ROWS).format(sql.Identifier(name)), (document,)).fetchone() for name in tables}
+    graph = person.graph.chunk_ids(scope, document), person.graph.entity_ids(scope, document)
+    return {"ledger": hashes, "vectors": person.vectors.chunk_ids(scope, document), "graph": graph}
+
+
+def test_a_cancelled_document_stays_as_it_is_and_a_retry_does_the_rest(person: Person, tmp_path: Path) -> None:
+    pages = 128
+    paper = tmp_path / "cancelled.pdf"
+    paper.write_bytes(paged(chapters(pages)))
+    document = person.launch(paper, "cancelled")
+    until(lambda: person.ledger.progress(document).fraction > 0.1)
+    run = person.ledger.document(document).run_id
+    code, out, err = person.manage("cancel", str(document))
+    assert code == 0, out + err
+    assert person.ledger.document(document).state == State.CANCELLED
+    assert DagsterClient(person.stack.dagster).run_status(run) == RunStatus.CANCELED
+
+    left = written(person, document, "cancelled")
+    with person.ledger.connection() as connection:
+        done = connection.execute(DONE, (document,)).fetchone() or {}
+    assert 0 < sum(done.values()) < 2 * pages, "it was cancelled in the middle of its work"
+    time.sleep(QUIET_SECONDS)
+    assert written(person, document, "cancelled") == left
+    assert person.ledger.document(document).state == State.CANCELLED
+
+    code, out, err = person.manage("retry", str(document))
+    assert code == 0, out + err
+    result, stores = person.ledger.result(document), person.everything(document, "cancelled")
+    assert (result["state"], result["pages"], result["chunks"], result["vectors"]) == (State.SUCCEEDED, pages, pages, pages)
+    assert stores["chunks"] == stores["vectors"] == stores["graph"]
+    assert (result["entities"], result["relations"]) == (len(stores["entities"]), len(stores["relations"])) != (0, 0)
+    assert {kind: n + result["work"][kind] for kind, n in done.items()} == dict.fromkeys(done, pages), "nothing is done twice"
+
+
 @pytest.mark.usefixtures("alone")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", ["engine", "graph", "postgres"])
 def test_a_killed_part_comes_back_and_the_document_ends_well(person: Person, tmp_path: Path, part: str) -> None:
     paper = tmp_path / f"{part}.pdf"
     paper.write_bytes(paged([f"{text}\nThis copy is for the {part}." for text in chapters(48)]))
-    assert person.manage("ingest", str(paper), "--collection", f"part-{part}", "--no-wait")[0] == 0
-    with person.ledger.connection() as connection:
-        row = connection.execute("SELECT id FROM aegis_document WHERE name = %s", (paper.name,)).fetchone()
-    assert row is not None
-    document = row["id"]
+    document = person.launch(paper, f"part-{part}")
     until(lambda: person.ledger.progress(document).fraction > 0.1 or None)
     os.kill(person.pid(part), signal.SIGKILL)
 
