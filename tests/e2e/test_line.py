@@ -21,6 +21,10 @@ from tests.e2e.conftest import Person
 from tests.waiting import until
 from webadmin.orchestrator.client import DagsterClient, RunStatus
 
+PARTS = {
+    "ledger", "bucket", "vectors", "graph", "engine server", "parser", "embedder", "extractor", "vision", "dagster",
+    "dagster daemon", "disk",
+}  # fmt: skip
 QUIET_SECONDS = 2.0  # in which a run that goes on would write many times: it does a dozen chunks a second
 KEYS = {
     "document", "name", "collection", "state", "generation", "pages", "windows", "chunks", "vectors", "entities", "relations",
@@ -164,6 +168,30 @@ def test_a_cancelled_document_stays_as_it_is_and_a_retry_does_the_rest(person: P
     assert stores["chunks"] == stores["vectors"] == stores["graph"]
     assert (result["entities"], result["relations"]) == (len(stores["entities"]), len(stores["relations"])) != (0, 0)
     assert {kind: n + result["work"][kind] for kind, n in done.items()} == dict.fromkeys(done, pages), "nothing is done twice"
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_doctor_finds_all_well_and_a_killed_graph_alone_amiss(person: Person) -> None:
+    def doctor() -> tuple[int, dict[str, str]]:
+        """Exit code, and what is said of the parts that are not well."""
+        code, out, err = person.manage("doctor", "--json")
+        found = json.loads(out)
+        assert found["ok"] == (code == 0), err
+        assert {check["part"] for check in found["checks"]} == PARTS
+        return code, {check["part"]: check["sentence"] for check in found["checks"] if not check["ok"]}
+
+    assert doctor() == (0, {})
+    supervisor = int((person.settings.home / "run" / "supervisord.pid").read_text())
+    graph = person.pid("graph")
+    os.kill(supervisor, signal.SIGSTOP)  # else the graph would be back before the doctor has looked
+    try:
+        os.kill(graph, signal.SIGKILL)
+        code, amiss = doctor()
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    assert code == 1
+    assert amiss == {"graph": "The graph server does not answer: check that it runs, and AEGIS_NEO4J_URL."}
+    until(lambda: doctor() == (0, {}))
 
 
 @pytest.mark.usefixtures("alone")
