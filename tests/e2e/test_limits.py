@@ -12,13 +12,17 @@ from uuid import UUID
 import httpx
 import pytest
 
+from aegis_assets.defs.launcher import POOLS
 from aegis_assets.stores.ledger.base import LOCK
+from tests.defs.test_ingest import chapters, paged
 from tests.e2e.conftest import Person
 from tests.waiting import until
+from webadmin.orchestrator.client import DagsterClient, Pool, Queue, RunStatus
 
 FIELD = re.compile(r'<input[^>]* name="(\w+)" value="(\w+)"')
 STATUS = "query($r: ID!) { runOrError(runId: $r) { ... on Run { status } } }"
 ACTIVE = "{ runsOrError(filter: {statuses: [STARTING, STARTED, CANCELING]}) { ... on Runs { results { runId } } } }"
+SLOTS = 100  # of each pool, as dagster.yaml has it
 TWO_LOOKS = 5.0  # of the queue's daemon, which looks every two seconds where nobody tells it anything
 
 
@@ -88,3 +92,34 @@ def test_runs_keep_to_a_changed_number_of_documents_and_raising_it_lets_waiting_
         until(lambda: status(person, third) == "SUCCESS")
         assert {first, second} <= active(person)
     until(lambda: {status(person, run) for run in (first, second, third)} == {"SUCCESS"})
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_client_of_dagster_sees_what_waits_what_runs_and_how_full_the_pools_are(person: Person, tmp_path: Path) -> None:
+    client = DagsterClient(person.stack.dagster)
+    idle = tuple(Pool(name=name, slots=SLOTS, active=0, pending=0) for name in sorted(POOLS))
+    names = ("first.md", "second.md", "third.md")
+    for name in names:
+        (tmp_path / name).write_text(f"# {name}\n\nAda Lovelace kept the {name} letter in London.\n")
+    documents = [row["document"] for row in person.ingest(*(tmp_path / name for name in names), collection="counted")]
+    client.add_partitions(documents)  # each is there
+
+    assert (client.location_problem(), client.daemon_problem()) == ("", "")
+    until(lambda: client.occupancy()[0] == Queue(queued=0, running=0))
+    with held(person, *documents[:2]):
+        first, second, third = (client.launch_document(UUID(document)) for document in documents)
+        until(lambda: {client.run_status(first), client.run_status(second)} == {RunStatus.STARTED})
+        assert client.occupancy() == (Queue(queued=1, running=2), idle)
+        client.terminate(third)
+        assert client.run_status(third) == RunStatus.CANCELED
+        assert client.occupancy()[0] == Queue(queued=0, running=2)
+    until(lambda: {client.run_status(first), client.run_status(second)} == {RunStatus.SUCCESS})
+
+    (tmp_path / "book.pdf").write_bytes(paged(chapters(48)))
+    book = person.launch(tmp_path / "book.pdf", "counted")
+    until(lambda: person.ledger.progress(book).fraction > 0)
+    with held(person, str(book)):  # whatever step is at work waits with its slot, and no other begins
+        busy = until(lambda: [pool.name for pool in client.occupancy()[1] if pool.active])
+        assert set(busy) <= set(POOLS)
+        assert client.occupancy()[0] == Queue(queued=0, running=1)
+    until(lambda: client.occupancy() == (Queue(queued=0, running=0), idle))
