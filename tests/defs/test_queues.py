@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +27,7 @@ from aegis_assets import settings as settings_module
 from aegis_assets.defs import platform as platform_module
 from aegis_assets.defs import queue_executor
 from aegis_assets.defs.executor import LANES
-from aegis_assets.defs.queue_app import AGREED, ONLY_AT, agreed, app_of, broker_priority
+from aegis_assets.defs.queue_app import app_of, broker_priority
 from aegis_assets.defs.worker import logging_once, queues, require_shared_stores
 from aegis_assets.embedded import bootstrap
 from aegis_assets.embedded.postgres import Postgres
@@ -217,20 +219,28 @@ def test_a_queue_without_a_worker_ends_the_run_with_a_sentence(desk: Desk, monke
     assert row.message == "No worker takes from the queue dagster: start one with `make worker QUEUES=dagster`, then retry."
 
 
-def test_a_worker_that_does_not_fit_refuses_and_the_document_says_why(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = {
-        "other engines or limits than the run was planned with": {AGREED: "other"},
-        "on another machine than the stack": {AGREED: agreed(), ONLY_AT: "elsewhere"},
-    }
-    with start_worker(app_of(load()), pool="solo", perform_ping_check=False, queues=["dagster"]):
-        for number, (sentence, asked) in enumerate(wrong.items()):
-            monkeypatch.setattr(queue_executor, "headers", lambda _, asked=asked: asked)
-            document = desk.register(f"book-{number}.pdf", f"{number} {BOOK}".encode())
-            assert not desk.materialize(document, {CLAIM_TAG: desk.claim(document)}).success
-            row = desk.platform.ledger.document(document)
-            assert row.state == State.FAILED
-            assert sentence in row.message
+def refused(desk: Desk) -> str:
+    """What a document says whose steps no worker would do."""
+    document = desk.register("book.pdf", BOOK.encode())
+    assert not desk.materialize(document, {CLAIM_TAG: desk.claim(document)}).success
+    row = desk.platform.ledger.document(document)
+    assert row.state == State.FAILED
     assert desk.texts() == []
+    return row.message
+
+
+def test_a_worker_with_other_settings_refuses_and_the_document_says_why(desk: Desk) -> None:
+    with queue_service.workers(1, desk.home, desk.broker, {"AEGIS_WINDOW_PAGES": "2"}, "dagster=1"):
+        assert "other engines or limits than the run was planned with" in refused(desk)
+
+
+def test_a_worker_elsewhere_refuses_what_it_cannot_reach_and_the_document_says_why(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = threading.current_thread()  # has the run; the worker has a thread of its own
+    monkeypatch.setattr(socket, "gethostname", lambda: "here" if threading.current_thread() is stack else "elsewhere")
+    with start_worker(app_of(load()), pool="solo", perform_ping_check=False, queues=["dagster"]):
+        assert "on another machine than the stack" in refused(desk)
 
 
 def test_a_worker_of_another_machine_needs_stores_that_both_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
