@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from aegis_assets.errors import StoreUnavailable
 from aegis_assets.pipeline.flow import limits
-from aegis_assets.pipeline.flow.limits import Changes, Gate
+from aegis_assets.pipeline.flow.limits import LOOK_SECONDS, Changes, Gate
 from aegis_assets.pipeline.flow.platform import Numbers, Platform
+from aegis_assets.stores.ledger import Ledger
+from tests.stores.ledger.build import RUN, running
 
 NUMBERS = Numbers(parallel_chunks_per_doc=2, embedding_batch_size=16, window_pages=16, window_chunks=64)
 
@@ -116,19 +116,22 @@ def test_changes_are_read_once_for_all_who_ask_and_kept_while_the_ledger_is_away
     assert changes.numbers == {"parallel_chunks_per_doc": 7}
 
 
-def test_a_running_document_takes_more_chunks_within_two_seconds_of_the_change() -> None:
-    changed: dict[str, int] = {}
-    ledger: Any = SimpleNamespace(limits=lambda: dict(changed), check=lambda *_: None)
+def test_a_running_document_takes_more_chunks_within_two_seconds_of_the_change(ledger_url: str) -> None:
+    ledger = Ledger(ledger_url)
     rest: Any = dict.fromkeys(("bucket", "parser", "vision", "embedder", "extractor", "vectors", "graph", "leases", "fetch"), None)
     platform = Platform(ledger=ledger, numbers=NUMBERS, **rest)
-    document = uuid4()
+    document = running(ledger)
+
+    def change() -> None:
+        with ledger.connection() as connection:
+            connection.execute("INSERT INTO aegis_limit (name, value) VALUES ('parallel_chunks_per_doc', 5), ('window_pages', 1)")
 
     async def go() -> None:
-        async with platform.asking(document, "run"):
+        async with platform.asking(document, RUN):
             inside, tasks, ends = await crowd(platform.gate(document), 6)
-            assert len(inside) == 2
-            changed["parallel_chunks_per_doc"] = 5
-            changed["window_pages"] = 1
+            await asyncio.sleep(LOOK_SECONDS)
+            assert inside == [0, 1]
+            await asyncio.to_thread(change)
             async with asyncio.timeout(2):
                 while len(inside) < 5:
                     await asyncio.sleep(0.05)
@@ -136,5 +139,8 @@ def test_a_running_document_takes_more_chunks_within_two_seconds_of_the_change()
                 end.set()
             await asyncio.gather(*tasks)
 
-    asyncio.run(go())
+    try:
+        asyncio.run(go())
+    finally:
+        ledger.close()
     assert platform.now() == Numbers(5, 16, 16, 64), "how a document is cut does not change under it"
