@@ -1,36 +1,55 @@
-"""embed_window: one text that breaks the model fails its chunk alone; an engine that is away is not asked again for every half."""
+"""embed_window, on a real ledger and vector store: one text that breaks the model fails its chunk alone; an engine that is away is
+not asked again for every half."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import asynccontextmanager
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
-from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, Superseded
-from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorPoint
-from aegis_assets.model.ledger import ChunkRow
-from aegis_assets.pipeline.flow import embed as module
+from aegis_assets.errors import EngineFailed, EngineUnavailable
+from aegis_assets.model.embedding import EmbedderInfo, Embedding
+from aegis_assets.pipeline.flow import limits
 from aegis_assets.pipeline.flow.embed import embed_window
+from aegis_assets.pipeline.flow.platform import Numbers, Platform
+from aegis_assets.stores.ledger import Ledger
+from aegis_assets.stores.vectors import QdrantVectors
+from tests.stores.ledger.build import EMBED, RUN, collection, enriched, planned, running
+
+INFO = EmbedderInfo(name="e", dimension=2, sparse="lexical", max_tokens=256, fingerprint=EMBED)
+NUMBERS = Numbers(parallel_chunks_per_doc=2, embedding_batch_size=16, window_pages=16, window_chunks=64)
+MARKS = "SELECT chunk_id, state FROM aegis_chunk_task WHERE document_id = %s AND stage = 'embed'"
+FAILURES = "SELECT chunk_id, kind, message FROM aegis_failure WHERE document_id = %s AND stage = 'embed' AND NOT resolved"
+
+
+def embedding(text: str) -> Embedding:
+    """Of a number: a direction and a word of its own."""
+    angle = int(text) / 1000
+    return Embedding(dense=(math.cos(angle), math.sin(angle)), indices=(int(text),), values=(1.0,))
 
 
 class Engine:
-    """Breaks on a call that holds a bad text; away when told so."""
+    """Breaks on a call that holds a bad text; away when told so. narrows: a batch size that somebody sets during the first call."""
 
     lease = None
 
-    def __init__(self, *bad: str) -> None:
+    def __init__(self, ledger: Ledger, *bad: str) -> None:
+        self.ledger = ledger
         self.bad = set(bad)
         self.away = False
+        self.narrows = 0
         self.calls: list[int] = []
         self.batches: list[int] = []
 
     def info(self) -> EmbedderInfo:
-        return EmbedderInfo(name="e", dimension=1, sparse="lexical", max_tokens=256, fingerprint="f")
+        return INFO
 
     def embed(self, texts: Sequence[str], _: Literal["passage", "query"], batch: int = 0) -> list[Embedding]:
         self.calls.append(len(texts))
@@ -39,101 +58,106 @@ class Engine:
             raise EngineUnavailable("The engine server is away.")
         if self.bad & set(texts):
             raise EngineFailed("The model stopped.")
-        return [Embedding(dense=(float(text),), indices=(), values=()) for text in texts]
+        if self.narrows and len(self.calls) == 1:
+            with self.ledger.connection() as connection:
+                connection.execute("INSERT INTO aegis_limit (name, value) VALUES ('embedding_batch_size', %s)", (self.narrows,))
+        return [embedding(text) for text in texts]
 
 
-class Ledger:
-    def __init__(self, chunks: Sequence[ChunkRow]) -> None:
-        self.chunks = chunks
-        self.over = False
-        self.embedded: list[UUID] = []
-        self.failed: dict[UUID | None, str] = {}
+@dataclass
+class Desk:
+    """The platform of a run, and the one window of its document."""
 
-    def window(self, window: UUID) -> Any:
-        return SimpleNamespace(id=window, document=self.chunks[0].document, generation=1)
+    ledger: Ledger
+    vectors: QdrantVectors
 
-    def document(self, _: UUID) -> Any:
-        return SimpleNamespace(collection=uuid4())
+    def chunked(self, count: int) -> list[UUID]:
+        """Of the numbers 0, 1, ... as texts."""
+        self.document = running(self.ledger)
+        (window,) = self.ledger.windows(planned(self.ledger, self.document, "key").id)
+        self.window = window.id
+        self.vectors.ensure(collection(), INFO)
+        return enriched(self.ledger, self.window, [str(n) for n in range(count)])
 
-    def chunks_to_do(self, *_: object) -> Sequence[ChunkRow]:
-        return self.chunks
+    def embed(self, engine: Engine) -> None:
+        prints: Any = SimpleNamespace(fingerprint=lambda *_: "f")
+        rest: Any = dict.fromkeys(("bucket", "graph", "leases", "fetch"), None)
+        platform = Platform(
+            ledger=self.ledger, vectors=self.vectors, embedder=engine, parser=prints, vision=prints, extractor=prints,
+            numbers=NUMBERS, **rest,
+        )  # fmt: skip
+        asyncio.run(embed_window(platform, self.window, RUN))
 
-    def check(self, *_: object) -> None:
-        if self.over:
-            raise Superseded("It was cancelled.")
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        with self.ledger.connection() as connection:
+            return connection.execute(query, (self.document,)).fetchall()  # type: ignore[arg-type]
 
-    def start_chunks(self, *_: object) -> None:
-        return None
+    def marked(self, state: str) -> set[UUID]:
+        return {row["chunk_id"] for row in self.rows(MARKS) if row["state"] == state}
 
-    def visible(self, _: UUID, __: int, chunks: Sequence[UUID]) -> set[UUID]:
-        return set(chunks)
+    def stored(self) -> set[UUID]:
+        return self.vectors.chunk_ids(collection(), self.document)
 
-    def save_embedded(self, _: UUID, __: str, chunks: Sequence[UUID], *___: object) -> None:
-        self.embedded += chunks
-
-    def fail(self, _: UUID, __: str, ___: object, error: AegisError, *, window: UUID, chunk: UUID) -> None:
-        self.failed[chunk] = error.message
-
-
-@pytest.fixture(autouse=True)
-def fingerprints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "of_collection", lambda *_: SimpleNamespace(embed="f"))
-
-
-def run(engine: Engine, count: int, *, over: bool = False, change: Callable[[Any], None] = id) -> tuple[Ledger, list[VectorPoint]]:
-    document = uuid4()
-    chunks = [ChunkRow(id=uuid4(), document=document, text=str(n), text_hash=str(n), tokens=1, attempts=0) for n in range(count)]
-    ledger, points = Ledger(chunks), list[VectorPoint]()
-    ledger.over = over
-
-    @asynccontextmanager
-    async def lease(*_: object) -> Any:
-        yield
-
-    vectors = SimpleNamespace(upsert=lambda _, some: points.extend(some))
-    numbers = SimpleNamespace(embedding_batch_size=16)
-    platform: Any = SimpleNamespace(
-        ledger=ledger, embedder=engine, vectors=vectors, now=lambda: numbers, look=lambda: change(numbers), lease=lease
-    )
-    asyncio.run(embed_window(platform, uuid4(), "run"))
-    return ledger, points
+    def found(self, number: int) -> UUID:
+        """The chunk that a search for the number finds by its word, which no other has."""
+        (hit,) = (hit for hit in self.vectors.search(collection(), embedding(str(number)), 200) if hit.sparse is not None)
+        return hit.id
 
 
-def test_a_bad_text_fails_its_chunk_and_no_other() -> None:
-    engine = Engine("77")
-    ledger, points = run(engine, 200)
-    assert list(ledger.failed) == [ledger.chunks[77].id]
-    assert set(ledger.embedded) == {chunk.id for chunk in ledger.chunks} - {ledger.chunks[77].id}
-    assert {point.id: point.embedding.dense for point in points} == {
-        chunk.id: (float(chunk.text),) for chunk in ledger.chunks if chunk.text != "77"
-    }
+@pytest.fixture
+def desk(ledger_url: str, tmp_path: Path) -> Iterator[Desk]:
+    one = Desk(Ledger(ledger_url), QdrantVectors(path=tmp_path / "vectors"))
+    yield one
+    one.vectors.close()
+    one.ledger.close()
+
+
+def test_a_bad_text_fails_its_chunk_and_no_other(desk: Desk) -> None:
+    engine = Engine(desk.ledger, "77")
+    chunks = desk.chunked(200)
+    rest = set(chunks) - {chunks[77]}
+    desk.embed(engine)
     assert len(engine.calls) <= 2 + 2 * 7, "halves of a batch of 128, not every text alone"
+    assert desk.rows(FAILURES) == [{"chunk_id": chunks[77], "kind": "engine_failed", "message": "The model stopped."}]
+    assert (desk.marked("done"), desk.marked("failed")) == (rest, {chunks[77]})
+    assert desk.stored() == rest
+    assert [desk.found(n) for n in (0, 76, 78, 199)] == [chunks[n] for n in (0, 76, 78, 199)]
+
+    engine.bad.clear()
+    engine.calls.clear()
+    desk.embed(engine)
+    assert engine.calls == [1], "nothing but what had failed is done again"
+    assert desk.rows(FAILURES) == []
+    assert desk.marked("done") == desk.stored() == set(chunks)
+    assert desk.found(77) == chunks[77]
 
 
-def test_an_engine_that_is_away_is_asked_once_for_a_batch() -> None:
-    engine = Engine()
+def test_an_engine_that_is_away_is_asked_once_for_a_batch(desk: Desk) -> None:
+    engine = Engine(desk.ledger)
     engine.away = True
-    ledger, points = run(engine, 128)
+    chunks = desk.chunked(128)
+    desk.embed(engine)
     assert engine.calls == [128]
-    assert len(ledger.failed) == 128
-    assert not points
+    assert desk.marked("failed") == {row["chunk_id"] for row in desk.rows(FAILURES)} == set(chunks)
+    assert not desk.stored()
 
 
-def test_a_run_that_is_over_neither_asks_nor_fails_anything() -> None:
-    engine = Engine()
-    ledger, _ = run(engine, 20, over=True)
+def test_a_run_that_is_over_neither_asks_nor_fails_anything(desk: Desk) -> None:
+    engine = Engine(desk.ledger)
+    chunks = desk.chunked(20)
+    desk.ledger.request_cancel(desk.document)
+    desk.embed(engine)
     assert not engine.calls
-    assert not ledger.failed
+    assert desk.rows(FAILURES) == []
+    assert desk.marked("pending") == set(chunks)
 
 
-def test_another_batch_size_acts_with_the_next_call() -> None:
-    engine = Engine()
-    sizes = iter((16, 4, 4, 4))
-
-    def change(numbers: Any) -> None:
-        numbers.embedding_batch_size = next(sizes)
-
-    ledger, _ = run(engine, 200, change=change)
+def test_another_batch_size_acts_with_the_next_call(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LOOK_SECONDS", 0.0)
+    engine = Engine(desk.ledger)
+    engine.narrows = 4
+    chunks = desk.chunked(200)
+    desk.embed(engine)
     assert engine.calls == [128, 32, 32, 8]
     assert engine.batches == [16, 4, 4, 4]
-    assert len(ledger.embedded) == 200
+    assert desk.marked("done") == desk.stored() == set(chunks)
