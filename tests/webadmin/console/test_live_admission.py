@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
+import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
+from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.stores.ledger import Ledger
 from tests.webadmin.conftest import browser
 from tests.webadmin.console.serving import Watched, connected, cookies, until, watch
@@ -60,27 +65,39 @@ def test_whoever_may_not_see_any_more_is_cut_off(site_url: str, monkeypatch: pyt
     assert asyncio.run(look())[2].status in (401, 403)
 
 
-def test_without_a_look_at_who_may_watch_nobody_watches_for_long(
-    site_url: str, viewer: dict[str, str], monkeypatch: pytest.MonkeyPatch
+def test_without_a_look_at_who_may_watch_nobody_watches_for_long_and_a_short_outage_sends_nobody_away(
+    site_url: str, viewer: dict[str, str], monkeypatch: pytest.MonkeyPatch, postgres_server: Postgres, ledger_url: str
 ) -> None:
-    from aegis_assets.errors import StoreUnavailable
-
-    def away(passes: object) -> set[object]:
-        raise StoreUnavailable("The ledger (PostgreSQL) does not answer.")
-
     monkeypatch.setattr(live, "ADMISSION_SECONDS", 0.2)
-    monkeypatch.setattr(live, "TRUSTED_SECONDS", 1.0)
-    monkeypatch.setattr(live.Hub.__init__, "__defaults__", (live.read, away))
-    live._of.cache_clear()
+    monkeypatch.setattr(live, "TRUSTED_SECONDS", 3.0)
     document = new("a.md")
+    database = sql.Identifier(str(conninfo_to_dict(ledger_url)["dbname"]))
+
+    def accept(connections: bool) -> None:
+        """Open connections stay; each look at who may watch makes its own."""
+        with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(database, sql.Literal(connections)))
 
     async def look() -> Watched:
+        seen: list[Watched] = []
         async with connected() as http:
-            return await watch(http, f"{site_url}/api/documents/{document}/events", 10, [], cookies=viewer)
+            mine = asyncio.create_task(watch(http, f"{site_url}/api/documents/{document}/events", 30, seen, cookies=viewer))
+            await until(lambda: seen and seen[0].of("progress"))
+            await asyncio.to_thread(accept, False)
+            await asyncio.sleep(1.0)  # a few looks
+            await asyncio.to_thread(accept, True)
+            await asyncio.sleep(2.5)
+            assert not seen[0].ended, "it was let in again in time"
+            away = time.monotonic()
+            await asyncio.to_thread(accept, False)
+            await until(lambda: seen[0].ended, 6)
+            assert time.monotonic() - away > 2.0, "it is trusted for three seconds from the last look, a fifth of a second before"
+            return await mine
 
-    watched = asyncio.run(look())
-    assert watched.of("progress")
-    assert watched.ended
+    try:
+        assert asyncio.run(look()).status == 200
+    finally:
+        accept(True)
 
 
 def test_who_has_never_been_let_in_gets_a_sentence_and_no_stream(site_url: str) -> None:
