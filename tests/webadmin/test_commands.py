@@ -14,8 +14,8 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth import authenticate
-from django.db import ProgrammingError
 
+from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.model.document import State
 from aegis_assets.settings import ROOT
 from aegis_assets.stores.ledger import Ledger
@@ -136,12 +136,26 @@ def test_a_defect_is_told_by_its_class_and_how_to_see_more(site: Path, monkeypat
     assert "secret" not in typed.err
 
 
-def test_without_tables_a_command_says_how_to_make_them(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise ProgrammingError('relation "aegis_document" does not exist')
-
-    monkeypatch.setattr(console, "find", fail)
-    assert "manage.py migrate" in Typed("retry", "a.md").err
+@pytest.mark.parametrize("words", [("retry", "a.md"), ("ingest", "LICENSE"), ("search", "x")])
+def test_without_tables_a_command_says_how_to_make_them(postgres_server: Postgres, tmp_path: Path, words: tuple[str, str]) -> None:
+    name = f"empty_{os.getpid()}"
+    environment = {**os.environ, "AEGIS_HOME": str(tmp_path), "AEGIS_POSTGRES_URL": postgres_server.ensure_database(name)}
+    try:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        postgres_server.drop_database(name)
+    assert done.returncode == 1
+    assert "tables are missing" in done.stderr
+    assert "`python manage.py migrate`" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_search_says_what_is_away_and_never_shows_a_traceback(site: Path) -> None:
