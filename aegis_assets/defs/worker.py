@@ -31,7 +31,7 @@ from aegis_assets.stores.broker import QUEUES
 PR_SET_PDEATHSIG: Final = 1  # of Linux's prctl
 MOST: Final = 256
 LEFT_SECONDS: Final = 10.0  # for the steps of the others when one worker has died; the ledger resumes what they had in hand
-CODE_MODULE: Final = "aegis_assets.definitions"  # by name, as a step finds it; nothing below it may import it
+PRELOADED: Final = "aegis_assets.defs.preload"  # by name: it imports the definitions, which nothing below them may
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     except AegisError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1
-    import_module(CODE_MODULE)  # before the forks
+    import_module(PRELOADED)  # before the forks
     fork = multiprocessing.get_context("fork")
     workers = [fork.Process(target=serve, args=(queue, steps, os.getpid()), name=queue) for queue, steps in wanted.items()]
     asked: list[int] = []
