@@ -110,6 +110,29 @@ def test_files_can_wait_and_are_compared_again_with_another_collection(
     expect(page.locator("#files tr[data-outcome=new]")).to_have_count(1)
 
 
+def test_a_lost_connection_is_said_and_the_next_press_goes_on(
+    open_page: Open, dagster: DagsterDouble, ledger: Ledger, tmp_path: Path
+) -> None:
+    note = tmp_path / "note.md"
+    note.write_text("one")
+    page = open_page("/admin/documents/document/add/")
+    lost = "The connection broke; try again."
+    page.route("**/admin/upload/known", lambda route: route.abort("aborted"))
+    page.route("**/admin/upload/begin", lambda route: route.abort("aborted"))
+    page.fill("input[name=new_collection]", "papers")
+    page.set_input_files("input[name=files]", str(note))
+    expect(page.locator("#files td.breaks")).to_have_text(lost)
+    upload = page.get_by_role("button", name="Upload")
+    upload.click()
+    expect(page.locator("#said")).to_have_text(lost)
+    assert Document.objects.get().message == "Uploaded, not ingested yet."
+    page.unroute("**/admin/upload/begin")
+    page.get_by_role("button", name="Take off the list").click()
+    upload.click()
+    expect(page.locator("#said")).to_have_text("1 documents are being ingested.")
+    assert Document.objects.get().state == "queued"
+
+
 def test_the_theme_and_the_sidebar_are_remembered_and_the_keyboard_reaches_them(open_page: Open) -> None:
     page = open_page("/admin/")
     dark = "document.documentElement.classList.contains('dark')"

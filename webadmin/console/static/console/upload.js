@@ -9,6 +9,7 @@
   const AT_ONCE = 3;
   const KNOWN = new Set(["duplicate", "unchanged"]);
   const chosen = [];
+  const held = []; // ids of documents that are sent and not begun: where a press did not come so far, the next one goes on with them
   let busy = false;
 
   const make = (tag, attributes = {}, ...children) => {
@@ -27,6 +28,13 @@
     data.append("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
     for (const [name, value] of Object.entries(fields)) data.append(name, value);
     return data;
+  };
+  const ask = async (address, fields) => {
+    try {
+      return await (await fetch(address, { method: "POST", body: body(fields) })).json();
+    } catch { // no answer, or one of somebody in between
+      return { error: texts.lost };
+    }
   };
 
   const count = () => {
@@ -75,8 +83,7 @@
     }
     if (!open.length || busy) return;
     const asked = JSON.stringify(open.map((entry) => ({ path: entry.path, sha256: entry.hash })));
-    const reply = await fetch(form.dataset.known, { method: "POST", body: body({ collection: collection(), files: asked }) });
-    const answer = await reply.json().catch(() => ({ error: texts.lost }));
+    const answer = await ask(form.dataset.known, { collection: collection(), files: asked });
     if (busy) return;
     open.forEach((entry, number) => {
       const found = answer.files?.[number];
@@ -156,22 +163,22 @@
     request.send(body({ files: entry.file, path: entry.path, collection: form.elements.collection.value, new_collection: form.elements.new_collection.value }));
   });
 
-  const begin = async (documents) => {
+  const begin = async () => {
     const said = document.getElementById("said");
     if (!form.elements.ingest?.checked) {
       said.className = "notice";
-      said.textContent = say("held", documents.length);
+      said.textContent = say("held", held.splice(0).length);
       return;
     }
-    const reply = await fetch(form.dataset.begin, { method: "POST", body: body({ documents: JSON.stringify(documents) }) });
-    const answer = await reply.json().catch(() => ({ error: texts.lost }));
+    const answer = await ask(form.dataset.begin, { documents: JSON.stringify(held) });
+    if ("done" in answer) held.length = 0;
     const problems = [answer.error, answer.notice, ...(answer.refused || [])].filter(Boolean);
     said.className = problems.length ? "notice warn" : "notice good";
     said.textContent = [...(answer.done ? [say("begun", answer.done)] : []), ...problems].join(" ");
   };
 
   form.addEventListener("submit", async (event) => {
-    if (!chosen.length) return;
+    if (!chosen.length && !held.length) return;
     event.preventDefault();
     if (busy) return;
     const said = document.getElementById("said");
@@ -183,19 +190,21 @@
     busy = true;
     document.getElementById("send").disabled = true;
     said.className = said.textContent = "";
-    const waiting = chosen.filter((entry) => entry.tick.checked && !entry.sent);
-    for (const entry of waiting) entry.what.textContent = texts.waiting;
-    const documents = [];
-    const worker = async () => {
-      for (let entry = waiting.shift(); entry; entry = waiting.shift()) {
-        const answer = await send(entry);
-        entry.sent = Boolean(answer);
-        if (answer?.pending && answer.outcome !== "duplicate") documents.push(answer.document);
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, worker));
-    if (documents.length) await begin(documents);
-    busy = false;
-    document.getElementById("send").disabled = false;
+    try {
+      const waiting = chosen.filter((entry) => entry.tick.checked && !entry.sent);
+      for (const entry of waiting) entry.what.textContent = texts.waiting;
+      const worker = async () => {
+        for (let entry = waiting.shift(); entry; entry = waiting.shift()) {
+          const answer = await send(entry);
+          entry.sent = Boolean(answer);
+          if (answer?.pending && answer.outcome !== "duplicate") held.push(answer.document);
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, worker));
+      if (held.length) await begin();
+    } finally {
+      busy = false;
+      document.getElementById("send").disabled = false;
+    }
   });
 })();
