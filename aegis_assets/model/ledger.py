@@ -50,7 +50,8 @@ class DocumentRow(Frozen):
 
 class Registered(Frozen):
     """document: the row that holds these bytes; for a duplicate that of the other name. replaced: the blob that it had before and
-    that no run has begun to read, '' normally."""
+    that no run has begun to read, '' normally. made_pending: it waits for a run because of these bytes; nobody had asked for one
+    before."""
 
     document: UUID
     outcome: Literal["new", "unchanged", "revised", "duplicate"]
@@ -58,6 +59,7 @@ class Registered(Frozen):
     duplicate_name: str | None
     state: State
     replaced: str = ""
+    made_pending: bool = False
 
 
 class SeenObject(Frozen):

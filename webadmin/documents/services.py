@@ -34,13 +34,14 @@ class Named(Stream, Protocol):
 
 
 class Outcome(Frozen):
-    """What became of one file. pending: it waits for a run."""
+    """What became of one file. pending: it waits for a run. made_pending: because of this file, see Registered."""
 
     name: str
     document: UUID | None
     outcome: Literal["new", "revised", "unchanged", "duplicate", "refused"]
     sentence: str
     pending: bool = False
+    made_pending: bool = False
     state: State | None = None
 
 
@@ -76,6 +77,7 @@ def receive(stream: Stream, name: str, key: str, collection: str) -> Outcome:
         outcome=registered.outcome,
         sentence=_sentence(registered),
         pending=registered.state == State.PENDING,
+        made_pending=registered.made_pending,
         state=registered.state,
     )
 

@@ -128,7 +128,7 @@ class Documents(Base):
                 document=twin["id"], outcome="duplicate", duplicate_of=twin["id"], duplicate_name=twin["name"], state=state
             )
         connection.execute(ADD, {"id": document, "collection": scope, "source": source, "key": key, **values})
-        return _registered(document, "new", State.PENDING)
+        return _registered(document, "new", None, State.PENDING)
 
     @writes
     def request_retry(self, connection: Connection, document: UUID) -> State:
@@ -198,24 +198,24 @@ def add_collection(connection: Connection, name: str) -> UUID:
 
 def _again(connection: Connection, document: UUID, old: DictRow, values: dict[str, object]) -> Registered:
     """A name that is known: the same bytes, or new ones."""
-    state = State(old["state"])
-    if state == State.REMOVING:
+    before = state = State(old["state"])
+    if before == State.REMOVING:
         raise NotAllowed(REMOVING)
     if old["sha256"] != values["sha256"]:
         row = one(connection, REVISE, document=document, **values)
         state = State(row["state"]) if row else state
         replaced = old["blob"] if state == State.PENDING else ""
-        return _registered(document, "revised", state).model_copy(update={"replaced": replaced})
+        return _registered(document, "revised", before, state).model_copy(update={"replaced": replaced})
     if state in AT_REST - {State.SUCCEEDED}:
         connection.execute(TO_PENDING, {"document": document, "blob": values["blob"]})
         state = State.PENDING
-    return _registered(document, "unchanged", state)
+    return _registered(document, "unchanged", before, state)
 
 
-def _registered(document: UUID, outcome: str, state: State) -> Registered:
-    return Registered.model_validate(
-        {"document": document, "outcome": outcome, "duplicate_of": None, "duplicate_name": None, "state": state}
-    )
+def _registered(document: UUID, outcome: str, before: State | None, state: State) -> Registered:
+    made_pending = state == State.PENDING and before != State.PENDING
+    told = {"document": document, "outcome": outcome, "state": state, "made_pending": made_pending}
+    return Registered.model_validate({**told, "duplicate_of": None, "duplicate_name": None})
 
 
 def _locked(connection: Connection, document: UUID) -> State:

@@ -20,7 +20,7 @@ def test_new_bytes_under_a_new_name_make_a_pending_document(ledger: Ledger) -> N
 
 def test_the_same_again_changes_nothing(ledger: Ledger) -> None:
     first = register(ledger)
-    assert register(ledger) == first.model_copy(update={"outcome": "unchanged"})
+    assert register(ledger) == first.model_copy(update={"outcome": "unchanged", "made_pending": False})
     document = ingested(ledger, [["text"]])
     assert document == first.document
     again = register(ledger)
@@ -32,6 +32,22 @@ def test_the_same_bytes_ask_a_failed_document_to_run_again(ledger: Ledger) -> No
     ledger.finish(document, RUN, State.FAILED, "It did not work.")
     assert register(ledger).state == State.PENDING
     assert ledger.document(document).message == ""
+
+
+def test_it_is_said_whether_these_bytes_made_the_document_wait(ledger: Ledger) -> None:
+    document = register(ledger).document
+    again = [register(ledger), register(ledger, content="two"), register(ledger, "twin.md", "two")]
+    ledger.request_cancel(document)
+    woken = [register(ledger, content="two")]
+    ledger.request_cancel(document)
+    woken.append(register(ledger, content="three"))
+    assert [(one.outcome, one.state, one.made_pending) for one in (*again, *woken)] == [
+        ("unchanged", State.PENDING, False),
+        ("revised", State.PENDING, False),
+        ("duplicate", State.PENDING, False),
+        ("unchanged", State.PENDING, True),
+        ("revised", State.PENDING, True),
+    ]
 
 
 def test_the_same_bytes_under_another_name_are_a_duplicate(ledger: Ledger) -> None:

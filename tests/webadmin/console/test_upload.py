@@ -108,6 +108,18 @@ def test_a_duplicate_does_not_hold_back_the_one_that_waits(admin: Client, dagste
     assert Document.objects.get().state == State.PENDING
 
 
+def test_the_same_bytes_again_hold_back_only_what_they_made_wait(admin: Client, dagster: DagsterDouble, ledger: Ledger) -> None:
+    services.upload(io.BytesIO(b"one"), "one.md", "papers")
+    theirs = send(admin, "one.md", b"one")
+    document = Document.objects.get()
+    assert (document.state, document.message) == (State.PENDING, "")
+    ledger.request_cancel(document.pk)
+    ours = send(admin, "one.md", b"one")
+    document.refresh_from_db()
+    assert (document.state, document.message) == (State.CANCELLED, "Uploaded, not ingested yet.")
+    assert [(one["outcome"], one["made_pending"]) for one in (theirs, ours)] == [("unchanged", False), ("unchanged", True)]
+
+
 def test_a_file_that_is_too_large_or_empty_is_refused_alone(admin: Client, dagster: DagsterDouble) -> None:
     assert "larger than 1 MB" in send(admin, "big.bin", b"x" * 2_500_000)["sentence"]
     assert "is empty" in send(admin, "empty.md", b"")["sentence"]

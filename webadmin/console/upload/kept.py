@@ -18,11 +18,14 @@ def write_down(request: HttpRequest, outcomes: Sequence[services.Outcome]) -> No
 
 
 def begin(request: HttpRequest, outcomes: Sequence[services.Outcome], at_once: bool) -> str:
-    """Launch what waits, or keep it from being launched: not the twin of a duplicate, which somebody else asked for. Returns what
-    the person should know, '' normally."""
+    """Launch what waits, or keep from being launched what waits because of these files: not what somebody else asked for.
+
+    Returns what the person should know, '' normally.
+    """
     waiting = [outcome.document for outcome in outcomes if outcome.document and outcome.pending and outcome.outcome != "duplicate"]
+    ours = [outcome.document for outcome in outcomes if outcome.document and outcome.made_pending]
     try:
-        result = steering.ingest(waiting) if at_once else steering.hold(waiting)
+        result = steering.ingest(waiting) if at_once else steering.hold(ours)
     except AegisError as error:  # the files are kept and Dagster's sensor takes up what is pending
         return error.message
     if at_once:

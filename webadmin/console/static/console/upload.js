@@ -197,7 +197,7 @@
         for (let entry = waiting.shift(); entry; entry = waiting.shift()) {
           const answer = await send(entry);
           entry.sent = Boolean(answer);
-          if (answer?.pending && answer.outcome !== "duplicate") held.push(answer.document);
+          if (answer?.made_pending) held.push(answer.document);
         }
       };
       await Promise.all(Array.from({ length: AT_ONCE }, worker));
