@@ -17,6 +17,7 @@ from aegis_assets.model.document import State
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.conftest import browser
+from webadmin.console.models import AuditEntry
 from webadmin.documents import services
 from webadmin.documents.models import Chunk, Document, Failure, Generation, Placement, Window
 
@@ -193,6 +194,24 @@ def test_bulk_actions_do_what_they_say_and_removal_asks_first(admin: Client, dag
     assert set(Document.objects.values_list("state", flat=True)) == {State.QUEUED}
     admin.post(LIST, {**chosen, "action": "remove", "confirm": "yes"})
     assert set(Document.objects.values_list("state", flat=True)) == {State.REMOVING}
+
+
+def test_an_action_on_many_documents_looks_at_each_a_few_times_only(
+    admin: Client, dagster: DagsterDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = [str(new(f"{number}.md")) for number in range(100)]
+    by_value, hashed = UUID.__hash__, 0
+
+    def counted(self: UUID) -> int:
+        nonlocal hashed
+        hashed += 1
+        return by_value(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UUID, "__hash__", counted)
+        admin.post(LIST, {"_selected_action": documents, "index": "0", "action": "ingest"})
+    assert AuditEntry.objects.filter(action="document.ingest").count() == 100
+    assert hashed < 20 * 100
 
 
 def test_an_action_leaves_its_trace_in_the_history(admin: Client, dagster: DagsterDouble) -> None:

@@ -91,8 +91,8 @@ def _steer(request: HttpRequest, documents: list[Document], action: steering.Act
         messages.error(request, sentences.said(error.message))
         return
     if result.done:
-        done = [document for document in documents if document.pk in set(result.done)]
-        trail.record_each(request, f"document.{action.name}", done)
+        done = set(result.done)
+        trail.record_each(request, f"document.{action.name}", [document for document in documents if document.pk in done])
         count = len(result.done)
         said = ngettext("{} document", "{} documents", count).format(count)
         messages.success(request, str(action.done).format(said))
