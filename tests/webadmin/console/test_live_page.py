@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import psycopg
@@ -13,7 +14,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect, sync_playwr
 from aegis_assets.model.document import State
 from aegis_assets.stores.ledger import Ledger
 from tests.chromium import launched
-from tests.stores.ledger.build import RUN, dead, planned
+from tests.stores.ledger.build import RUN, dead, planned, running
 from tests.webadmin.conftest import browser
 from tests.webadmin.console.serving import cookies, served
 from webadmin.documents import services
@@ -89,6 +90,23 @@ def test_a_bar_moves_by_events_and_the_end_is_seen(
         expect(page.get_by_text("Nothing is running.")).to_be_visible()
     assert [one for one in (*progress, *states) if "/progress.js" not in one] == [], "nothing is asked for"
     assert found == []
+
+
+def test_the_entities_of_documents_that_end_together_are_asked_for_together(
+    context: BrowserContext, address: str, moving: UUID, ledger: Ledger, ledger_url: str
+) -> None:
+    for number in range(5):
+        running(ledger, f"{number}.md", str(number), "default")
+    page = context.new_page()
+    counts = asked(page, "/entities")
+    page.goto(f"{address}/admin/documents/document/")
+    expect(page.locator("html")).to_have_attribute("data-live", "events")
+    assert len(counts) == 1, "what the page shows"
+    with psycopg.connect(ledger_url, autocommit=True) as database:
+        database.execute("UPDATE aegis_document SET state = 'succeeded'")
+    expect(page.locator(".state-succeeded")).to_have_count(6)
+    page.wait_for_timeout(600)
+    assert [len(parse_qs(urlsplit(one).query)["id"]) for one in counts[1:]] == [6]
 
 
 def test_where_a_proxy_holds_events_back_the_numbers_are_asked_for(

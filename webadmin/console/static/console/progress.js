@@ -16,6 +16,7 @@
     const AGAIN_MS = 300_000; // then the stream is tried again
     const MOST = 500;
     const COUNTED_AT_ONCE = 10;
+    const GATHERED_MS = 200; // documents of one run end together
     const MOVING = new Set(["pending", "queued", "running", "removing"]);
     const words = JSON.parse(document.getElementById("words")?.textContent || "{}");
 
@@ -142,7 +143,11 @@
       }
       if (list.dataset.entitiesUrl) {
         count([...list.querySelectorAll("[data-entities]")].map((element) => element.dataset.entities));
-        document.addEventListener("aegis:rest", (event) => count([event.detail.document]));
+        const ended = new Set();
+        document.addEventListener("aegis:rest", (event) => {
+          if (!ended.size) window.setTimeout(() => { count([...ended]); ended.clear(); }, GATHERED_MS);
+          ended.add(event.detail.document);
+        });
       }
       // A part of the page that was fetched may be older than the last event, and may show others.
       document.addEventListener("htmx:afterSwap", () => {
