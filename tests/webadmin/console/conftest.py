@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from psycopg import sql
 
 from aegis_assets.stores.ledger import Ledger
 from tests.chromium import launched
@@ -90,6 +93,15 @@ def open_page(live: str, chromium: Browser) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert problems == []
+
+
+@contextmanager
+def locked(url: str, table: str) -> Iterator[None]:
+    """Nobody reads the table meanwhile. The lock ends by itself after 5 s: who waits for it without end gets an answer then."""
+    with closing(psycopg.connect(url)) as other:
+        other.execute("SET idle_in_transaction_session_timeout = '5s'")
+        other.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(table)))
+        yield
 
 
 def at_rest(page: Page, address: str) -> None:

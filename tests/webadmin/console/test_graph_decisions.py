@@ -5,12 +5,16 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from aegis_assets.stores.graph import BoltGraph
+from aegis_assets.stores.ledger import Ledger
 from tests.pipeline.world import World
 from tests.webadmin.conftest import browser
+from tests.webadmin.console.conftest import locked
 from tests.webadmin.console.test_graph import NAMES, PAGE, PICTURE, drawn, entity, panel, world
+from webadmin.console.graph import queries
 from webadmin.console.models import AuditEntry
 from webadmin.documents import platform
 from webadmin.documents.models import Decision, Merge
@@ -96,3 +100,14 @@ def test_a_graph_store_that_is_away_is_said_in_a_sentence_and_nothing_has_change
     assert Decision.objects.count() == AuditEntry.objects.filter(action__startswith="entity").count() == 0
     assert drawn(client, entity=entity(world, "Ada"))[0] == {"Ada", "Babbage"}, "looking needs no graph store"
     away.close()
+
+
+def test_decisions_that_take_too_long_to_read_are_a_sentence(
+    admin: Client, ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "SECONDS", "0.05")
+    with locked(ledger_url, "aegis_decision"):
+        answer = admin.get(reverse("console:graph-decisions"))
+    assert answer.status_code == 200
+    assert "This question takes too long" in answer.text
+    assert "Nobody has merged" not in answer.text

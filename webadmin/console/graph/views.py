@@ -107,9 +107,12 @@ def _panel(request: HttpRequest, template: str, context: dict[str, object], read
 @page(SEE)
 def history(request: HttpRequest) -> HttpResponse:
     """What people decided about names, newest first."""
-    with queries.limited():
-        found = evidence.decisions(limit=evidence.MORE)
-    context = {"decisions": found, "may_decide": request.user.has_perm(DECIDE)}
+    context: dict[str, object] = {"may_decide": request.user.has_perm(DECIDE)}
+    try:
+        with queries.limited():
+            context["decisions"] = evidence.decisions(limit=evidence.MORE)
+    except AegisError as error:
+        context["problem"] = error.message
     return render(
         request, "console/graph/decisions.html", context, title=_("Decisions"), crumbs=[(TITLE, reverse("console:graph"))]
     )
