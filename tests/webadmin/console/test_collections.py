@@ -18,6 +18,8 @@ from tests.doubles.dagster_graphql import DagsterDouble
 from tests.doubles.ollama import OllamaDouble
 from tests.stores.ledger import build
 from tests.webadmin.conftest import browser, forget
+from tests.webadmin.console.conftest import locked
+from webadmin.console import timed
 from webadmin.console.collections import trial
 from webadmin.console.collections.marked import pieces
 from webadmin.console.models import AuditEntry
@@ -224,6 +226,16 @@ def test_chunks_are_found_and_put_into_the_field_and_stay_in_their_collection(ad
     other = Collection.objects.create(id=UUID(int=9), name="other")
     assert admin.get(reverse("console:collection-chunk", args=[other.pk, chunk])).status_code == 404
     assert admin.get(url("chunks"), {"q": "100%_\\'"}).status_code == 200
+
+
+def test_a_search_for_a_chunk_that_takes_too_long_is_a_sentence(
+    admin: Client, books: Collection, ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed, "SECONDS", "0.05")
+    with locked(ledger_url, "aegis_chunk"):
+        page = admin.get(url("chunks"), {"q": "zuse"}, headers={"accept-language": "de"}).content.decode()
+    assert "Diese Frage dauert zu lange" in page
+    assert "<ul>" not in page
 
 
 def test_the_models_that_the_server_has_are_offered(admin: Client, books: Collection) -> None:

@@ -23,6 +23,7 @@ from aegis_assets.stores.ledger.graph_view import GraphView
 from aegis_assets.stores.vectors import QdrantVectors
 from tests.pipeline.world import World
 from tests.webadmin.conftest import browser
+from webadmin.console import timed
 from webadmin.console.graph import queries
 from webadmin.documents import platform
 from webadmin.documents.models import Chunk, Collection, Entity
@@ -232,7 +233,7 @@ def test_an_entity_s_address_opened_as_a_page_leads_to_the_page(world: World) ->
 def test_a_question_that_takes_too_long_is_given_up_with_a_sentence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.ingest("a.md", [["Ada meets Babbage"]])
     slow: Callable[..., object] = lambda *_: queries.rows("SELECT pg_sleep(3)")  # noqa: E731
-    monkeypatch.setattr(queries, "SECONDS", "0.05")
+    monkeypatch.setattr(timed, "SECONDS", "0.05")
     monkeypatch.setattr(queries, "neighbourhood", slow)
     answer = browser(group="viewer").get(PICTURE, {"entity": entity(world, "Ada")})
     assert (answer.status_code, "too long" in answer.json()["error"]) == (503, True)

@@ -14,7 +14,7 @@ from tests.pipeline.world import World
 from tests.webadmin.conftest import browser
 from tests.webadmin.console.conftest import locked
 from tests.webadmin.console.test_graph import NAMES, PAGE, PICTURE, drawn, entity, panel, world
-from webadmin.console.graph import queries
+from webadmin.console import timed
 from webadmin.console.models import AuditEntry
 from webadmin.documents import platform
 from webadmin.documents.models import Decision, Merge
@@ -105,7 +105,7 @@ def test_a_graph_store_that_is_away_is_said_in_a_sentence_and_nothing_has_change
 def test_decisions_that_take_too_long_to_read_are_a_sentence(
     admin: Client, ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "SECONDS", "0.05")
+    monkeypatch.setattr(timed, "SECONDS", "0.05")
     with locked(ledger_url, "aegis_decision"):
         answer = admin.get(reverse("console:graph-decisions"))
     assert answer.status_code == 200

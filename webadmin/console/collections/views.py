@@ -24,6 +24,7 @@ from webadmin.console.audit import trail
 from webadmin.console.collections import cost, queries, shown, trial
 from webadmin.console.collections.forms import AddForm, EditForm, SchemaForm, TrialForm
 from webadmin.console.page import READING, WRITING, Crumb, page, render
+from webadmin.console.timed import limited
 from webadmin.documents import steering
 from webadmin.documents.models import Collection
 
@@ -109,7 +110,12 @@ async def attempt(request: HttpRequest, collection: UUID) -> HttpResponse:
 @page("documents.view_collection")
 def chunks(request: HttpRequest, collection: UUID) -> HttpResponse:
     found = _collection(str(collection))
-    context = {"collection": found, "chunks": queries.chunks(found.pk, request.GET.get("q", "").strip())}
+    context: dict[str, object] = {"collection": found}
+    try:
+        with limited():
+            context["chunks"] = queries.chunks(found.pk, request.GET.get("q", "").strip())
+    except AegisError as error:
+        context["problem"] = error.message
     return TemplateResponse(request, "console/collections/chunks.html", context)
 
 

@@ -7,15 +7,12 @@ has a limit, and a statement that takes too long is given up with a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
-from django.utils.translation import gettext as _
+from django.db import connection
 
-from aegis_assets.errors import StoreUnavailable
 from aegis_assets.model.ids import normalised
 from aegis_assets.model.parsing import Frozen
 from webadmin.console.graph import statements
@@ -29,7 +26,6 @@ NODES_AT_MOST: Final = 150  # what a person can still read, and a browser lay ou
 EDGES_AT_MOST: Final = 600
 NAMES_OFFERED: Final = 12
 NEWEST_DOCUMENTS: Final = 20
-SECONDS: Final = 5
 
 
 class Node(Frozen):
@@ -65,19 +61,6 @@ class Found(Frozen):
     name: str
     type: str
     alias: str = ""
-
-
-@contextmanager
-def limited() -> Iterator[None]:
-    """Raises StoreUnavailable when the ledger does not answer, or not in time."""
-    try:
-        with transaction.atomic():
-            rows(f"SET LOCAL statement_timeout = '{SECONDS}s'")
-            yield
-    except OperationalError as error:
-        slow = getattr(error.__cause__, "sqlstate", "") == "57014"
-        sentence = _("This question takes too long: ask about a smaller part.") if slow else _("The ledger does not answer.")
-        raise StoreUnavailable(sentence) from error
 
 
 def rows(statement: str, **values: object) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from aegis_assets.errors import AegisError, BadInput, NotFound
 from webadmin.console import links, sentences
 from webadmin.console.graph import decisions, evidence, queries
 from webadmin.console.page import WRITING, api, page, render
+from webadmin.console.timed import limited
 from webadmin.documents.models import Chunk, Collection, Decision, Document, Entity
 
 TITLE = gettext_lazy("Graph")
@@ -97,7 +98,7 @@ def relation(request: HttpRequest, source: UUID, target: UUID) -> HttpResponse:
 
 def _panel(request: HttpRequest, template: str, context: dict[str, object], read: Callable[[], dict[str, object]]) -> HttpResponse:
     try:
-        with queries.limited():
+        with limited():
             context |= read()
     except AegisError as error:
         context["problem"] = error.message
@@ -109,7 +110,7 @@ def history(request: HttpRequest) -> HttpResponse:
     """What people decided about names, newest first."""
     context: dict[str, object] = {"may_decide": request.user.has_perm(DECIDE)}
     try:
-        with queries.limited():
+        with limited():
             context["decisions"] = evidence.decisions(limit=evidence.MORE)
     except AegisError as error:
         context["problem"] = error.message
@@ -127,7 +128,7 @@ def picture(request: HttpRequest) -> JsonResponse:
 def _picture(request: HttpRequest) -> queries.Picture:
     asked = request.GET
     seen = _uuids(asked.getlist("seen"))
-    with queries.limited():
+    with limited():
         if "entity" in asked:
             [entity] = _uuids([asked["entity"]])
             stands = queries.canonical([entity, *seen])
@@ -149,7 +150,7 @@ def names(request: HttpRequest) -> JsonResponse:
 
     def read() -> dict[str, object]:
         collection = _uuids([request.GET.get("collection", "")])[0]
-        with queries.limited():
+        with limited():
             found = queries.names(collection, request.GET.get("q", ""))
         return {"names": [one.model_dump(mode="json") for one in found]}
 
