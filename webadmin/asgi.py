@@ -6,6 +6,7 @@ Django under ASGI spools a request's whole body to disk before any view sees it;
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -13,12 +14,15 @@ from typing import Any, Final
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webadmin.settings")
 
 import django
-from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 from aegis_assets.logs import configure
 from aegis_assets.settings import settings
+from webadmin.console.api import errors
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -61,7 +65,7 @@ def limited(app: App, most: int) -> App:
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if not announced.isdigit() or len(announced) > 15 or int(announced) > most:
-            await _refuse(send)
+            await _refuse(scope, send)
             return
         seen, answering = 0, False
 
@@ -78,15 +82,22 @@ def limited(app: App, most: int) -> App:
 
         await app(scope, counted, answered)
         if seen > most and not answering:
-            await _refuse(send)
+            await _refuse(scope, send)
 
     return call
 
 
-async def _refuse(send: Send) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": b"This upload is too large; send fewer files at once.\n"})
+async def _refuse(scope: Message, send: Send) -> None:
+    request = ASGIRequest({**scope, "query_string": b""}, io.BytesIO())
+    with translation.override(translation.get_language_from_request(request)):
+        sentence = _("This upload is too large; send fewer files at once.")
+    if request.path.startswith(errors.UNDER):
+        answer: HttpResponse = errors.refused(sentence, 413)
+    else:
+        answer = HttpResponse(f"{sentence}\n", "text/plain; charset=utf-8", 413)
+    headers = [(b"content-type", answer.headers["Content-Type"].encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.content})
 
 
 configure(settings().log_level)

@@ -13,6 +13,9 @@ from urllib.parse import unquote_to_bytes
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.translation import gettext as _
+
+from webadmin.console.api import errors
 
 POLICY: Final = "; ".join(
     (
@@ -70,4 +73,7 @@ def addresses_are_text(get_response: Answer) -> Callable[[HttpRequest], HttpResp
 def _refusal(request: HttpRequest) -> HttpResponse | None:
     if b"\x00" not in unquote_to_bytes(request.META.get("QUERY_STRING", "")):
         return None
-    return HttpResponseBadRequest("This address holds a character that is no text.")
+    sentence = _("This address holds a character that is no text.")
+    if request.path.startswith(errors.UNDER):
+        return errors.refused(sentence, 400)
+    return HttpResponseBadRequest(sentence)

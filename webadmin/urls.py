@@ -14,4 +14,5 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("metrics", metrics, name="metrics"),
 ]
+handler400 = "webadmin.console.api.errors.bad_request"
 handler500 = "webadmin.console.api.errors.server_error"

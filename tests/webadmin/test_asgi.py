@@ -49,6 +49,21 @@ def test_a_body_over_the_limit_is_refused_in_a_sentence(server: str, announced: 
     assert answer.text == (str(size) if status == 200 else "This upload is too large; send fewer files at once.\n")
 
 
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "This upload is too large; send fewer files at once."),
+        ("de", "Das ist zu viel auf einmal; bitte weniger Dateien zugleich hochladen."),
+    ],
+)
+def test_a_script_is_refused_in_json_and_in_its_language(server: str, language: str, sentence: str) -> None:
+    headers = {"Accept-Language": language}
+    with httpx.Client(trust_env=False, timeout=20) as client:
+        answer = client.post(f"{server}/api/documents", content=b"x" * (MOST + 1), headers=headers)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (413, "application/json")
+    assert answer.json() == {"error": sentence}
+
+
 def test_a_body_announced_too_large_is_not_waited_for(server: str) -> None:
     host, port = server.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as line:

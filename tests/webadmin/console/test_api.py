@@ -164,6 +164,7 @@ def test_collections_and_searches_are_answered(operator: Client, no_pauses: None
         ("get", "/api/documents/x/progress", 404),
         ("get", "/api/nothing/here", 404),
         ("get", "/api/", 404),
+        ("get", "/api/documents?q=%00", 400),
         ("put", "/api/documents", 405),
         ("get", f"/api/documents/{NOBODY}/remove", 405),
         ("post", f"/api/documents/{NOBODY}/remove", 403),
@@ -176,6 +177,14 @@ def test_what_is_wrong_is_a_status_and_a_sentence(operator: Client, method: str,
     assert list(answer.json()) == ["error"]
     assert answer.json()["error"].endswith(".")
     assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_a_request_that_is_no_form_is_refused_in_a_sentence(operator: Client) -> None:
+    many = "&".join(f"f{number}=x" for number in range(40_001))
+    for kind, body in (("application/x-www-form-urlencoded", many), ("multipart/form-data", "no boundary")):
+        answer = operator.post("/api/documents", body, content_type=kind, headers={"accept-language": "de"})
+        assert answer.status_code == 400
+        assert answer.json() == {"error": "Die Anfrage war nicht zu lesen."}
 
 
 def test_a_role_is_checked_for_every_address(ledger: Ledger) -> None:

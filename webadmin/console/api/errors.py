@@ -45,6 +45,13 @@ def unknown(request: HttpRequest, rest: str = "") -> HttpResponse:
     return refused(_("There is nothing at this address."), 404)
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if not request.path.startswith(UNDER):
+        answer: HttpResponse = defaults.bad_request(request, exception)
+        return answer
+    return refused(_("The request could not be read."), 400)
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     if not request.path.startswith(UNDER):
         answer: HttpResponse = csrf.csrf_failure(request, reason)
