@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from aegis_assets.stores.ledger import Ledger
 from tests.doubles.engine import EngineDouble
 from tests.webadmin.conftest import browser, forget
 from tests.webadmin.console.ledger_rows import Made, made, mention, relation
+from webadmin.console.document.grid import KEPT_SECONDS
 from webadmin.documents import services
 from webadmin.documents.models import Document, Failure, Placement
 
@@ -73,13 +75,27 @@ def test_the_number_of_queries_is_the_same_for_one_chunk_and_for_many(admin: Cli
 
 def test_five_thousand_chunks_are_one_short_answer(admin: Client, ledger: Ledger) -> None:
     one = made([16] * 312 + [8])
-    answer = admin.get(scripts(one)[0])
+    with CaptureQueriesContext(connection) as captured:
+        answer = admin.get(scripts(one)[0])
     found = answer.json()
     assert sum(len(window[4]) for window in found["windows"]) == 5000
     assert len(answer.content) < 20_000
-    with CaptureQueriesContext(connection) as captured:
-        admin.get(scripts(one)[0])
     assert len([query for query in captured if "aegis_placement" in query["sql"]]) == 1
+
+
+def test_viewers_share_a_reading_of_the_cells_for_a_second_and_each_is_asked_who_they_are(admin: Client, ledger: Ledger) -> None:
+    one, other = made([2]), made([3])
+    [cells, _], [others, _] = scripts(one), scripts(other)
+    nobody, viewer = browser(), browser(group="viewer")
+    first = admin.get(cells).json()
+    Placement.objects.filter(chunk=one.chunks[1]).delete()
+    with CaptureQueriesContext(connection) as captured:
+        assert viewer.get(cells).json() == first
+    assert not [query for query in captured if "aegis_placement" in query["sql"]]
+    assert nobody.get(cells).status_code == 403
+    assert [window[4] for window in viewer.get(others).json()["windows"]] == ["ddd"]
+    time.sleep(KEPT_SECONDS)
+    assert [window[4] for window in viewer.get(cells).json()["windows"]] == ["d"]
 
 
 def test_a_document_without_a_generation_has_a_page_too(admin: Client, ledger: Ledger) -> None:

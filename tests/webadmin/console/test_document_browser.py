@@ -145,6 +145,31 @@ def test_cells_change_while_the_document_runs(open_page: Open) -> None:
     expect(page.locator('[data-cell="p"] [data-number]')).to_have_text("1")
 
 
+def test_cells_are_asked_for_by_themselves_only_where_nothing_is_told(open_page: Open) -> None:
+    one = made([2])
+    for state in ("queued", "running"):
+        Document.objects.update(state=state)
+    page = open_page("/admin/")
+    page.route("**/progress*.js", lambda route: route.fulfill(content_type="text/javascript"))  # its events come from here
+    page.clock.install(time=0)
+    page.goto(address(one))
+    page.clock.pause_at(3600)
+    asked: list[str] = []
+
+    def tell() -> None:
+        with page.expect_response("**/chunks"):
+            page.evaluate("document.dispatchEvent(new Event('aegis:changed'))")
+
+    tell()
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/chunks") else None)
+    for _ in range(6):
+        page.clock.run_for(1000)
+        tell()
+    assert len(asked) == 6
+    with page.expect_response("**/chunks"):
+        page.clock.run_for(2000)
+
+
 def test_a_link_to_a_chunk_shows_the_span_that_it_names(open_page: Open) -> None:
     one = made([1], text=TEXT)
     page = open_page(reverse("console:chunk", args=[one.document, one.chunks[0]]))

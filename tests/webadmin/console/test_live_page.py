@@ -86,6 +86,7 @@ def test_a_bar_moves_by_events_and_the_end_is_seen(
     if where:
         expect(page.locator(".state-succeeded").first).to_be_visible()
         expect(page.locator("progress").first).to_have_js_property("value", 1)
+        expect(page.locator("details[open]")).to_have_count(0)  # a document's page was loaded again
     else:
         expect(page.get_by_text("Nothing is running.")).to_be_visible()
     assert [one for one in (*progress, *states) if "/progress.js" not in one] == [], "nothing is asked for"

@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from django.core.cache import cache
 from django.db import connection
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from aegis_assets.model.document import Mark
 
+KEPT_SECONDS: Final = 1.0
 # One letter a chunk. The order is that of the legend.
 CELLS: Final[dict[str, Promise]] = {
     "d": _("done"),
@@ -80,6 +82,12 @@ class Grid(NamedTuple):
                 if strip.cells and wanted in strip.cells:
                     return strip.ordinal, strip.cells.index(wanted)
         return None
+
+
+def recent(document: UUID) -> Grid | None:
+    """As `grid`, at most a second old: viewers share one reading."""
+    kept: Grid | None = cache.get_or_set(f"console.grid.{document}", lambda: grid(document), KEPT_SECONDS)
+    return kept
 
 
 def grid(document: UUID) -> Grid | None:

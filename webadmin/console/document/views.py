@@ -18,7 +18,7 @@ from webadmin.console.document import chunk as chunks
 from webadmin.console.document import queries
 from webadmin.console.document.failures import failures
 from webadmin.console.document.generations import generations
-from webadmin.console.document.grid import CELLS, WINDOW, Grid, grid
+from webadmin.console.document.grid import CELLS, WINDOW, Grid, grid, recent
 from webadmin.console.document.waterfall import Waterfall, chosen, waterfall
 from webadmin.console.page import Crumb, api, page, render
 from webadmin.documents import platform, steering
@@ -87,8 +87,8 @@ def text(request: HttpRequest, document: UUID) -> HttpResponse:
 
 @api("documents.view_document")
 def cells(request: HttpRequest, document: UUID) -> JsonResponse:
-    """{"state", "generation", "paged", "windows": [[ordinal, first, last, mark, cells]]}: see `grid`."""
-    now = grid(document)
+    """{"state", "generation", "paged", "windows": [[ordinal, first, last, mark, cells]]}: see `recent`."""
+    now = recent(document)
     if now is None:
         return JsonResponse({"error": _("There is no such document.")}, status=404)
     return JsonResponse(now._asdict())

@@ -18,7 +18,6 @@
   const box = document.querySelector(".cells");
   const panel = document.getElementById("chunk");
   if (box) grid(box);
-  document.addEventListener("aegis:rest", () => window.location.reload()); // failures, runs and generations have changed too
   if (panel) {
     document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target === panel) opened(); });
     document.addEventListener("htmx:responseError", (event) => { if (event.detail.target === panel) panel.replaceChildren(said(event.detail.xhr.statusText)); });
@@ -208,10 +207,13 @@
       }
     }
 
-    // While the document runs. Whoever learns of a change in another way says so by the event `aegis:changed`.
+    // While the document runs: whoever learns of a change in another way says so by the event `aegis:changed`, and where nobody has for
+    // a while, the grid asks by itself.
     if (box.dataset.moving !== "yes") return;
-    let asking = false;
+    let asking = false, timer = 0;
     const again = async () => {
+      window.clearTimeout(timer);
+      timer = window.setTimeout(again, EVERY_MS);
       if (asking || document.hidden) return;
       asking = true;
       try {
@@ -220,6 +222,6 @@
       } catch { /* the next time */ } finally { asking = false; }
     };
     document.addEventListener("aegis:changed", again);
-    window.setInterval(again, EVERY_MS);
+    timer = window.setTimeout(again, EVERY_MS);
   }
 })();
