@@ -1,15 +1,28 @@
 """What ops hand each other -> small JSON objects in the bucket, below the run's id.
 
-Dagster's own keeps them in files of one machine; the bucket is what all machines of a run see anyway.
+Dagster's own keeps them in files of one machine; the bucket is what all machines of a run see anyway. They go when the run is over,
+however it ended. The questionable decision: a run that is executed again "from failure" reads its parent's, and does not find them.
+It could do nothing with them: it has no plan step, so no document is its own, and all of its steps would pass over their windows
+and the run succeed. As it is, its first step says what to do instead.
 """
 
 import json
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
 
 import dagster as dg
 
 from aegis_assets.defs.platform import build
+from aegis_assets.errors import AegisError, NotFound
+from aegis_assets.logs import logger
+from aegis_assets.pipeline.ports import Bucket
 
+log = logger(__name__)
 ROOT = "runs"
+KEPT: Final = timedelta(days=1)  # nobody reads them; only so that a clock that is wrong, or another's run, does no harm
+PURGE_SECONDS: Final = 20.0  # a tick of a sensor may take 60; the next one goes on
 
 
 class Handover(dg.ConfigurableIOManager):
@@ -17,14 +30,40 @@ class Handover(dg.ConfigurableIOManager):
         build().bucket.put(key(context), json.dumps(obj).encode())
 
     def load_input(self, context: dg.InputContext) -> object:
+        """Raises NotFound in a run that is over, or that is to go on where another ended."""
         assert context.upstream_output is not None, "every input of our ops comes from an op"
-        return json.loads(build().bucket.get(key(context.upstream_output)))
+        try:
+            return json.loads(build().bucket.get(key(context.upstream_output)))
+        except NotFound as error:
+            raise NotFound(
+                "What the run's steps handed each other is gone: launch a new run, which does what is missing."
+            ) from error
 
 
 def key(context: dg.OutputContext) -> str:
     return "/".join((ROOT, *context.get_identifier()))
 
 
-def discard(run_id: str) -> None:
-    """Of a run that is over."""
-    build().bucket.delete_prefix(f"{ROOT}/{run_id}")
+def discard(bucket: Bucket, run_id: str) -> None:
+    """Of a run that is over. What cannot be deleted now, or is written later by a step on another machine, is purged."""
+    try:
+        bucket.delete_prefix(f"{ROOT}/{run_id}")
+    except AegisError as error:
+        log.warning("not_discarded", run=run_id, kind=error.kind)
+
+
+def purge(bucket: Bucket, alive: Callable[[str], bool], now: datetime) -> int:
+    """Number of objects deleted: older than `KEPT`, of runs that are over or that nobody knows. Raises what the bucket raises."""
+    until = time.monotonic() + PURGE_SECONDS
+    at_work: dict[str, bool] = {}
+    count = 0
+    for old in bucket.keys(ROOT, now - KEPT):
+        run_id = old.split("/")[1]
+        if run_id not in at_work:
+            at_work[run_id] = alive(run_id)
+        if not at_work[run_id]:
+            bucket.delete(old)
+            count += 1
+        if time.monotonic() > until:
+            break
+    return count

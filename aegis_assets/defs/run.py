@@ -9,6 +9,7 @@ from uuid import UUID
 
 import dagster as dg
 
+from aegis_assets.defs.handover import discard
 from aegis_assets.defs.loop import wait_for
 from aegis_assets.defs.partitions import documents as partitions
 from aegis_assets.defs.report import report
@@ -94,6 +95,7 @@ def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.
     ours = [row.id for row in rows if row.state == State.RUNNING and row.run_id == context.run_id]
     for outcomes in publish_documents(platform, ours, context.run_id):
         report(context, outcomes)
+    discard(platform.bucket, context.run_id)  # publish is the last step
     known = platform.ledger.documents(documents)
     failed = [row.message for row in known if row.state == State.FAILED]
     failed += ["One of the run's documents does not exist any more."] * (len(documents) - len(known))

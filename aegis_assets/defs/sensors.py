@@ -10,16 +10,19 @@ from uuid import uuid4
 
 import dagster as dg
 
+from aegis_assets.defs.handover import discard, purge
 from aegis_assets.defs.jobs import ingest, remove
 from aegis_assets.defs.partitions import documents
 from aegis_assets.defs.platform import PlatformResource
-from aegis_assets.defs.run import partition_order
+from aegis_assets.defs.run import alive, partition_order
 from aegis_assets.errors import AegisError
+from aegis_assets.logs import logger
 from aegis_assets.model.launch import CLAIM_TAG, IN_ITS_PROCESS, SIZE_TAG, SMALL_BYTES
 from aegis_assets.model.ledger import DocumentRow
 from aegis_assets.settings import settings
 from aegis_assets.stores.watch import list_objects
 
+log = logger(__name__)
 CLAIMS_PER_TICK = 1000
 REFUSED = "Not taken, because their names cannot be stored: {n}; the first of them: {first}"
 RANGE = 100
@@ -131,6 +134,17 @@ def release_lost_claims(instance: dg.DagsterInstance, platform: PlatformResource
             ledger.fail_run(claim, "The run ended before it reached this document; its page in Dagster says why.")
 
 
+@dg.sensor(minimum_interval_seconds=600, default_status=dg.DefaultSensorStatus.RUNNING)
+def purge_handovers(context: dg.SensorEvaluationContext, platform: PlatformResource) -> None:
+    """What steps wrote after their run was over, and what could not be discarded then."""
+    try:
+        count = purge(platform.use().bucket, lambda run: alive(context.instance, run), datetime.now(UTC))
+    except AegisError as error:
+        log.warning("not_purged", kind=error.kind)  # the next tick tries again
+    else:
+        log.info("purged", objects=count)
+
+
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.FAILURE,
     monitored_jobs=[ingest],
@@ -139,9 +153,11 @@ def release_lost_claims(instance: dg.DagsterInstance, platform: PlatformResource
 )
 def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
     """A run that died before it could say so: its documents fail with a sentence instead of running for ever."""
+    run_id = context.dagster_run.run_id
     platform.use().ledger.fail_run(
-        context.dagster_run.run_id, "The run was stopped from outside before it could finish. Retry takes up what is missing."
+        run_id, "The run was stopped from outside before it could finish. Retry takes up what is missing."
     )
+    discard(platform.use().bucket, run_id)
 
 
 @dg.run_status_sensor(
@@ -152,3 +168,4 @@ def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource
 )
 def after_cancel(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
     platform.use().ledger.cancel_run(context.dagster_run.run_id)
+    discard(platform.use().bucket, context.dagster_run.run_id)

@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -85,14 +85,14 @@ class ObjectBucket:
             return False
         return True
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """Keys below a prefix ('' for all), a page at a time, in no order."""
+    def keys(self, prefix: str, before: datetime | None = None) -> Iterator[str]:
+        """Keys below a prefix ('' for all), a page at a time, in no order. before: only what was written before that moment."""
         place = prefix.strip("/")
         if place:
             checked(place)
         pages = iter(obstore.list(self._store, place or None, chunk_size=1000))
         while (page := self._call(lambda: next(pages, None))) is not None:
-            yield from (meta["path"] for meta in page)
+            yield from (meta["path"] for meta in page if before is None or meta["last_modified"] < before)
 
     def delete(self, key: str) -> None:
         """Deleting what is not there is fine."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,13 @@ def test_a_prefix_is_whole_segments_and_deleting_it_twice_changes_nothing(bucket
     assert sorted(bucket.keys("")) == ["artifacts/ab/3"]
     with pytest.raises(BadInput):
         bucket.delete_prefix("/")
+
+
+def test_only_what_was_written_before_a_moment_is_listed(bucket: ObjectBucket) -> None:
+    bucket.put("runs/a/1", b"x")
+    hour = timedelta(hours=1)
+    assert list(bucket.keys("runs", datetime.now(UTC) + hour)) == ["runs/a/1"]
+    assert list(bucket.keys("runs", datetime.now(UTC) - hour)) == []
 
 
 @pytest.mark.parametrize(
