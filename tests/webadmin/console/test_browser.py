@@ -88,6 +88,30 @@ def test_a_folder_is_compared_sent_file_by_file_and_ingested(
     expect(page.locator("h1")).to_contain_text("one.md")
 
 
+def test_what_is_dropped_is_taken_folders_too_and_the_target_stays_where_it_is(
+    open_page: Open, ledger: Ledger, tmp_path: Path
+) -> None:
+    folder = tmp_path / "papers"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "one.md").write_text("one")
+    alone = tmp_path / "alone.md"
+    alone.write_text("two")
+    page = open_page("/admin/documents/document/add/")
+    target = page.locator("#drop")
+    there = target.bounding_box()
+    assert there is not None
+    carried = {"items": [], "files": [str(folder), str(alone)], "dragOperationsMask": 1}
+    place = {"x": there["x"] + 9, "y": there["y"] + 9}
+    hand = page.context.new_cdp_session(page)
+    for move in ("dragEnter", "dragOver"):
+        hand.send("Input.dispatchDragEvent", {"type": move, **place, "data": carried})
+    expect(target).to_have_class("drop over")
+    assert target.bounding_box() == there
+    hand.send("Input.dispatchDragEvent", {"type": "drop", **place, "data": carried})
+    expect(target).to_have_class("drop")
+    expect(page.locator("#files th")).to_have_text(["papers/deep/one.md", "alone.md"])
+
+
 def test_files_can_wait_and_are_compared_again_with_another_collection(
     open_page: Open, dagster: DagsterDouble, ledger: Ledger, tmp_path: Path
 ) -> None:
