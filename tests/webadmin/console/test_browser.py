@@ -193,6 +193,20 @@ def test_a_bulk_action_and_the_filters_work_in_the_list(open_page: Open, dagster
     expect(page.locator("#result_list tbody")).to_have_count(1)
 
 
+def test_a_phone_shows_every_cell_of_the_list_whole(open_page: Open, ledger: Ledger) -> None:
+    """The longest that engines say of themselves, and a sentence."""
+    engines = {"parser": "docling, layout without a model", "extractor": "spacy en-core-web-sm"}
+    sentence = "The file is not a readable PDF: it is damaged, cut off, or something else under a PDF's name."
+    Document.objects.filter(pk=new("a.md")).update(message=sentence, **engines)
+    page = open_page("/admin/documents/document/", width=390)
+    cells = page.locator("#result_list tbody :is(td, th)")
+    assert cells.count() > 9
+    cut = cells.evaluate_all("cells => cells.filter((one) => one.scrollHeight > one.clientHeight + 1).map((one) => one.innerText)")
+    assert cut == []
+    engines_cell = page.locator("#result_list .field-engines_shown")
+    assert engines_cell.evaluate("(one) => one.getBoundingClientRect().width") > 300
+
+
 def test_the_list_says_how_many_entities_each_document_has_after_it_is_there(open_page: Open, ledger: Ledger) -> None:
     held: dict[str, str] = {}
     for number in range(12):  # more than are counted at once

@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from aegis_assets.model.embedding import VectorPoint
 from aegis_assets.model.extraction import Extraction, Mention
@@ -20,6 +21,7 @@ from aegis_assets.stores.ledger import Ledger
 from tests.doubles.engine import EMBEDDER, EngineDouble
 from tests.stores.ledger.build import done, enriched, planned, publish, running
 from tests.webadmin.conftest import browser, forget
+from tests.webadmin.console.conftest import Open
 from webadmin.console.search.marks import EXCERPT, excerpt, places
 from webadmin.documents import platform
 
@@ -72,6 +74,14 @@ def test_a_hit_shows_scores_marks_place_and_entities(engine: EngineDouble) -> No
     assert "1.000" in first, "the cosine of a text with itself"
     assert f"{reverse('console:graph')}?entity=" in first
     assert 'id="around"' in shown
+
+
+def test_hits_fit_a_phone(engine: EngineDouble, open_page: Open) -> None:
+    put(["Ada Lovelace wrote programs"], "a scanned report.pdf")
+    page = open_page("/admin/search/", width=390)
+    page.goto(f"{PAGE}?q=Ada")
+    expect(page.locator(".scores .number").last).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_collection_filters_and_the_address_can_be_shared(engine: EngineDouble) -> None:
