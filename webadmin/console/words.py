@@ -71,6 +71,7 @@ ACTS: Final[dict[str, Promise]] = {
     "user.add": _("Person added"),
     "user.change": _("Person changed"),
     "user.delete": _("Person deleted"),
+    "user.password": _("Own password changed"),
     "apitoken.add": _("API token made"),
     "apitoken.revoke": _("API token revoked"),
     "session.log in": _("Logged in"),

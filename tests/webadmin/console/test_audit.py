@@ -58,6 +58,20 @@ def test_changes_of_collections_and_limits_are_written_down_with_their_fields(ad
     assert AuditEntry.objects.get(action="collection.change").details == {"fields": ["prompt"]}
 
 
+def test_a_password_that_its_owner_changes_is_written_down_once_and_not_what_it_is(site: Path) -> None:
+    ada = User.objects.create_user("ada", password="a long password", is_staff=True)
+    client = Client(headers={"host": "localhost"})
+    client.force_login(ada)
+    page = reverse("admin:password_change")
+    fields = {"old_password": "wrong", "new_password1": "another long one", "new_password2": "another long one"}
+    assert client.get(page).status_code == 200
+    assert client.post(page, fields).status_code == 200
+    assert acts() == []
+    assert client.post(page, {**fields, "old_password": "a long password"}).status_code == 302
+    entry = AuditEntry.objects.get(action="user.password")
+    assert (entry.actor, entry.target, entry.details) == ("ada", "ada", {})
+
+
 def test_a_trail_outlives_whom_it_speaks_of(site: Path) -> None:
     gone = User.objects.create_user("gone", is_staff=True)
     trail.record(Actor(gone.pk, "gone"), "document.retry", gone)
