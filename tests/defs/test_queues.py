@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,10 @@ import psutil
 import pytest
 from celery.contrib.testing.worker import start_worker
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.execution.api import create_execution_plan
+from dagster._core.execution.plan.outputs import StepOutputHandle
+from dagster._core.execution.retries import RetryMode
 from pydantic import SecretStr
 
 from aegis_assets import settings as settings_module
@@ -207,6 +211,37 @@ def test_where_one_queue_loses_its_worker_all_end_and_those_that_come_do_what_is
         with desk.workers(1):
             assert result().success
     assert desk.platform.ledger.document(document).state == State.SUCCEEDED
+
+
+@dg.op(tags={"rank": "0"})
+def first() -> None:
+    """A window to be parsed."""
+
+
+@dg.op(tags={"rank": "1"}, ins={"after": dg.In(dg.Nothing)})
+def second() -> None:
+    """What comes after it."""
+
+
+@dg.job
+def book() -> None:
+    for number in range(3 * queue_executor.STEPS_AT_ONCE):
+        second.alias(f"second_{number}")(first.alias(f"first_{number}")())
+
+
+def test_a_step_that_can_go_on_does_not_wait_until_all_others_have_begun() -> None:
+    plan = tuple.__new__(queue_executor.Paced, create_execution_plan(book))
+    active = plan.start(RetryMode.DISABLED, sort_key_fn=lambda step: -int(step.tags["rank"]))
+    with suppress(DagsterExecutionInterruptedError), active:  # what was sent does not come back here
+        sent = active.get_steps_to_execute()
+        assert len(sent) == queue_executor.STEPS_AT_ONCE
+        for done in sent[:2]:
+            active.mark_step_produced_output(StepOutputHandle(done.key))
+            active.mark_success(done.key)
+        following = [step.key for step in active.get_steps_to_execute()]
+        assert len(following) == queue_executor.STEPS_AT_ONCE
+        assert set(following[:2]) == {done.key.replace("first", "second") for done in sent[:2]}
+        active.mark_interrupted()
 
 
 def test_a_queue_without_a_worker_ends_the_run_with_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
