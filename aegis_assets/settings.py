@@ -147,6 +147,8 @@ class Settings(BaseSettings):
     debug: bool = False
     allowed_hosts: str = "127.0.0.1,localhost"
     production: bool = False
+    # Addresses or networks of proxies in front, whose X-Forwarded-For and -Proto are believed; empty: nobody's
+    trusted_proxies: str = ""
     # Who may read /metrics without an API token: nobody, or whoever asks from this machine and through no proxy.
     metrics_open_to: Literal["nobody", "loopback"] = "nobody"
     log_level: Annotated[

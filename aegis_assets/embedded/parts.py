@@ -131,14 +131,21 @@ def _daemon(now: Settings) -> Part:
 
 
 def _admin(now: Settings) -> Part:
+    command = (PYTHON, "-m", "uvicorn", "webadmin.asgi:application")
     where = ("--host", now.listen, "--port", str(now.admin_port))
     return Part(
         "admin",
-        (PYTHON, "-m", "uvicorn", "webadmin.asgi:application", *where, "--lifespan", "off", "--no-server-header", *STREAMS),
+        (*command, *where, "--lifespan", "off", "--no-server-header", *_proxies(now), *STREAMS),
         f"{now.admin_address}/admin/",
         (Port("the admin", "AEGIS_ADMIN_PORT", now.admin_port, now.listen),),
         lambda: probes.answers(f"{now.admin_address}/healthz"),
     )
+
+
+def _proxies(now: Settings) -> tuple[str, ...]:
+    """Of itself uvicorn believes whatever comes from this machine, and a log-in by a made-up address would never have to wait."""
+    trusted = now.trusted_proxies.replace(" ", "")
+    return ("--proxy-headers", "--forwarded-allow-ips", trusted) if trusted else ("--no-proxy-headers",)
 
 
 def _worker(now: Settings) -> Part:

@@ -120,6 +120,12 @@ def test_a_part_is_the_module_that_it_is_on_one_machine() -> None:
     assert "daemon" in there
 
 
+def test_the_admin_believes_the_proxies_that_a_setting_names_and_no_other() -> None:
+    (admin,) = [one for one in containers() if one["name"] == "admin"]
+    assert admin["args"][admin["args"].index("--forwarded-allow-ips") + 1] == "$(AEGIS_TRUSTED_PROXIES)"
+    assert variables("settings.env")["AEGIS_TRUSTED_PROXIES"] == ""  # of an absent one the text itself would stay
+
+
 def test_no_secret_stands_in_a_file() -> None:
     for path in FOLDER.rglob("*"):
         if path.is_file() and path.name != "secrets.example.env":

@@ -28,7 +28,7 @@ def connect() -> None:
 
 
 def address_of(request: HttpRequest | None) -> str:
-    """The peer's; behind a proxy the server has put the client's there (uvicorn, from proxies that it trusts)."""
+    """The peer's; behind a proxy the server has put the client's there (uvicorn, from those that AEGIS_TRUSTED_PROXIES names)."""
     return str(request.META.get("REMOTE_ADDR", "")) if request is not None else ""
 
 
