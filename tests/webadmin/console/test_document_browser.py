@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from django.core.cache import cache
 from django.urls import reverse
 from playwright.sync_api import Page, Route, expect
 
@@ -15,7 +17,7 @@ from tests.doubles.engine import EngineDouble
 from tests.webadmin.conftest import forget
 from tests.webadmin.console.conftest import Open
 from tests.webadmin.console.ledger_rows import Made, made, mention, relation
-from webadmin.documents.models import ChunkTask, Document, Failure, Placement
+from webadmin.documents.models import Chunk, ChunkTask, Document, Failure, Placement, Window
 
 TEXT = "Ada wrote notes. <img src=x onerror=alert(1)>"
 
@@ -143,6 +145,74 @@ def test_cells_change_while_the_document_runs(open_page: Open) -> None:
     page.evaluate("document.dispatchEvent(new Event('aegis:changed'))")
     expect(page.locator('[data-cell="d"] [data-number]')).to_have_text("1")
     expect(page.locator('[data-cell="p"] [data-number]')).to_have_text("1")
+
+
+def running(windows: list[int]) -> Made:
+    one = made(windows)
+    ChunkTask.objects.update(state="running")
+    for state in ("queued", "running"):
+        Document.objects.update(state=state)
+    return one
+
+
+def tell(page: Page) -> None:
+    cache.clear()
+    with page.expect_response("**/chunks"):
+        page.evaluate("document.dispatchEvent(new Event('aegis:changed'))")
+
+
+def test_the_open_chunk_follows_its_cell_and_stays_where_it_is(open_page: Open) -> None:
+    one = running([2])
+    Placement.objects.update(boxes=[{"page": 1, "l": 72.0, "t": 72.0, "r": 300.0, "b": 90.0}])
+    page = open_page(address(one), language="de")
+    title(page, "Textstück 1 von 2")
+    tasks = page.locator("#chunk .reading .state")
+    expect(tasks).to_have_text(["läuft", "läuft"])
+    expect(page.get_by_role("img", name="Seite 1, die Stellen des Textstücks umrahmt")).to_be_visible()
+    page.evaluate("document.querySelector('.sheet').dataset.kept = 'yes'")
+    page.set_viewport_size({"width": 1280, "height": 400})
+    page.evaluate("window.scrollTo(0, 300)")
+    top = page.locator("#chunk-title").bounding_box()
+    ChunkTask.objects.filter(chunk=one.chunks[0]).update(state="done")
+    mention(one.chunks[0], "Ada", 0, 3)
+    tell(page)
+    expect(tasks).to_have_text(["fertig", "fertig"])
+    expect(page.locator(".passage mark")).to_have_text("Ada")
+    expect(page.locator(".sheet[data-kept]")).to_have_count(1)
+    assert page.locator("#chunk-title").bounding_box() == top
+
+
+def test_the_open_chunk_is_not_fetched_again_for_what_happens_to_others(open_page: Open) -> None:
+    one = running([2])
+    page = open_page(address(one))
+    title(page, "Chunk 1 of 2")
+    asked: list[str] = []
+    tell(page)  # which chunk's state the page began with is known from now on
+    expect(page.locator('[data-cell="r"] [data-number]')).to_have_text("2")
+    page.wait_for_load_state("networkidle")
+    page.on("request", lambda request: asked.append(request.url) if "/chunk/" in request.url else None)
+    ChunkTask.objects.filter(chunk=one.chunks[1]).update(state="done")
+    extra = Window.objects.get(document_id=one.document)
+    chunk = Chunk.objects.create(id=uuid4(), document_id=one.document, text_hash="9" * 64, repeat=0, text="More.", tokens=2)
+    Placement.objects.create(generation_id=one.generation, window=extra, chunk=chunk, ordinal=2, headings=[], pages=[1])
+    tell(page)
+    title(page, "Chunk 1 of 3")
+    assert asked == []
+
+
+def test_the_open_chunk_waits_while_somebody_has_selected_text_in_it(open_page: Open) -> None:
+    one = running([1])
+    page = open_page(address(one))
+    page.locator(".passage").select_text()
+    ChunkTask.objects.update(state="done")
+    tell(page)
+    expect(page.locator('[data-cell="d"] [data-number]')).to_have_text("1")
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.getSelection().toString()") == "Ada wrote notes."
+    expect(page.locator("#chunk .reading .state").first).to_have_text("running")
+    page.evaluate("document.getSelection().removeAllRanges()")
+    tell(page)
+    expect(page.locator("#chunk .reading .state").first).to_have_text("done")
 
 
 def test_cells_are_asked_for_by_themselves_only_where_nothing_is_told(open_page: Open) -> None:

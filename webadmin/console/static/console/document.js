@@ -88,7 +88,10 @@
     let step = 1;
     let pointed = 0;
     let open = null;
+    let asked = cells; // the cells as they were when the open chunk was asked for
     let moved = false; // by the reader
+
+    const isOpen = (cell) => open !== null && cell.place === open[1] && cell.window[0] === open[0];
 
     const read = (now) => {
       cells = now.windows.flatMap((window) => {
@@ -136,8 +139,7 @@
 
     const show = () => {
       const cell = cells[pointed];
-      const found = open ? cells.findIndex((one) => one.place === open[1] && one.window[0] === open[0]) : -1;
-      put("open", found);
+      put("open", cells.findIndex(isOpen));
       put("pointed", cell && (document.activeElement === box || box.matches(":hover")) ? pointed : -1);
       if (!cell) return;
       const chunks = cells.filter((one) => one.place !== null).length;
@@ -185,10 +187,11 @@
       point(failed.find((index) => index > pointed) ?? failed[0]);
       enter(cells[pointed]);
     });
+    document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.target === panel) asked = cells; });
     document.addEventListener("aegis:chunk", (event) => {
       const first = open === null;
       open = event.detail;
-      const index = cells.findIndex((one) => one.place === open[1] && one.window[0] === open[0]);
+      const index = cells.findIndex(isOpen);
       if (index >= 0 && !(first && moved)) pointed = index; // what the page opens by itself moves nobody who has gone on
       window.history.replaceState(null, "", `#chunk-${open.join("-")}`);
       show();
@@ -207,6 +210,30 @@
       }
     }
 
+    // The open chunk follows its cell, but for its pages' pictures, which stay the same, and not while somebody has selected something
+    // in it or points a relation out.
+    const follow = async () => {
+      const [cell, article, title] = [cells.find(isOpen), panel.querySelector("article"), document.getElementById("chunk-title")];
+      if (!cell || !article) return;
+      const name = fill(box.dataset.chunk, cell.number, cells.filter((one) => one.place !== null).length);
+      if (title.textContent !== name) title.textContent = name;
+      const selection = document.getSelection();
+      const held = (!selection.isCollapsed && selection.containsNode(panel, true)) || article.querySelector(".reading").contains(document.activeElement);
+      if (held || asked.find(isOpen)?.letter === cell.letter) return;
+      const before = cells;
+      const reply = await fetch(address(cell), { headers: { "HX-Request": "true" }, credentials: "same-origin" });
+      if (!reply.ok) return;
+      const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
+      if (!article.isConnected) return; // another one has been opened
+      for (const part of ["header nav", ".reading > .stack"]) {
+        const [shown, now] = [article.querySelector(part), fresh.querySelector(part)];
+        if (shown.innerHTML === now.innerHTML) continue;
+        shown.replaceWith(now);
+        window.htmx.process(now);
+      }
+      asked = before;
+    };
+
     // While the document runs: whoever learns of a change in another way says so by the event `aegis:changed`, and where nobody has for
     // a while, the grid asks by itself.
     if (box.dataset.moving !== "yes") return;
@@ -218,7 +245,10 @@
       asking = true;
       try {
         const reply = await fetch(box.dataset.cellsUrl, { headers: { Accept: "application/json" }, credentials: "same-origin" });
-        if (reply.ok) read(await reply.json());
+        if (reply.ok) {
+          read(await reply.json());
+          await follow();
+        }
       } catch { /* the next time */ } finally { asking = false; }
     };
     document.addEventListener("aegis:changed", again);
