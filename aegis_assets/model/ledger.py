@@ -51,7 +51,7 @@ class DocumentRow(Frozen):
 class Registered(Frozen):
     """document: the row that holds these bytes; for a duplicate that of the other name. replaced: the blob that it had before and
     that no run has begun to read, '' normally. made_pending: it waits for a run because of these bytes; nobody had asked for one
-    before."""
+    before. made_collection: the collection was not there before."""
 
     document: UUID
     outcome: Literal["new", "unchanged", "revised", "duplicate"]
@@ -60,6 +60,7 @@ class Registered(Frozen):
     state: State
     replaced: str = ""
     made_pending: bool = False
+    made_collection: bool = False
 
 
 class SeenObject(Frozen):

@@ -188,7 +188,7 @@ def steer(say: Callable[[str], None], document: UUID, action: steering.Action) -
     targets = list(Document.objects.filter(pk=document))  # before it is gone
     result = action.steer([document])
     if result.done:
-        commanded.send(None, action=f"document.{action.name}", documents=targets)
+        commanded.send(None, action=f"document.{action.name}", targets=targets)
     for refusal in result.refused:
         say(f"{refusal.name}: {refusal.sentence}")
     if result.notice:

@@ -15,7 +15,7 @@ from aegis_assets.model.ledger import DocumentRow
 from aegis_assets.stores.ledger.naming import document_name, upload_key
 from webadmin.documents import console, platform, services, steering
 from webadmin.documents.bars import Display
-from webadmin.documents.models import Document
+from webadmin.documents.models import Collection, Document
 from webadmin.documents.signals import commanded
 
 
@@ -85,8 +85,10 @@ def receive(source: Source, collection: str) -> services.Outcome:
         except OSError as error:
             problem = _unreadable(error)
         else:
+            if outcome.made_collection:
+                commanded.send(None, action="collection.add", targets=Collection.objects.filter(documents=outcome.document))
             if outcome.outcome in ("new", "revised"):
-                commanded.send(None, action="document.upload", documents=Document.objects.filter(pk=outcome.document))
+                commanded.send(None, action="document.upload", targets=Document.objects.filter(pk=outcome.document))
             return outcome
     return services.Outcome(name=name, document=None, outcome="refused", sentence=f"Refused: {problem}")
 
@@ -97,7 +99,7 @@ def launch(outcomes: Sequence[services.Outcome]) -> str:
     if not waiting:
         return ""
     result = steering.ingest(waiting)
-    commanded.send(None, action="document.ingest", documents=Document.objects.filter(pk__in=result.done))
+    commanded.send(None, action="document.ingest", targets=Document.objects.filter(pk__in=result.done))
     return result.notice
 
 

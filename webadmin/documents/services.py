@@ -34,7 +34,7 @@ class Named(Stream, Protocol):
 
 
 class Outcome(Frozen):
-    """What became of one file. pending: it waits for a run. made_pending: because of this file, see Registered."""
+    """What became of one file. pending: it waits for a run. made_pending, made_collection: because of this file, see Registered."""
 
     name: str
     document: UUID | None
@@ -42,6 +42,7 @@ class Outcome(Frozen):
     sentence: str
     pending: bool = False
     made_pending: bool = False
+    made_collection: bool = False
     state: State | None = None
 
 
@@ -78,6 +79,7 @@ def receive(stream: Stream, name: str, key: str, collection: str) -> Outcome:
         sentence=_sentence(registered),
         pending=registered.state == State.PENDING,
         made_pending=registered.made_pending,
+        made_collection=registered.made_collection,
         state=registered.state,
     )
 

@@ -1,4 +1,5 @@
-"""What commands do to documents, told to whoever keeps a trail. Pages and the API know their person and write themselves."""
+"""What commands do to documents and collections, told to whoever keeps a trail. Pages and the API know their person and write
+themselves."""
 
 from __future__ import annotations
 
@@ -7,4 +8,4 @@ from typing import Final
 from django.dispatch import Signal
 
 commanded: Final = Signal()
-"""action: "kind.verb", as in the audit trail. documents: an iterable of Document."""
+"""action: "kind.verb", as in the audit trail. targets: an iterable of Document or Collection."""

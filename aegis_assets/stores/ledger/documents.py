@@ -111,7 +111,7 @@ class Documents(Base):
         The same bytes under the same name ask a document that failed or was cancelled to run again; one that succeeded is left
         alone. Raises BadInput for a name that no collection or object can have, NotAllowed while the document is being removed.
         """
-        scope = add_collection(connection, collection)
+        scope, made = add_collection(connection, collection)
         key = upload_key(key) if source == "upload" else key
         if not holdable(key):
             raise BadInput("The name of this object cannot be stored: it is too long, or not text.")
@@ -128,7 +128,7 @@ class Documents(Base):
                 document=twin["id"], outcome="duplicate", duplicate_of=twin["id"], duplicate_name=twin["name"], state=state
             )
         connection.execute(ADD, {"id": document, "collection": scope, "source": source, "key": key, **values})
-        return _registered(document, "new", None, State.PENDING)
+        return _registered(document, "new", None, State.PENDING).model_copy(update={"made_collection": made})
 
     @writes
     def request_retry(self, connection: Connection, document: UUID) -> State:
@@ -189,11 +189,11 @@ class Documents(Base):
         connection.execute(SET_ENGINES, {"document": document, **names})
 
 
-def add_collection(connection: Connection, name: str) -> UUID:
-    """Its id; made if it is not there. Raises BadInput."""
+def add_collection(connection: Connection, name: str) -> tuple[UUID, bool]:
+    """Its id, and whether it was made because it was not there. Raises BadInput."""
     identity = ids.collection_id(collection_name(name))
-    connection.execute(ADD_COLLECTION, {"id": identity, "name": name})
-    return identity
+    made = connection.execute(ADD_COLLECTION, {"id": identity, "name": name})
+    return identity, made.rowcount == 1
 
 
 def _again(connection: Connection, document: UUID, old: DictRow, values: dict[str, object]) -> Registered:

@@ -77,7 +77,7 @@ class Watched(Base):
         comes back only when its object changes. An empty listing of a bucket that many documents came from is not believed: that is
         what a disk that is not mounted looks like.
         """
-        scope = add_collection(connection, collection)
+        scope, _ = add_collection(connection, collection)
         lock_name(connection, f"bucket:{bucket}")
         kept = {seen.key: seen for seen in objects if holdable(seen.key)}
         refused = tuple(seen.key.encode("utf-8", "replace").decode()[:200] for seen in objects if not holdable(seen.key))

@@ -64,7 +64,8 @@ def test_a_script_uploads_watches_and_steers_by_its_token(operator: Client, dags
     assert operator.post(f"/api/documents/{document}/ingest").status_code == 409
     said = AuditEntry.objects.exclude(action__startswith="session").order_by("id").values_list("action", "token")
     assert set(said) == {
-        (action, "nightly") for action in ("document.upload", "document.ingest", "document.cancel", "document.retry")
+        (action, "nightly")
+        for action in ("collection.add", "document.upload", "document.ingest", "document.cancel", "document.retry")
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
@@ -72,6 +73,20 @@ def test_a_password_that_its_owner_changes_is_written_down_once_and_not_what_it_
     assert (entry.actor, entry.target, entry.details) == ("ada", "ada", {})
 
 
+def test_a_collection_that_an_upload_makes_is_written_down_once(admin: Client, dagster: DagsterDouble) -> None:
+    def files(*names: str) -> list[SimpleUploadedFile]:
+        return [SimpleUploadedFile(name, name.encode()) for name in names]
+
+    admin.post("/api/documents", {"files": files("a.md", "b.md"), "collection": "by-api", "ingest": "no"})
+    admin.post("/api/documents", {"files": files("c.md"), "collection": "by-api", "ingest": "no"})
+    admin.post(reverse("console:upload-one"), {"files": files("d.md"), "new_collection": "by-one", "path": "d.md"})
+    admin.post(reverse("admin:documents_document_add"), {"files": files("e.md"), "new_collection": "by-form"})
+    made = AuditEntry.objects.filter(action="collection.add").order_by("id")
+    assert [entry.target for entry in made] == ["by-api", "by-one", "by-form"]
+    assert {entry.target_kind for entry in made} == {"collection"}
+    assert acts()[0][1:] == ("collection.add", "by-api"), "before the document that is put into it"
+
+
 def test_a_trail_outlives_whom_it_speaks_of(site: Path) -> None:
     gone = User.objects.create_user("gone", is_staff=True)
     trail.record(Actor(gone.pk, "gone"), "document.retry", gone)
@@ -107,7 +122,10 @@ def test_commands_are_written_down_with_the_account_that_typed_them(
         Typed("retry", "one.md")
         Typed("remove", "no such document")
     entries = list(AuditEntry.objects.order_by("id").exclude(action__startswith="session"))
-    assert [entry.action for entry in entries] == ["document.upload", "document.ingest", "document.ingest", "document.retry"]
-    assert {(entry.actor, entry.actor_id, entry.target) for entry in entries} == {(account, None, entries[0].target)}
+    assert [entry.action for entry in entries] == [
+        "collection.add", "document.upload", "document.ingest", "document.ingest", "document.retry",
+    ]  # fmt: skip
+    assert {(entry.actor, entry.actor_id, entry.target) for entry in entries[1:]} == {(account, None, entries[1].target)}
+    assert (entries[0].actor, entries[0].target) == (account, "default")
     page = admin.get(TRAIL, headers={"accept-language": "de"}).content.decode()
-    assert page.count("(per Befehl)") == 4
+    assert page.count(f"<bdi>{account}</bdi> (per Befehl)") == 5

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.db.models import Model
 from django.http import HttpRequest
 
 from webadmin.console.audit import trail
 from webadmin.console.audit.trail import COMMAND, Actor
-from webadmin.documents.models import Document
 from webadmin.documents.signals import commanded
 
 LOG_IN: Final = "session.log in"
@@ -46,8 +46,8 @@ def _failed(sender: object, credentials: Mapping[str, Any], request: HttpRequest
     trail.record(Actor(None, name, address=address_of(request)), FAILED)
 
 
-def _commanded(sender: object, action: str, documents: Iterable[Document], **_: object) -> None:
-    trail.record_each(Actor(None, _account()), action, documents, **COMMAND)
+def _commanded(sender: object, action: str, targets: Iterable[Model], **_: object) -> None:
+    trail.record_each(Actor(None, _account()), action, targets, **COMMAND)
 
 
 def _account() -> str:

@@ -9,10 +9,12 @@ from django.http import HttpRequest
 from aegis_assets.errors import AegisError
 from webadmin.console.audit import trail
 from webadmin.documents import services, steering
-from webadmin.documents.models import Document
+from webadmin.documents.models import Collection, Document
 
 
 def write_down(request: HttpRequest, outcomes: Sequence[services.Outcome]) -> None:
+    made = [outcome.document for outcome in outcomes if outcome.made_collection]
+    trail.record_each(request, "collection.add", Collection.objects.filter(documents__in=made))
     kept = [outcome.document for outcome in outcomes if outcome.outcome in ("new", "revised")]
     trail.record_each(request, "document.upload", Document.objects.filter(pk__in=kept))
 

@@ -99,8 +99,8 @@ def one(request: HttpRequest) -> JsonResponse:
     kept.write_down(request, [outcome])
     notice = kept.begin(request, [outcome], at_once=False)
     address = reverse("admin:documents_document_change", args=[outcome.document]) if outcome.document else ""
-    told: dict[str, Any] = {**outcome.model_dump(mode="json", exclude={"state"}), "url": address, "notice": sentences.said(notice)}
-    told["sentence"] = sentences.said(outcome.sentence)
+    told: dict[str, Any] = outcome.model_dump(mode="json", exclude={"state", "made_collection"})
+    told |= {"url": address, "notice": sentences.said(notice), "sentence": sentences.said(outcome.sentence)}
     return JsonResponse(told)
 
 
