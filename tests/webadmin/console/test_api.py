@@ -205,6 +205,22 @@ def test_a_role_is_checked_for_every_address(ledger: Ledger) -> None:
     assert Document.objects.get().state == "removing"
 
 
+def test_a_removal_that_is_over_at_once_stands_in_the_trail(
+    ledger: Ledger, dagster: DagsterDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, client = new("a.md"), script("admin")
+    launch = dagster._Launch
+
+    def launched_and_over(variables: dict[str, Any]) -> dict[str, Any]:
+        ledger.erase(document, lambda facts, dropped: None)
+        return launch(variables)
+
+    monkeypatch.setattr(dagster, "_Launch", launched_and_over)
+    answer = client.post(f"/api/documents/{document}/remove")
+    assert (answer.status_code, answer.json()["state"]) == (202, None)
+    assert AuditEntry.objects.get(action="document.remove").target == "a.md"
+
+
 def test_a_token_that_is_revoked_expired_or_made_up_opens_nothing(operator: Client) -> None:
     assert operator.get("/api/documents").status_code == 200
     for change in ({"revoked_at": timezone.now()}, {"revoked_at": None, "expires_at": timezone.now() - timedelta(seconds=1)}):

@@ -76,10 +76,11 @@ def act(request: HttpRequest, document: UUID, action: steering.Action) -> HttpRe
     if not request.user.has_perm(f"documents.{action.permission}"):
         return refused(_("You may not do this."), 403)
     row = platform.ledger().document(document)
+    targets = list(Document.objects.filter(pk=document))  # before it is gone
     result = action.steer([document])
     if result.refused:
         return refused(result.refused[0].sentence, 409)
-    trail.record_each(request, f"document.{action.name}", Document.objects.filter(pk=document))
+    trail.record_each(request, f"document.{action.name}", targets)
     return JsonResponse({"document": str(row.id), "state": _state_now(row.id), "notice": sentences.said(result.notice)}, status=202)
 
 
