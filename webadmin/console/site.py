@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver
 from unfold.sites import UnfoldAdminSite
 
 from webadmin.console import navigation
@@ -25,6 +26,11 @@ class ConsoleSite(UnfoldAdminSite):
         if request.method == "POST" and answer.status_code == HTTPStatus.FOUND:
             trail.record(request, "user.password", request.user)
         return answer
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        """Without `r/<type>/<id>/`, Django's way to an object's own page: nothing here has one, and to an id that is no UUID it
+        answers by an error."""
+        return [address for address in super().get_urls() if getattr(address, "name", "") != "view_on_site"]
 
     def get_sidebar_list(self, request: HttpRequest) -> list[dict[str, Any]]:
         return navigation.sidebar(request)

@@ -15,8 +15,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from tests.webadmin.console.stuffed import Stuffed
 
 PLACE = re.compile(r"<(?:\w+:)?(\w+)>")
-# Not pages of ours: Django's redirects to an object, and its lists of an application's models.
-NOT_OURS = ("/admin/r/", "/admin/<app_label>", "/admin/logout/", "/admin/login/")
+# Not pages of ours: Django's lists of an application's models.
+NOT_OURS = ("/admin/<app_label>", "/admin/logout/", "/admin/login/")
 
 
 def addresses(client: Client, there: Stuffed) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 
 from tests.webadmin.conftest import browser
@@ -22,6 +23,13 @@ def test_an_address_without_a_page(site: Path, language: str, sentence: str) -> 
     assert f'<html lang="{language}">' in answer.text
     assert sentence in answer.text
     assert 'href="/admin/"' in answer.text
+
+
+@pytest.mark.parametrize("identity", ["1", "x", "7d1f0a52-6c1c-4f0e-9a58-0d5b2a2c9e11", "9" * 30])
+def test_the_way_to_an_object_s_own_page_leads_nowhere_whatever_the_id(site: Path, identity: str) -> None:
+    client = browser(superuser=True)
+    for kind in ContentType.objects.values_list("pk", flat=True):
+        assert client.get(f"/admin/r/{kind}/{identity}/").status_code == 404, kind
 
 
 def test_a_page_that_somebody_may_not_see(site: Path) -> None:
