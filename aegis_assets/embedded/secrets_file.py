@@ -23,6 +23,7 @@ from aegis_assets.errors import Misconfigured
 from aegis_assets.settings import Settings
 
 GENERATED: Final = ("AEGIS_SECRET_KEY", "AEGIS_ENGINE_TOKEN")
+SECRET_BYTES: Final = 48  # 64 characters: Django wants 50 for its key
 PORTS: Final = (
     "admin_port",
     "dagster_port",
@@ -45,7 +46,7 @@ def write(home: Path, own: Settings) -> dict[str, str]:
     path = home / "stack.env"
     kept = dotenv_values(path, interpolate=False) if path.exists() else {}
     given = {f"AEGIS_{name.upper()}": _text(getattr(own, name)) for name in own.model_fields_set if name in Settings.model_fields}
-    variables = {name: kept.get(name) or secrets.token_urlsafe(32) for name in GENERATED}
+    variables = {name: kept.get(name) or secrets.token_urlsafe(SECRET_BYTES) for name in GENERATED}
     variables |= {f"AEGIS_{name.upper()}": str(getattr(own, name)) for name in PORTS}
     variables |= {name: value for name, value in given.items() if value}
     variables |= {"AEGIS_HOME": str(home)} | _databases(home, own) | _graph(home, own)

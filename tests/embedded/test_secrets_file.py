@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.core.checks.security.base import SECRET_KEY_MIN_LENGTH
 
 from aegis_assets.embedded import secrets_file
 from aegis_assets.errors import Misconfigured
@@ -31,6 +32,12 @@ def test_what_was_generated_stays_and_the_settings_read_it(home: Path) -> None:
     assert now.engine_token.get_secret_value() == first["AEGIS_ENGINE_TOKEN"]
     assert now.postgres_url.get_secret_value().endswith(f"@127.0.0.1:{now.postgres_port}/aegis")
     assert (now.neo4j_user, len(now.neo4j_password.get_secret_value()) > 20) == ("root", True)
+
+
+def test_the_generated_key_is_as_long_as_django_wants_and_a_shorter_one_stays(home: Path) -> None:
+    assert len(secrets_file.write(home, secrets_file.chosen())["AEGIS_SECRET_KEY"]) >= SECRET_KEY_MIN_LENGTH
+    (home / "stack.env").write_text(f"AEGIS_SECRET_KEY={'old' * 14}\n")
+    assert secrets_file.write(home, secrets_file.chosen())["AEGIS_SECRET_KEY"] == "old" * 14
 
 
 def test_a_later_command_meets_the_ports_and_engines_that_the_stack_was_started_with(
