@@ -112,6 +112,45 @@ def test_what_is_dropped_is_taken_folders_too_and_the_target_stays_where_it_is(
     expect(page.locator("#files th")).to_have_text(["papers/deep/one.md", "alone.md"])
 
 
+def test_what_is_dropped_without_a_place_of_its_own_is_taken_too(open_page: Open, ledger: Ledger) -> None:
+    page = open_page("/admin/documents/document/add/")
+    page.evaluate("""() => {
+        const carried = new DataTransfer();
+        carried.items.add("some words", "text/plain");
+        carried.items.add(new File(["one"], "attached.md"));
+        document.getElementById("drop").dispatchEvent(new DragEvent("drop", { dataTransfer: carried }));
+    }""")
+    expect(page.locator("#files th")).to_have_text(["attached.md"])
+
+
+def test_a_folder_that_cannot_be_read_is_said_and_the_rest_is_taken(open_page: Open, ledger: Ledger, tmp_path: Path) -> None:
+    folder, alone = tmp_path / "papers", tmp_path / "alone.md"
+    folder.mkdir()
+    (folder / "one.md").write_text("one")
+    alone.write_text("two")
+    page = open_page("/admin/documents/document/add/", language="de")
+    # Whoever runs the tests may read every folder that is there.
+    page.evaluate("""() => {
+        const entry = DataTransferItem.prototype.webkitGetAsEntry;
+        const readEntries = (done, fail) => fail(new DOMException("denied", "NotReadableError"));
+        DataTransferItem.prototype.webkitGetAsEntry = function () {
+            const found = entry.call(this);
+            if (found.isDirectory) found.createReader = () => ({ readEntries });
+            return found;
+        };
+    }""")
+    there = page.locator("#drop").bounding_box()
+    assert there is not None
+    carried = {"items": [], "files": [str(folder), str(alone)], "dragOperationsMask": 1}
+    place = {"x": there["x"] + 9, "y": there["y"] + 9}
+    hand = page.context.new_cdp_session(page)
+    for move in ("dragEnter", "dragOver"):
+        hand.send("Input.dispatchDragEvent", {"type": move, **place, "data": carried})
+    hand.send("Input.dispatchDragEvent", {"type": "drop", **place, "data": carried})
+    expect(page.locator("#said")).to_have_text("papers ist nicht lesbar.")
+    expect(page.locator("#files th")).to_have_text(["alone.md"])
+
+
 def test_files_can_wait_and_are_compared_again_with_another_collection(
     open_page: Open, dagster: DagsterDouble, ledger: Ledger, tmp_path: Path
 ) -> None:

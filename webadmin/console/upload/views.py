@@ -36,6 +36,7 @@ TEXTS: Final = {
     "lost": gettext_lazy("The connection broke; try again."),
     "remove": gettext_lazy("Take off the list"),
     "too_large": gettext_lazy("Larger than {} MB."),
+    "closed": gettext_lazy("{} cannot be read."),
     "chosen": gettext_lazy("{} files, {} of them to be sent"),
     "collection": gettext_lazy("Choose a collection or name a new one."),
     "begun": gettext_lazy("{} documents are being ingested."),

@@ -101,16 +101,30 @@
     compare();
   };
 
-  const walk = async (entry, path, found) => {
-    if (entry.isFile) {
-      found.push([await new Promise((done, fail) => entry.file(done, fail)), path + entry.name]);
-    } else if (entry.isDirectory) {
+  // closed: places that could not be read.
+  const walk = async (entry, path, found, closed) => {
+    try {
+      if (entry.isFile) {
+        found.push([await new Promise((done, fail) => entry.file(done, fail)), path + entry.name]);
+        return;
+      }
       const reader = entry.createReader();
       for (;;) {
         const part = await new Promise((done, fail) => reader.readEntries(done, fail));
         if (!part.length) break;
-        for (const inner of part) await walk(inner, `${path}${entry.name}/`, found);
+        for (const inner of part) await walk(inner, `${path}${entry.name}/`, found, closed);
       }
+    } catch {
+      closed.push(path + entry.name);
+    }
+  };
+  // Of a folder that has no entry the browser makes a file that nobody can read.
+  const alone = async (file, found, closed) => {
+    try {
+      await file.slice(0, 1).arrayBuffer();
+      found.push([file, file.name]);
+    } catch {
+      closed.push(file.name);
     }
   };
   const visible = (path) => !path.split("/").some((part) => part.startsWith("."));
@@ -124,10 +138,17 @@
   for (const name of ["dragleave", "drop"]) area.addEventListener(name, () => area.classList.remove("over"));
   area.addEventListener("drop", async (event) => {
     event.preventDefault();
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-    const found = [];
-    for (const entry of entries) await walk(entry, "", found);
+    // Both must be asked for at once: the items are gone after this turn. Not every file has an entry, such as one out of an archive.
+    const dropped = [...event.dataTransfer.items].filter((item) => item.kind === "file").map((item) => [item.webkitGetAsEntry(), item.getAsFile()]);
+    const [found, closed] = [[], []];
+    for (const [entry, file] of dropped) {
+      if (entry) await walk(entry, "", found, closed);
+      else if (file) await alone(file, found, closed);
+    }
     take(found);
+    const said = document.getElementById("said");
+    said.className = closed.length ? "notice bad" : "";
+    said.textContent = closed.map((place) => say("closed", place)).join(" ");
   });
   for (const input of [form.elements.files, document.getElementById("folder")]) {
     input.hasChangeListener = true; // unfold's own wants a text field beside every file input
