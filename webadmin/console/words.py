@@ -50,6 +50,28 @@ PARTS: Final[dict[str, Promise]] = {
     "disk": _("disk"),
     "workers": _("workers"),
 }
+# Of failures: AegisError.kind, and what its raisers say instead.
+KINDS: Final[dict[str, Promise]] = {
+    "internal": _("unexpected"),
+    "bad_input": _("unusable input"),
+    "too_large": _("too large"),
+    "empty": _("empty"),
+    "limit": _("limit passed"),
+    "engine_unavailable": _("engine away"),
+    "engine_failed": _("engine failed"),
+    "store_unavailable": _("store away"),
+    "misconfigured": _("wrong setting"),
+    "not_found": _("not found"),
+    "not_allowed": _("not allowed"),
+    "superseded": _("superseded by another run"),
+}
+# Why two names are one entity.
+REASONS: Final[dict[str, Promise]] = {
+    "exact": _("same spelling"),
+    "fuzzy": _("similar spelling"),
+    "embedding": _("similar meaning"),
+    "person": _("by hand"),
+}
 # What the audit trail calls the actions of people. Another one is shown by its own name.
 ACTS: Final[dict[str, Promise]] = {
     "document.upload": _("Document uploaded"),
@@ -78,6 +100,15 @@ ACTS: Final[dict[str, Promise]] = {
     "session.log out": _("Logged out"),
     "session.log in failed": _("Log-in failed"),
 }
+# To what they were done.
+TARGETS: Final[dict[str, Promise]] = {
+    "document": _("document"),
+    "collection": _("collection"),
+    "limit": _("limit"),
+    "entity": _("entity"),
+    "user": _("user"),
+    "apitoken": _("API token"),
+}
 # How scripts say a time, as the filter `duration` does.
 TIMES: Final[dict[str, Promise]] = {
     "{} s": _("{} s"),
@@ -92,7 +123,15 @@ def act(action: str) -> str:
 
 
 def word(kept: str) -> str:
-    return str(STATES.get(kept) or MARKS.get(kept) or STAGES.get(kept) or PARTS.get(kept) or kept)
+    return next((str(table[kept]) for table in (STATES, MARKS, STAGES, PARTS) if kept in table), kept)
+
+
+def kind(kept: str) -> str:
+    return str(KINDS.get(kept, kept))
+
+
+def reason(kept: str) -> str:
+    return str(REASONS.get(kept, kept))
 
 
 def is_word(kept: str) -> bool:

@@ -17,6 +17,7 @@ from webadmin.documents.models import (
     Entity,
     Generation,
     Mention,
+    Merge,
     Placement,
     Relation,
     RunDocument,
@@ -112,3 +113,9 @@ def relation(chunk: UUID, source: str, target: str, start: int, end: int, kind: 
         chunk_id=chunk, document_id=document, source=entity(source), target=entity(target), type=kind, confidence=0.8,
         start=start, end=end,
     )  # fmt: skip
+
+
+def merge(left: str, right: str, reason: str, score: float = 0.93) -> Merge:
+    """Two entities of these names, made one."""
+    first, second = sorted((entity(left), entity(right)), key=lambda one: one.pk)
+    return Merge.objects.create(collection_id=COLLECTION, left=first, right=second, reason=reason, score=score)

@@ -19,7 +19,7 @@ from tests.webadmin.conftest import browser
 from tests.webadmin.test_admin import LIST, NASTY, new, url
 from tests.webadmin.typed import Typed
 from webadmin.console.audit import trail
-from webadmin.console.audit.trail import Actor
+from webadmin.console.audit.trail import COMMAND, Actor
 from webadmin.console.models import AuditEntry
 
 TRAIL = "/admin/console/auditentry/"
@@ -129,3 +129,19 @@ def test_commands_are_written_down_with_the_account_that_typed_them(
     assert (entries[0].actor, entries[0].target) == (account, "default")
     page = admin.get(TRAIL, headers={"accept-language": "de"}).content.decode()
     assert page.count(f"<bdi>{account}</bdi> (per Befehl)") == 5
+
+
+def test_the_trail_is_filtered_by_the_accounts_that_typed_commands_too(admin: Client) -> None:
+    User.objects.create_user("root", is_staff=True)
+    trail.record(Actor(None, "root"), "document.retry", User(pk=1, username="typed"), **COMMAND)
+    trail.record(Actor(7, "root"), "document.retry", User(pk=2, username="clicked"))
+    trail.record(Actor(None, "mallory"), "session.log in failed")
+    page = admin.get(TRAIL, headers={"accept-language": "de"}).content.decode()
+    assert "root (per Befehl)" in page
+    assert "?target_kind=entity" in page
+    assert "Entität</" in page.replace("\n", "").replace(" ", ""), "kinds are words too"
+    assert "mallory (per Befehl)" not in page
+    by_command = admin.get(TRAIL, {"actor": "command:root"}).content.decode()
+    assert ("<bdi>typed</bdi>" in by_command, "<bdi>clicked</bdi>" in by_command) == (True, False)
+    by_person = admin.get(TRAIL, {"actor": "root"}).content.decode()
+    assert ("<bdi>typed</bdi>" in by_person, "<bdi>clicked</bdi>" in by_person) == (False, True)

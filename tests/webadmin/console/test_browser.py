@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.console.conftest import Open, at_rest
-from tests.webadmin.console.ledger_rows import made, mention
+from tests.webadmin.console.ledger_rows import made, mention, merge
 from tests.webadmin.test_admin import NASTY, give_chunks, new, url
 from webadmin.documents.models import Collection, Document, Failure
 
@@ -54,6 +54,24 @@ def test_no_page_says_an_error_or_is_wider_than_the_screen(
         assert page.evaluate("document.documentElement.classList.contains('dark')") == (theme == "dark"), address
         assert page.locator("img[onerror]").count() == 0, address
         expect(page.locator("h1")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_the_list_of_merges_needs_no_scrolling_sideways(open_page: Open, ledger: Ledger, language: str) -> None:
+    made([1])
+    for number in range(3):
+        merge(f"The International Business Machines Corporation {number}", f"International Business Machines {number}", "embedding")
+    page = open_page("/admin/documents/merge/", language=language)
+    expect(page.locator("#result_list tbody tr")).to_have_count(3)
+    wide = """() => {
+        const wider = [];
+        for (let one = document.getElementById("result_list"); one; one = one.parentElement) {
+            const sizes = `${one.tagName}.${one.className}: ${one.scrollWidth} in ${one.clientWidth}`;
+            if (getComputedStyle(one).overflowX !== "visible" && one.scrollWidth > one.clientWidth + 1) wider.push(sizes);
+        }
+        return wider;
+    }"""
+    assert page.evaluate(wide) == []
 
 
 def choose_folder(page: Page, folder: Path) -> None:

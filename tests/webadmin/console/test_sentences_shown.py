@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import io
 from html import escape
+from typing import get_args
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from aegis_assets import errors
+from aegis_assets.pipeline.decide import BY_PERSON
+from aegis_assets.pipeline.resolve import Reason
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
-from tests.webadmin.console.ledger_rows import Made, made
+from tests.webadmin.console.ledger_rows import Made, made, merge
 from tests.webadmin.console.serving import Watched, connected, until, watch
 from tests.webadmin.console.test_api import script
 from tests.webadmin.test_admin import new
+from webadmin.console import words
 from webadmin.console.dashboard import views
 from webadmin.console.live import topics
 from webadmin.documents.models import ChunkTask, Document, Failure
@@ -65,6 +70,33 @@ def test_a_german_page_shows_failures_and_notices_in_german(admin: Client, faile
             assert (escape(english) in kept, escape(german) in kept) == (True, False), address
             assert (escape(english) in page, escape(german) in page) == (False, True), address
         assert EVIL not in page
+
+
+def test_kinds_of_failures_are_words_and_german_for_german_readers(admin: Client, failed: Made) -> None:
+    addresses = [
+        reverse("admin:documents_document_change", args=[failed.document]),
+        reverse("console:chunk", args=[failed.document, failed.chunks[0]]),
+        reverse("console:dashboard-work"),
+    ]
+    for address in addresses:
+        kept, page = (admin.get(address, headers=headers).content.decode() for headers in ({}, GERMAN))
+        assert ("unusable input" in kept, "unbrauchbare Eingabe" in page) == (True, True), address
+        assert "bad_input" not in kept + page, address
+
+
+def test_every_kind_and_reason_has_its_word() -> None:
+    kinds = {one.kind for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.AegisError)}
+    assert kinds <= set(words.KINDS)
+    assert {*get_args(Reason), BY_PERSON} == set(words.REASONS)
+
+
+def test_merges_are_listed_with_their_reasons_in_german(admin: Client, failed: Made) -> None:
+    for number, reason in enumerate(words.REASONS):
+        merge(f"A {number}", f"B {number}", reason)
+    page = admin.get("/admin/documents/merge/?reason=fuzzy", headers=GERMAN).content.decode()
+    rows = page.partition('id="result_list"')[2]
+    assert ("ähnliche Schreibweise" in rows, "B 1" in rows, "B 0" in rows) == (True, True, False)
+    assert ("fuzzy</" in page, "von Hand" in page) == (False, True)
 
 
 def test_the_dashboard_says_in_german_what_is_away(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from webadmin.console import texts
+from webadmin.console.sentences.german import PARTS, SENTENCES
 
 SHORT = "/admin/documents/document/"
 
@@ -42,6 +43,12 @@ def test_a_translation_fills_the_same_places_as_the_text(catalogue: polib.POFile
     for entry in catalogue:
         for said in entry.msgstr_plural.values() if entry.msgid_plural else [entry.msgstr]:
             assert places(said) == places(entry.msgid), entry.msgid
+
+
+def test_a_chunk_is_called_by_one_word(catalogue: polib.POFile) -> None:
+    said = [text for entry in catalogue for text in (entry.msgstr, *entry.msgstr_plural.values())]
+    assert [text for text in said if "chunk" in text.lower()] == []
+    assert [text for text in (*SENTENCES.values(), *PARTS.values()) if "chunk" in text.replace("{chunk", "").lower()] == []
 
 
 def test_python_and_templates_are_read(tmp_path: Path) -> None:

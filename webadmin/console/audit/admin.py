@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
@@ -17,6 +18,8 @@ from webadmin.console.audit.trail import COMMAND
 from webadmin.console.models import AuditEntry
 
 PEOPLE_SHOWN = 100
+LOOKED_THROUGH = 5000  # newest entries, for who typed commands: the whole trail would take long
+BY_COMMAND = "command:"  # in an address; no user's name has a colon
 
 
 class ActFilter(admin.SimpleListFilter):
@@ -32,24 +35,46 @@ class ActFilter(admin.SimpleListFilter):
         return queryset.filter(action=self.value()) if self.value() else queryset
 
 
+class KindFilter(admin.SimpleListFilter):
+    """By what it was done to. The choices are known, as those of ActFilter."""
+
+    title = _("kind")
+    parameter_name = "target_kind"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        return [(kind, str(said)) for kind, said in words.TARGETS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        return queryset.filter(target_kind=self.value()) if self.value() else queryset
+
+
 class ActorFilter(admin.SimpleListFilter):
-    """By who did it: the people that there are."""
+    """By who did it: the people that there are, and the accounts that typed commands lately."""
 
     title = _("who")
     parameter_name = "actor"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        return [(name, name) for name in User.objects.order_by("username").values_list("username", flat=True)[:PEOPLE_SHOWN]]
+        people = User.objects.order_by("username").values_list("username", flat=True)[:PEOPLE_SHOWN]
+        newest = AuditEntry.objects.order_by("-id").values("pk")[:LOOKED_THROUGH]
+        typed = AuditEntry.objects.filter(pk__in=newest, details=COMMAND).order_by("actor").values_list("actor", flat=True)
+        accounts = [(BY_COMMAND + name, f"{name} ({gettext('by command')})") for name in typed.distinct()[:PEOPLE_SHOWN]]
+        return [(name, name) for name in people] + accounts
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
-        return queryset.filter(actor=self.value()) if self.value() else queryset
+        who = self.value()
+        if not who:
+            return queryset
+        if who.startswith(BY_COMMAND):
+            return queryset.filter(actor=who.removeprefix(BY_COMMAND), details=COMMAND)
+        return queryset.filter(actor=who).exclude(details=COMMAND)
 
 
 @admin.register(AuditEntry)
 class AuditAdmin(ModelAdmin):
     list_display = ["at", "actor_shown", "act_shown", "target_shown", "details_shown", "address"]
     list_display_links = None
-    list_filter = [ActFilter, "target_kind", ActorFilter]
+    list_filter = [ActFilter, KindFilter, ActorFilter]
     search_fields = ["actor", "target", "target_id"]
     date_hierarchy = "at"
     list_per_page = 50

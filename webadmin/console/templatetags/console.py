@@ -21,6 +21,18 @@ def word(kept: object) -> str:
 
 
 @register.filter
+def kind(kept: object) -> str:
+    """Of a failure, in the reader's language."""
+    return labels.kind(str(kept))
+
+
+@register.filter
+def reason(kept: object) -> str:
+    """Why two names are one, in the reader's language."""
+    return labels.reason(str(kept))
+
+
+@register.filter
 def said(sentence: object) -> str:
     """A sentence of the platform in the reader's language."""
     return sentences.said(sentence)
