@@ -20,7 +20,8 @@ def test_new_bytes_under_a_new_name_make_a_pending_document(ledger: Ledger) -> N
 
 def test_the_same_again_changes_nothing(ledger: Ledger) -> None:
     first = register(ledger)
-    assert register(ledger) == first.model_copy(update={"outcome": "unchanged", "made_pending": False})
+    changed = {"outcome": "unchanged", "made_pending": False, "made_collection": False}
+    assert (first.made_collection, register(ledger)) == (True, first.model_copy(update=changed))
     document = ingested(ledger, [["text"]])
     assert document == first.document
     again = register(ledger)

@@ -21,7 +21,7 @@ def test_a_chunk_is_chosen_and_tried_and_the_schema_saved_in_german(
 ) -> None:
     page = open_page(reverse("admin:documents_collection_change", args=[BOOKS]), language="de")
     page.fill("#id_entity_types", "Person")
-    expect(page.get_by_text("Diese Änderung lässt 3 Chunks neu extrahieren")).to_be_visible()
+    expect(page.get_by_text("Diese Änderung lässt 3 Textstücke neu extrahieren")).to_be_visible()
     page.locator(".chunk-button", has_text="Zuse").click()
     expect(page.locator("#id_text")).to_have_value(TEXTS[2])
     page.get_by_role("button", name="Ausprobieren").click()
