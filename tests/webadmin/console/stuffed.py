@@ -10,12 +10,13 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
+from aegis_assets.model.embedding import VectorPoint
 from aegis_assets.model.ids import collection_id, text_hash
 from tests.webadmin.test_admin import new
 from webadmin.console.audit import trail
 from webadmin.console.audit.trail import Actor
 from webadmin.console.people import tokens
-from webadmin.documents import models
+from webadmin.documents import models, platform
 
 TOKEN = "zq9"  # by which the text is found on a page
 MARKUP = '</script></textarea><img src=x class=pwned onerror="window.pwned=1"><script>window.pwned=1</script>\'{{7*7}}'
@@ -76,6 +77,19 @@ def stuffed() -> Stuffed:
         document, collection, generation.pk, window.pk, chunks[0].pk, left.pk, merge.pk, token.pk, user.pk, failure.pk,
         AuditEntry.objects.latest("pk").pk,
     )  # fmt: skip
+
+
+def answering(there: Stuffed) -> None:
+    """Its chunks are found by a search. An engine has to be there."""
+    vectors, engine = platform.vectors(), platform.engine()
+    chunks = list(models.Chunk.objects.filter(document_id=there.document))
+    vectors.ensure(there.collection, engine.info())
+    embedded = engine.embed([chunk.text for chunk in chunks], "passage")
+    points = [
+        VectorPoint(id=chunk.pk, document=there.document, embedding=embedding, live=True)
+        for chunk, embedding in zip(chunks, embedded, strict=True)
+    ]
+    vectors.upsert(there.collection, points)
 
 
 def _chunk(document: UUID, generation: models.Generation, window: models.Window, number: int) -> models.Chunk:

@@ -1,12 +1,13 @@
 """Every page of the console, whoever adds one: no error in the browser's console, none wider than a phone, none that axe-core finds
 seriously wrong, and what comes from outside is text.
 
-Six walks cover every pair of role, theme, width and language; all 24 would find little more and take four times as long. No engine
-and no graph store is there: pages say so, and are sound all the same.
+Six walks cover every pair of role, theme, width and language; all 24 would find little more and take four times as long. The
+document runs, and a search finds its chunks. No graph store is there: pages say so, and are sound all the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from pprint import pformat
@@ -16,13 +17,16 @@ from urllib.parse import quote
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.urls import reverse
 from playwright.sync_api import Page
 
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
+from tests.doubles.engine import EngineDouble
+from tests.webadmin.conftest import forget
 from tests.webadmin.console.conftest import Open, at_rest
 from tests.webadmin.console.every import addresses
-from tests.webadmin.console.stuffed import HOSTILE, TOKEN, stuffed
+from tests.webadmin.console.stuffed import HOSTILE, TOKEN, answering, stuffed
 
 AXE = Path(__file__).parents[2] / "e2e" / "vendor" / "axe" / "axe.min.js"
 GRAVE = ("serious", "critical")
@@ -35,6 +39,7 @@ WALKS = (
     ("viewer", "dark", 1280, "de"),
 )
 FEWEST = {"admin": 18, "operator": 12, "viewer": 8}  # a walk that finds less has lost its way
+HITS = f"{reverse('console:search')}?q=Ada"
 RUN_AXE = "(options) => axe.run(document, options)"
 # Text that turns the direction and is neither alone in its block nor kept apart from what stands beside it.
 LEAKS = """() => {
@@ -56,6 +61,14 @@ LEAKS = """() => {
   }
   return leaks;
 }"""
+
+
+@pytest.fixture(autouse=True)
+def engine(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with EngineDouble(tmp_path) as double:
+        monkeypatch.setenv("AEGIS_ENGINE_URL", double.url)
+        forget()
+        yield
 
 
 @lru_cache(maxsize=1)
@@ -86,14 +99,17 @@ def findings(page: Page) -> list[str]:
 def test_every_page_is_sound_for_everybody(
     open_page: Open, ledger: Ledger, dagster: DagsterDouble, role: str, theme: str, width: int, language: str
 ) -> None:
-    found = addresses(person(role), stuffed())
+    there = stuffed()
+    answering(there)
+    found = addresses(person(role), there)
     assert len(found) >= FEWEST[role], found
     page = open_page("/admin/", theme=theme, width=width, language=language, user=role)
     wrong: dict[str, list[str]] = {}
-    for address in found:
+    for address in [*found, HITS]:
         at_rest(page, address)
+        here = ["no hits"] if address == HITS and not page.locator("[data-hit]").count() else []
         wide = page.evaluate("document.documentElement.scrollWidth")
-        here = [f"{wide} px wide"] if wide > width else []
+        here += [f"{wide} px wide"] if wide > width else []
         here += [] if page.evaluate("document.documentElement.lang") == language else ["another language"]
         if here := here + findings(page):
             wrong[address] = here
@@ -101,11 +117,13 @@ def test_every_page_is_sound_for_everybody(
 
 
 def test_what_comes_from_outside_is_text_on_every_page(open_page: Open, ledger: Ledger, dagster: DagsterDouble) -> None:
-    found = addresses(person("admin"), stuffed())
+    there = stuffed()
+    answering(there)
+    found = addresses(person("admin"), there)
     page = open_page("/admin/", user="admin")
     wrong: dict[str, list[str]] = {}
     seen = 0
-    for address in [*found, *(f"{one}?q={quote(HOSTILE)}" for one in found if one.endswith("/"))]:
+    for address in [*found, HITS, *(f"{one}?q={quote(HOSTILE)}" for one in found if one.endswith("/"))]:
         at_rest(page, address)
         here = [] if page.evaluate("window.pwned === undefined") else ["a script ran"]
         here += ["markup became an element"] if page.locator(".pwned").count() else []
