@@ -66,6 +66,34 @@ def test_a_document_s_events_are_the_progress_contract_from_its_beginning_to_its
     assert watched.last_id.isdigit()
 
 
+def test_who_comes_later_is_told_nothing_older_than_the_page_that_asks(
+    site_url: str, viewer: dict[str, str], ledger: Ledger, ledger_url: str
+) -> None:
+    """Marks change without a word where a document has said something in the same second: whoever came first is told late."""
+    document = new("a.md")
+    ledger.begin(document, RUN, dead)
+    (window,) = ledger.windows(planned(ledger, document, "k1").id)
+    enriched(ledger, window.id, ["one", "two"])
+
+    async def look() -> list[Watched]:
+        seen: list[Watched] = []
+        address = f"{site_url}/api/documents/{document}/events"
+        async with connected() as http:
+            first = asyncio.create_task(watch(http, address, 30, seen, cookies=viewer))
+            await until(lambda: seen and seen[0].of("progress"))
+            with psycopg.connect(ledger_url, autocommit=True) as database:
+                database.execute("UPDATE aegis_chunk_task SET state = 'running' WHERE stage = 'extract'")
+            second = asyncio.create_task(watch(http, address, 30, seen, cookies=viewer))
+            await until(lambda: len(seen) == 2 and seen[1].of("progress"))
+            first.cancel()
+            second.cancel()
+        return seen
+
+    early, late = asyncio.run(look())
+    assert early.of("progress")[0]["chunks_in_flight"] == 0
+    assert late.of("progress")[0]["chunks_in_flight"] == 2
+
+
 def test_two_hundred_viewers_cost_the_database_what_one_does(
     site_url: str, viewer: dict[str, str], ledger: Ledger, ledger_url: str
 ) -> None:

@@ -54,7 +54,7 @@ class Hub:
 
     @asynccontextmanager
     async def watch(self, viewer: Viewer) -> AsyncIterator[Viewer]:
-        """The viewer gets what is known at once, and the rest as it is read."""
+        """The viewer gets everything as it is read from here on, at first how each document stands."""
         self._enter(viewer)
         try:
             yield viewer
@@ -66,10 +66,7 @@ class Hub:
         for key in viewer.keys:
             topic = self._topics.setdefault(key, Topic())
             topic.viewers.add(viewer)
-            if topic.frame is None:
-                self._mark(key)
-            else:
-                viewer.offer(topic.frame)
+            self._mark(key)  # what was read before may be older than the page that the viewer has
         if self._work is None or self._work.done():
             self._work = asyncio.get_running_loop().create_task(self._working())
 

@@ -64,6 +64,9 @@ class Viewer:
             self._pending[frame.key] = frame
             self._wake.set()
 
+    def met(self, key: Key) -> bool:
+        return key in self._met
+
     def end(self) -> None:
         self._ended = True
         self._wake.set()
@@ -93,11 +96,12 @@ class Topic:
         return self.frame is None or self.frame.moves
 
     def tell(self, frame: Frame) -> None:
-        if self.frame is not None and self.frame.texts == frame.texts:
-            return
+        """To those who do not know it."""
+        news = self.frame is None or self.frame.texts != frame.texts
         self.frame = frame
         for viewer in self.viewers:
-            viewer.offer(frame)
+            if news or not viewer.met(frame.key):
+                viewer.offer(frame)
 
 
 def read(keys: Iterable[Key]) -> Mapping[Key, Frame]:
