@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 from aegis_assets.embedded.stack import status
 from aegis_assets.errors import NotFound
@@ -21,6 +22,7 @@ from aegis_assets.settings import Settings, load
 from aegis_assets.stores.graph import BoltGraph
 from aegis_assets.stores.ledger import Ledger
 from aegis_assets.stores.vectors import QdrantVectors
+from tests.chromium import launched
 from tests.conftest import Stack
 
 LAUNCH = "mutation($p: ExecutionParams!) { launchRun(executionParams: $p) { ... on LaunchRunSuccess { run { runId } } } }"
@@ -109,3 +111,37 @@ def person(stack: Stack, turn: None, monkeypatch: pytest.MonkeyPatch) -> Iterato
     yield Person(stack, settings, ledger, QdrantVectors.from_settings(settings), graph)
     ledger.close()
     graph.close()
+
+
+@pytest.fixture
+def log_in(person: Person) -> Iterator[Callable[..., Page]]:
+    """log_in(name, password, **options of the browser): a page of somebody. The test fails where it, or a tab beside it,
+    has said an error."""
+    problems: list[str] = []
+    with sync_playwright() as playwright:
+        browser = launched(playwright)
+
+        def opened(name: str, password: str, **options: Any) -> Page:
+            context = browser.new_context(**options)
+            context.set_default_timeout(60_000)
+            context.on(
+                "console",
+                lambda message: problems.append(f"{message.text} {message.location}") if message.type == "error" else None,
+            )
+            context.on("weberror", lambda error: problems.append(str(error.error)))
+            page = context.new_page()
+            page.goto(f"{person.stack.admin}/admin/")
+            page.fill("#id_username", name)
+            page.fill("#id_password", password)
+            page.keyboard.press("Enter")
+            page.wait_for_url(f"{person.stack.admin}/admin/")
+            return page
+
+        yield opened
+        browser.close()
+    assert problems == []
+
+
+@pytest.fixture
+def page(person: Person, log_in: Callable[..., Page]) -> Page:
+    return log_in("admin", person.stack.admin_password)

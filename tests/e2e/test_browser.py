@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests.chromium import launched
 from tests.e2e.conftest import Person
-
-
-@pytest.fixture
-def page(person: Person) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = launched(playwright)
-        page = browser.new_page()
-        page.set_default_timeout(60_000)
-        problems: list[str] = []
-        page.on(
-            "console", lambda message: problems.append(f"{message.text} {message.location}") if message.type == "error" else None
-        )
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.goto(f"{person.stack.admin}/admin/")
-        page.fill("#id_username", "admin")
-        page.fill("#id_password", person.stack.admin_password)
-        page.keyboard.press("Enter")
-        page.wait_for_url(f"{person.stack.admin}/admin/")
-        yield page
-        browser.close()
-        assert problems == []
 
 
 def test_an_upload_runs_shows_its_chunks_and_goes_again(page: Page, person: Person, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from playwright.sync_api import Page, expect
 
 from aegis_assets.model.ids import collection_id
 from tests.e2e.conftest import Person
-from tests.e2e.test_browser import page  # noqa: F401  a fixture
 
 TEXT = """# Compilers
 
@@ -22,7 +21,7 @@ Grace Hopper built the A-0 compiler at Remington Rand. Rear Admiral Hopper led t
 """
 
 
-def choose(page: Page, listbox: str, typed: str, name: str) -> None:  # noqa: F811
+def choose(page: Page, listbox: str, typed: str, name: str) -> None:
     field = page.locator(f"[aria-controls={listbox}]")
     field.fill("")
     field.press_sequentially(typed)
@@ -36,7 +35,7 @@ def names_of(person: Person, collection: str) -> dict[str, list[str]]:
     return {row["name"]: row["aliases"] for row in person.graph.entities(collection_id(collection), limit=500)}
 
 
-def test_a_graph_is_explored_merged_for_good_and_searched(page: Page, person: Person, tmp_path: Path) -> None:  # noqa: F811
+def test_a_graph_is_explored_merged_for_good_and_searched(page: Page, person: Person, tmp_path: Path) -> None:
     note = tmp_path / "pioneers.md"
     note.write_text(TEXT)
     document = UUID(person.ingest(note, collection="graphpage")[0]["document"])
