@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 import pytest
@@ -25,11 +25,11 @@ def ollama(environment: pytest.MonkeyPatch) -> Iterator[OllamaDouble]:
         yield double
 
 
-def illustrated(texts: list[str]) -> bytes:
-    """A PDF with a picture of its own below each text."""
+def illustrated(texts: list[str], pictures: Sequence[int] = ()) -> bytes:
+    """A PDF with a picture below each text: of its own, or of these numbers."""
     target = io.BytesIO()
     canvas = Canvas(target, pagesize=A5, invariant=1)
-    for number, text in enumerate(texts, 1):
+    for number, text in zip(pictures or range(1, len(texts) + 1), texts, strict=True):
         canvas.setFont("Helvetica", 10)
         canvas.drawString(50, 490, text)
         image = Image.new("RGB", (200, 200), (40 * number, 120, 200))
@@ -87,3 +87,29 @@ def test_a_picture_that_could_not_be_described_is_asked_for_again_alone(ollama: 
     bench.materialize(document)
     assert bench.result(document)["state"] == State.SUCCEEDED, bench.result(document)
     assert asked(ollama) == 1
+
+
+@pytest.fixture(params=[1, 16])
+def window_pages(request: pytest.FixtureRequest, environment: pytest.MonkeyPatch) -> int:
+    environment.setenv("AEGIS_WINDOW_PAGES", str(request.param))
+    return int(request.param)
+
+
+def test_a_picture_that_is_met_several_times_at_once_is_described_once(
+    ollama: OllamaDouble, window_pages: int, bench: Bench
+) -> None:
+    """A logo on every page, of one window or of several."""
+    ollama.configure(vision_latency="constant:3")
+    document = bench.register(f"logo-{window_pages}.pdf", illustrated(TEXTS, [1] * len(TEXTS)))
+    bench.materialize(document)
+    assert bench.result(document)["state"] == State.SUCCEEDED, bench.result(document)
+    assert asked(ollama) == 1
+    assert sum(key.startswith("descriptions/") for key in keys(bench, document)) == 1
+
+
+def test_where_one_asks_in_vain_the_next_one_asks(ollama: OllamaDouble, bench: Bench) -> None:
+    ollama.fault("not_ollama", match="no caption", times=1)
+    document = bench.register("logo.pdf", illustrated(TEXTS, [1] * len(TEXTS)))
+    bench.materialize(document)
+    assert bench.result(document)["state"] == State.PARTIAL, bench.result(document)
+    assert asked(ollama) == 2

@@ -109,18 +109,19 @@ async def _describe(
 
 
 async def _picture(platform: Platform, picture: Picture, document: UUID, asked: list[str]) -> PictureDescription:
-    """Of a picture that was described before, in whatever window or generation of the document, what was said then. asked: takes up
-    the picture when the engine has to be asked."""
+    """Of a picture that was described before, in whatever window or generation of the document, what was said then. Of windows that
+    meet it together, one asks. asked: takes up the picture when the engine has to be asked."""
     png = await asyncio.to_thread(platform.bucket.get, picture.image)
     key = _description_key(document, png, fingerprint(vision=platform.vision.fingerprint(), caption=picture.caption))
-    if await asyncio.to_thread(platform.bucket.exists, key):
-        known = PictureDescription.model_validate_json(await asyncio.to_thread(platform.bucket.get, key))
-        return known.model_copy(update={"ref": picture.ref})
-    asked.append(picture.ref)
-    async with platform.lease(platform.vision.lease, document):
-        described = await platform.vision.describe(picture, png)
-    await asyncio.to_thread(platform.bucket.put, key, described.model_dump_json().encode())
-    return described
+    async with platform.describing(key):
+        if await asyncio.to_thread(platform.bucket.exists, key):
+            known = PictureDescription.model_validate_json(await asyncio.to_thread(platform.bucket.get, key))
+            return known.model_copy(update={"ref": picture.ref})
+        asked.append(picture.ref)
+        async with platform.lease(platform.vision.lease, document):
+            described = await platform.vision.describe(picture, png)
+        await asyncio.to_thread(platform.bucket.put, key, described.model_dump_json().encode())
+        return described
 
 
 def _description_key(document: UUID, png: bytes, asked: str) -> str:

@@ -65,7 +65,7 @@ class Platform:
     _asked: dict[UUID, float] = field(default_factory=dict)
     _over: dict[tuple[UUID, str], AegisError] = field(default_factory=dict)
     _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-
+    _describing: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _changes: Changes = field(default_factory=Changes)
 
     def now(self) -> Numbers:
@@ -89,6 +89,10 @@ class Platform:
     def turn(self, run_id: str) -> asyncio.Lock:
         """Windows that start together go to their parser in the order in which they came. First come, first served."""
         return self._turns.setdefault(run_id, asyncio.Lock())
+
+    def describing(self, key: str) -> asyncio.Lock:
+        """Held while a picture is looked up and, where nobody has described it, described: a logo is on every page."""
+        return self._describing.setdefault(key, asyncio.Lock())
 
     def require_running(self, document: UUID, run_id: str) -> None:
         """Before each request, as `asking` knows it: a slot does not wait for the ledger. What a superseded run writes is refused
