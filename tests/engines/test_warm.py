@@ -10,7 +10,7 @@ import pytest
 
 from aegis_assets.engines.parsing.pdf import stock
 from aegis_assets.engines.parsing.pdf.facts import Facts
-from aegis_assets.engines.sandbox import Json, Limits, Sandbox
+from aegis_assets.engines.sandbox import Child, Json, Limits, Sandbox
 from aegis_assets.engines.service import warm as module
 from aegis_assets.engines.service.warm import Warm
 from aegis_assets.errors import BadInput, EngineFailed, LimitExceeded
@@ -97,6 +97,46 @@ def test_memory_comes_back(warm: Warm, tmp_path: Path, monkeypatch: pytest.Monke
     warm.rest()
     with warm.child("b") as child:
         assert child.calls == 0
+    warm.rest()
+
+
+def test_busy_and_idle_children_count_together(warm: Warm, tmp_path: Path) -> None:
+    """A child holds its models' memory in either way."""
+    with warm.child("a") as a, warm.child("b") as b:
+        pass
+    assert a.alive()
+    assert b.alive()
+    with warm.child("c") as c:
+        assert [child.closed for child in (a, b)] == [False, True], "the one that has not been used for longest goes"
+        with warm.child("a") as again:
+            assert again is a
+        with pytest.raises(BadInput):
+            ask(warm, "d", tmp_path, refuse)
+        assert a.closed, "there was room for one that is busy"
+        with warm.child("e") as e, warm.child("f") as f:
+            assert not any(child.closed for child in (c, e, f)), "a call that has come is not kept waiting"
+    assert sum(not child.closed for child in (c, e, f)) == 2
+    warm.rest()
+    assert all(child.closed for child in (a, b, c, e, f))
+
+
+def test_a_child_that_cannot_be_started_is_not_counted(sandbox: Sandbox) -> None:
+    refuse_to = [True, True, True]
+
+    def start() -> Child:
+        if refuse_to:
+            refuse_to.pop()
+            raise OSError("no memory for another process")
+        return sandbox.child()
+
+    warm = Warm(start, 2)
+    for _ in range(3):
+        with pytest.raises(OSError, match="no memory"), warm.child("a"):
+            pass
+    with warm.child("a") as a, warm.child("b") as b:
+        pass
+    assert not a.closed
+    assert not b.closed
     warm.rest()
 
 

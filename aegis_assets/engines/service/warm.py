@@ -8,7 +8,7 @@ only files that Python alone reads (`parsing/textual.py`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from math import inf
 from threading import Lock
@@ -22,25 +22,29 @@ CALLS: Final = 40  # then a fresh child: a parser's memory grows with the pages 
 class Warm:
     """Thread-safe. A child whose call failed, in any way, is not seen again."""
 
-    def __init__(self, start: Callable[[], Child], idle_at_most: int, grown_mb: float = inf) -> None:
-        """grown_mb: a child that holds so much more than it began with after a call takes no further one."""
+    def __init__(self, start: Callable[[], Child], most: int, grown_mb: float = inf) -> None:
+        """most: children, busy and idle together, unless more calls than that come at once: one that is idle ends for one that is
+        needed. grown_mb: a child that holds so much more than it began with after a call takes no further one."""
         self._start = start
-        self._most = idle_at_most
+        self._most = most
         self._grown = grown_mb
         self._lock = Lock()
-        self._idle: list[tuple[str, Child]] = []
+        self._idle: list[tuple[str, Child]] = []  # the last used at the end
+        self._busy = 0
         self._used = time.monotonic()
 
     @contextmanager
     def child(self, owner: str) -> Iterator[Child]:
         """For one call; nobody else has it meanwhile."""
-        one = self._taken(owner) or self._start()
+        one, ended = self._taken(owner)
+        kept = False
         try:
+            _end(ended)  # before another is started: the limit is one on memory
+            one = one or self._start()
             yield one
-        except BaseException:
-            _end(one)
-            raise
-        self._put_back(owner, one)
+            kept = self._well(one)
+        finally:
+            self._put_back(owner, one, kept)
 
     def rest(self, seconds: float = 0.0) -> None:
         """End the children, with their memory, where none was asked for within so many seconds."""
@@ -48,31 +52,42 @@ class Warm:
             if time.monotonic() - self._used < seconds:
                 return
             ended, self._idle = self._idle, []
-        for _, child in ended:
-            _end(child)
+        _end([child for _, child in ended])
 
-    def _taken(self, wanted: str) -> Child | None:
+    def _taken(self, wanted: str) -> tuple[Child | None, list[Child]]:
+        """One that is idle, or none and those that make room for a fresh one. It counts as busy from now on."""
         with self._lock:
             self._used = time.monotonic()
+            self._busy += 1
             for place, (owner, child) in enumerate(self._idle):
                 if owner == wanted and child.alive():
                     del self._idle[place]
-                    return child
-            return None
+                    return child, []
+            return None, self._surplus()
 
-    def _put_back(self, owner: str, child: Child) -> None:
-        spent = child.calls >= CALLS or child.closed or not child.alive() or child.grown_mb() > self._grown
-        ended = [child] if spent else []
+    def _well(self, child: Child) -> bool:
+        return child.calls < CALLS and not child.closed and child.alive() and child.grown_mb() <= self._grown
+
+    def _put_back(self, owner: str, child: Child | None, kept: bool) -> None:
+        """child: none where it could not be started."""
+        if child is not None and not kept:
+            _end([child])
         with self._lock:
             self._used = time.monotonic()
-            if not spent:
+            self._busy -= 1
+            if child is not None and kept:
                 self._idle.append((owner, child))
-            while len(self._idle) > self._most:
-                ended.append(self._idle.pop(0)[1])
-        for one in ended:
-            _end(one)
+            ended = self._surplus()
+        _end(ended)
+
+    def _surplus(self) -> list[Child]:
+        """With the lock: the idle ones beyond the limit, the oldest first, no longer ours."""
+        beyond = min(len(self._idle), max(0, self._busy + len(self._idle) - self._most))
+        ended, self._idle = self._idle[:beyond], self._idle[beyond:]
+        return [child for _, child in ended]
 
 
-def _end(child: Child) -> None:
-    with suppress(OSError):
-        child.kill()
+def _end(children: Iterable[Child]) -> None:
+    for child in children:
+        with suppress(OSError):
+            child.kill()
