@@ -6,6 +6,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from select import select
 
 import pytest
 
@@ -92,5 +93,23 @@ def test_a_file_system_without_hard_links_gets_copies(
 def test_what_could_not_be_fetched_is_asked_for_again(kept: Kept, bucket: Slow, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         kept.link("blobs/d", tmp_path / "first")
+    assert not kept._fetching, "nobody fetches any more"
     bucket.objects["blobs/d"] = b"d"
     assert kept.link("blobs/d", tmp_path / "second").read_bytes() == b"d"
+
+
+def test_a_copy_keeps_nobody_else_waiting(kept: Kept, bucket: Slow, tmp_path: Path) -> None:
+    """As slow as whoever reads the pipe, to which no link can be made."""
+    os.mkfifo(tmp_path / "slow")
+    with open(os.open(tmp_path / "slow", os.O_RDONLY | os.O_NONBLOCK), "rb") as pipe, ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(kept.link, "blobs/a", tmp_path / "slow")
+        try:
+            assert select([pipe], [], [], 20)[0], "it is being copied"
+            other = pool.submit(kept.link, "blobs/c", tmp_path / "other")
+            assert other.result(10).read_bytes() == b"c"
+            assert not slow.done()
+        finally:
+            os.set_blocking(pipe.fileno(), True)
+            copied = pipe.read()
+        assert slow.result(20)
+    assert copied == b"a" * MB

@@ -12,7 +12,8 @@ import shutil
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
+from weakref import WeakValueDictionary
 
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.pipeline.ports import Bucket
@@ -36,7 +37,7 @@ class Kept:
         directory.mkdir(mode=0o700, exist_ok=True)
         self._bucket, self._directory, self._limit = bucket, directory, limit_mb * MB
         self._files: OrderedDict[str, _File] = OrderedDict()  # the last asked for at the end
-        self._fetching: dict[str, Lock] = {}
+        self._fetching: WeakValueDictionary[str, Lock] = WeakValueDictionary()  # for as long as somebody waits or fetches
         self._lock = Lock()
 
     def link(self, key: str, path: Path) -> Path:
@@ -46,14 +47,19 @@ class Kept:
             turn = self._fetching.setdefault(key, Lock())
         with turn:  # of two windows that ask at once, one fetches
             with self._lock:
-                if self._sound(key, file):
-                    return _linked(file, path)
-            self._bucket.download(key, file)
-            file.chmod(0o400)
-            with self._lock:
-                self._files[key] = _seen(file)
-                self._let_go()
-                return _linked(file, path)
+                known = self._sound(key, file)
+                source = _linked(file, path) if known else None
+            if not known:
+                self._bucket.download(key, file)
+                file.chmod(0o400)
+                with self._lock:
+                    self._files[key] = _seen(file)
+                    self._let_go()
+                    source = _linked(file, path)
+        if source is not None:
+            with source, path.open("wb") as copy:
+                shutil.copyfileobj(source, copy, MB)
+        return path
 
     def _sound(self, key: str, file: Path) -> bool:
         known = self._files.pop(key, None)
@@ -67,7 +73,6 @@ class Kept:
         while len(self._files) > 1 and sum(each.size for each in self._files.values()) > self._limit:
             key, _ = self._files.popitem(last=False)
             (self._directory / fingerprint(key=key)).unlink(missing_ok=True)
-            self._fetching.pop(key, None)
 
 
 def _seen(file: Path) -> _File:
@@ -75,9 +80,10 @@ def _seen(file: Path) -> _File:
     return _File(status.st_size, status.st_mtime_ns)
 
 
-def _linked(file: Path, path: Path) -> Path:
+def _linked(file: Path, path: Path) -> BinaryIO | None:
+    """None, or what is to be copied where the file system has no hard links: open, so that it may be let go meanwhile."""
     try:
         os.link(file, path)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(file, path)
-    return path
+    except OSError:
+        return file.open("rb")
+    return None
