@@ -105,6 +105,14 @@ def test_after_a_refusal_the_next_text_has_a_fresh_child(bench: Bench) -> None:
     assert [child.closed for child in bench.sandbox.children] == [True, False]
 
 
+def test_a_file_is_too_large_here_when_it_is_where_files_come_in(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A megabyte is one million bytes everywhere."""
+    monkeypatch.setattr(bench.documents, "_chosen", Settings(max_file_mb=1))
+    bench.inspect("a.txt", b"a" * 1_000_000)
+    with pytest.raises(BadInput, match=r"larger than 1 MB \(AEGIS_MAX_FILE_MB\)"):
+        bench.inspect("b.txt", b"a" * 1_000_001)
+
+
 def test_limits_hold_in_a_shared_child_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.inspect("a.txt", b"Words of a.")
     monkeypatch.setattr(bench.documents, "_limits", module.Limits(60, 1))

@@ -209,7 +209,7 @@ class Documents:
 
     def _document(self, key: str, path: Path) -> Path:
         self._kept.link(key, path)
-        if path.stat().st_size > self._chosen.max_file_mb * MB:
+        if path.stat().st_size > self._chosen.max_file_bytes:
             raise BadInput(f"The file is larger than {self._chosen.max_file_mb} MB (AEGIS_MAX_FILE_MB).")
         return path
 
