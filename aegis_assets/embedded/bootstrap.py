@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -80,8 +81,15 @@ def dagster_home(home: Path, now: Settings) -> Path:
     directory.mkdir(exist_ok=True)
     instance = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     instance["concurrency"]["runs"]["max_concurrent_runs"] = now.parallel_documents
-    (directory / "dagster.yaml").write_text(yaml.safe_dump(instance))
+    _replace(directory / "dagster.yaml", yaml.safe_dump(instance))
     return directory
+
+
+def _replace(path: Path, text: str) -> None:
+    """Whoever reads it meanwhile, a worker that starts beside the stack, finds the old text or the new one."""
+    fresh = path.with_name(f".{path.name}-{os.getpid()}")
+    fresh.write_text(text)
+    os.replace(fresh, path)
 
 
 def _manage(environment: dict[str, str], *words: str) -> subprocess.Popen[str]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import yaml
 
 from aegis_assets.embedded import bootstrap
 from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.errors import StoreUnavailable
+from aegis_assets.settings import Settings
 
 SETTING = "AEGIS_POSTGRES_URL"
 
@@ -48,3 +51,12 @@ def test_a_role_that_does_not_exist_is_no_missing_database(postgres_server: Post
     url = postgres_server.url("postgres").replace("//aegis:", "//stranger:", 1)
     with pytest.raises(StoreUnavailable, match=rf"{SETTING} does not answer: .*stranger"):
         bootstrap.ensure_database(url, SETTING)
+
+
+def test_who_reads_dagsters_settings_while_they_are_written_finds_whole_ones(tmp_path: Path) -> None:
+    bootstrap.dagster_home(tmp_path, Settings(parallel_documents=2))
+    with (tmp_path / "dagster" / "dagster.yaml").open() as reader:
+        bootstrap.dagster_home(tmp_path, Settings(parallel_documents=3))
+        (before, now) = (yaml.safe_load(text) for text in (reader.read(), (tmp_path / "dagster" / "dagster.yaml").read_text()))
+    assert [read["concurrency"]["runs"]["max_concurrent_runs"] for read in (before, now)] == [2, 3]
+    assert [path.name for path in (tmp_path / "dagster").iterdir()] == ["dagster.yaml"]
