@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import pytest
 
 from aegis_assets.engines.embedder import Embedder, chunk_tokens, cores, model_path, pieces, tokenizer_path
 from aegis_assets.errors import Misconfigured
-from aegis_assets.settings import Settings
+from aegis_assets.settings import ROOT, Settings
 from tests.doubles import tiny_bge_m3
 
 
@@ -108,11 +111,45 @@ def test_a_text_that_breaks_the_model_breaks_the_whole_call(embedder: Embedder, 
     assert len(embedder.embed(["mesh", "a field"], ["passage"] * 2, 2)) == 2
 
 
-@pytest.mark.parametrize(("quota", "expected"), [("max 100000", 3.0), ("150000 100000", 1.5), ("800000 100000", 3.0), ("", 3.0)])
-def test_no_more_threads_than_the_container_may_use(monkeypatch: pytest.MonkeyPatch, quota: str, expected: float) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
-    monkeypatch.setattr(Path, "read_text", lambda _: quota)
-    assert cores() == expected
+@pytest.mark.parametrize(("quota", "share"), [("max", 1.0), (50_000, 0.5), (75_000, 0.75), (800_000, 1.0)])
+def test_no_more_cores_than_the_containers_quota(tmp_path: Path, quota: str | int, share: float) -> None:
+    """As the kernel writes the file: microseconds of a period, over all cores."""
+    allowed = len(os.sched_getaffinity(0))
+    file = tmp_path / "cpu.max"
+    file.write_text(f"{quota if isinstance(quota, str) else quota * allowed} 100000\n")
+    assert cores(file) == share * allowed
+
+
+def test_without_a_quota_that_can_be_read_the_affinity_counts(tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").touch()
+    assert cores(tmp_path / "cpu.max") == cores(tmp_path / "none") == len(os.sched_getaffinity(0))
+
+
+def test_no_more_threads_than_cores_that_the_process_may_use() -> None:
+    """A process of its own, pinned to one core; of itself torch would do as OpenMP's variable says."""
+    pinned = "; ".join(
+        (
+            "import os, torch",
+            "before = torch.get_num_threads()",
+            "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
+            "from aegis_assets.engines import embedder",
+            "embedder._prepare('cpu')",
+            "print(before, embedder.cores(), torch.get_num_threads())",
+        )
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", pinned],
+        env={**os.environ, "OMP_NUM_THREADS": "2"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    before, may_use, threads = run.stdout.split() or [run.stderr] * 3
+    assert before == "2"
+    assert 0 < float(may_use) <= 1
+    assert threads == "1"
 
 
 def test_no_texts_are_no_embeddings(embedder: Embedder) -> None:
