@@ -34,6 +34,7 @@ SECONDS: Final = 2.0
 IN_FLIGHT: Final = 4  # of one worker
 WORKERS: Final = (1, 2, 4)
 SLOTS: Final = 64
+FREED_SECONDS: Final = 60.0  # PostgreSQL sees a killed process at once, and a machine that is gone within 5 s
 WRITTEN: Final = "SELECT count(*) AS rows FROM aegis_extraction"
 LARGE: Final = 250_000  # bytes; a smaller document would stay in its run's own process
 QUEUES: Final = "docling=1,enrich=1,gpu=1,ollama=2,dagster=1"  # two windows: the next fills what the end of one leaves
@@ -101,7 +102,7 @@ class Bench:
             asking, machine = max(((self._asking(machine), machine) for machine in machines), key=lambda pair: len(pair[0]))
             machine.kill()
             killed_at = time.time()
-            freed = self._freed(asking)
+            freed_s = freed(self._leases(), asking)
             found = ingesting.result()
         created = self._stack.timeline(found.report["document"])["created_at"].timestamp()
         after = found.measured - (killed_at - created)
@@ -113,7 +114,7 @@ class Bench:
             "unwritten": unwritten,
             "asked_again": asked - self._chunks,
             "parsed_again": sum(call["call"] == "parse" for call in self._engines.engine_calls()) - len(found.cut),
-            "leases_freed_s": round(freed, 2),
+            "leases_freed_s": round(freed_s, 2),
             "after_kill_s": round(after, 2),
             "bound_s": round(bound, 2),
             "over_bound": round(after / bound, 3),
@@ -143,12 +144,15 @@ class Bench:
         held = [lease for lease in self._leases().holders() if lease.held]
         return {str(lease.id) for lease in held if int(lease.holder.rsplit(":", 1)[1]) in pids}
 
-    def _freed(self, asking: set[str]) -> float:
-        """Seconds until none of them is held any more."""
-        began = time.monotonic()
-        while asking & {str(lease.id) for lease in self._leases().holders()}:
-            time.sleep(0.05)
-        return time.monotonic() - began
+
+def freed(leases: Leases, asking: set[str], within: float = FREED_SECONDS) -> float:
+    """Seconds until none of them is held any more. Raises RuntimeError where that takes longer than `within`."""
+    began = time.monotonic()
+    while left := asking & {str(lease.id) for lease in leases.holders()}:
+        if time.monotonic() - began > within:
+            raise RuntimeError(f"{within:g} s after their worker was killed {len(left)} of {len(asking)} leases are still held")
+        time.sleep(0.05)
+    return time.monotonic() - began
 
 
 if __name__ == "__main__":
