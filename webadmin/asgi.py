@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from aegis_assets.logs import configure
 from aegis_assets.settings import settings
 from webadmin.console.api import errors
+from webadmin.documents.aside import aside
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -101,4 +102,5 @@ async def _refuse(scope: Message, send: Send) -> None:
 
 
 configure(settings().log_level)
+aside.on = True
 application = limited(get_asgi_application(), settings().max_file_bytes * FILES_AT_THE_LIMIT)

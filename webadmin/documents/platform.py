@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from aegis_assets.engines.client import EngineClient
+    from aegis_assets.model.embedding import Embedding, VectorHit
     from aegis_assets.pipeline.flow.fingerprints import Fingerprints
     from aegis_assets.pipeline.flow.platform import Numbers
     from aegis_assets.pipeline.ports import Extractor, Vision
@@ -68,6 +69,27 @@ def graph() -> BoltGraph:
     chosen = settings()
     password = chosen.neo4j_password.get_secret_value()
     return BoltGraph(chosen.graph_address, chosen.neo4j_user, password, timeout=20.0, patience=3.0)
+
+
+def search_vectors(collections: list[UUID], query: Embedding, limit: int) -> list[list[VectorHit]]:
+    """Per collection, best first."""
+    return [vectors().search(collection, query, limit) for collection in collections]
+
+
+def check_vectors() -> None:
+    vectors().check()
+
+
+def check_graph() -> None:
+    """By a client of its own: the runs' one waits a minute for a server that is being restarted."""
+    from aegis_assets.stores.graph import BoltGraph
+
+    chosen = settings()
+    asked = BoltGraph(chosen.graph_address, chosen.neo4j_user, chosen.neo4j_password.get_secret_value(), timeout=5, patience=3)
+    try:
+        asked.check()
+    finally:
+        asked.close()
 
 
 def leases() -> Leases:

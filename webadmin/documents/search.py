@@ -13,6 +13,7 @@ from aegis_assets.model.ledger import SearchRow
 from aegis_assets.model.parsing import Frozen
 from aegis_assets.stores.ledger.base import clean
 from webadmin.documents import platform
+from webadmin.documents.aside import aside
 from webadmin.documents.models import Collection
 
 LONGEST: Final = 8000  # characters; embedders read a few hundred words and leave the rest out without a word
@@ -49,7 +50,8 @@ def search(text: str, collection: str | None, limit: int) -> list[Hit]:
     if not scopes:
         return []
     query = platform.engine().embed([text], "query")[0]
-    found = [(hit, name) for identity, name in scopes.items() for hit in platform.vectors().search(identity, query, limit)]
+    hits = aside.call(platform.search_vectors, list(scopes), query, limit)
+    found = [(hit, name) for name, those in zip(scopes.values(), hits, strict=True) for hit in those]
     found.sort(key=lambda pair: (-pair[0].score, str(pair[0].id)))
     rows = {row.chunk: row for row in platform.ledger().search_rows([hit.id for hit, _ in found])}
     return [_hit(hit, rows[hit.id], name) for hit, name in found if hit.id in rows][:limit]

@@ -18,6 +18,7 @@ from aegis_assets.model.parsing import Frozen
 from aegis_assets.pipeline.flow.preflight import DISK_FLOOR_MB
 from aegis_assets.settings import Settings, settings
 from webadmin.documents import platform
+from webadmin.documents.aside import aside
 
 PARSERS: Final = {
     "auto": "docling, in the engine server",
@@ -49,8 +50,12 @@ def _parts(chosen: Settings) -> list[tuple[str, str, Callable[[], str | None]]]:
     return [
         ("ledger", f"PostgreSQL at {_place(chosen.postgres_url.get_secret_value())}", _ledger),
         ("bucket", chosen.bucket_address, lambda: platform.bucket().check()),
-        ("vectors", chosen.qdrant_url or f"Qdrant, local path {chosen.vectors_path}", lambda: platform.vectors().check()),
-        ("graph", f"{'Neo4j' if chosen.neo4j_url else 'ArcadeDB'} at {chosen.graph_address}", _graph),
+        ("vectors", chosen.qdrant_url or f"Qdrant, local path {chosen.vectors_path}", lambda: aside.call(platform.check_vectors)),
+        (
+            "graph",
+            f"{'Neo4j' if chosen.neo4j_url else 'ArcadeDB'} at {chosen.graph_address}",
+            lambda: aside.call(platform.check_graph),
+        ),
         ("engine server", chosen.engine_address, _engine),
         ("parser", _parser(chosen), _engine),
         ("embedder", f"{chosen.embedder} on {chosen.embedder_device}", _embedder),
@@ -76,18 +81,6 @@ def _ledger() -> None:
 
     require_stack()
     platform.ledger().ping()
-
-
-def _graph() -> None:
-    """Its own client: the runs' one waits a minute for a server that is being restarted."""
-    from aegis_assets.stores.graph import BoltGraph
-
-    chosen = settings()
-    graph = BoltGraph(chosen.graph_address, chosen.neo4j_user, chosen.neo4j_password.get_secret_value(), timeout=5, patience=3)
-    try:
-        graph.check()
-    finally:
-        graph.close()
 
 
 def _engine() -> str | None:

@@ -103,6 +103,10 @@ STORES: Final = {
     "The graph server is too busy: other writes kept getting in the way.": (
         "Der Graph-Server ist überlastet: Andere Schreibvorgänge kamen immer wieder dazwischen."
     ),
+    "The process that asks the stores ended unexpectedly or did not answer. Try again; the log has the details.": (
+        "Der Prozess, der die Speicher befragt, endete unerwartet oder antwortete nicht. Versuchen Sie es erneut; Näheres steht im"
+        " Protokoll."
+    ),
     "The graph server's address must begin with bolt:// or neo4j://: check AEGIS_NEO4J_URL.": (
         "Die Adresse des Graph-Servers muss mit bolt:// oder neo4j:// beginnen: Prüfen Sie AEGIS_NEO4J_URL."
     ),
