@@ -29,12 +29,19 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tests.webadmin.typed import Worker
 from webadmin.documents import platform
+from webadmin.documents.aside import aside
 
 if TYPE_CHECKING:
     from aegis_assets.stores.ledger import Ledger
 
 django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # a real one is slow on purpose: 0.3 s
 CACHED = (settings, platform.ledger, platform.bucket, platform.engine, platform.vectors, platform.graph)
+
+
+@pytest.fixture(autouse=True)
+def asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has stores of its own, which a child of this process would not know; test_process has a web process that is one."""
+    monkeypatch.setattr(aside, "on", False)
 
 
 @pytest.fixture
