@@ -14,6 +14,7 @@ from aegis_assets.errors import Misconfigured, StoreUnavailable
 from aegis_assets.stores.graph import BoltGraph
 from tests.arcadedb_service import start_arcadedb, stop
 from tests.stores.conftest import GraphServer
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -23,12 +24,19 @@ def graph(graph_server: GraphServer) -> Iterator[BoltGraph]:
     store.close()
 
 
+def stopped(process: int) -> bool:
+    """Each of its threads, by the state that the kernel shows behind the name."""
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{process}/task").glob("*/stat")]
+    return set(states) == {"T"}
+
+
 def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
     process, address, password = start_arcadedb(tmp_path / "hung")
     store = BoltGraph(address, "root", password, timeout=1.0, patience=1.0)
     try:
         store.check()
         os.kill(process.pid, signal.SIGSTOP)
+        until(lambda: stopped(process.pid), 30)  # a thread that has not seen the signal yet may still answer
         with pytest.raises(StoreUnavailable, match="does not answer"):
             store.check()
     finally:

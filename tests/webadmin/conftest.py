@@ -39,9 +39,9 @@ CACHED = (settings, platform.ledger, platform.bucket, platform.engine, platform.
 
 
 @pytest.fixture(autouse=True)
-def asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def asked_here() -> None:
     """Each test has stores of its own, which a child of this process would not know; test_process has a web process that is one."""
-    monkeypatch.setattr(aside, "on", False)
+    aside.on = False
 
 
 @pytest.fixture
