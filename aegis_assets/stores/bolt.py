@@ -47,6 +47,7 @@ class Bolt:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._driver: AsyncDriver | None = None
         self._pid = 0
+        self._inherited: list[object] = []  # of the process that forked this one: closed here, its loop would hear nothing any more
 
     def run(self, *statements: Statement) -> list[Row]:
         """All statements in one transaction, repeated on conflicts; the rows of the last. They must be idempotent together."""
@@ -109,6 +110,7 @@ class Bolt:
     def _blocking(self, work: Coroutine[Any, Any, T]) -> T:
         with self._guard:
             if self._loop is None or self._pid != os.getpid():
+                self._inherited.append((self._loop, self._driver))
                 self._loop, self._driver, self._pid = asyncio.new_event_loop(), None, os.getpid()
                 threading.Thread(target=_serve, args=(self._loop,), name="bolt", daemon=True).start()
             loop = self._loop
