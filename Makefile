@@ -16,7 +16,7 @@ PYTHON ?= $(shell for one in python3 python3.12 python3.11; do if $$one -c '$(FI
 help:
 	@echo "make demo     set everything up, start the stack, ingest a sample and show what came out"
 	@echo "make test     set everything up and run every test"
-	@echo "make bench-NAME   measure: origin, extraction, overhead, cpu, documents, bulk, peers, workers, diff, kills or console"
+	@echo "make bench-NAME   measure: origin, extraction, overhead, cpu, documents, bulk, peers, workers, diff, kills, embedder or console"
 	@echo "make up       start the stack        make down    stop it"
 	@echo "make status   what runs              make clean   stop it and delete its data"
 	@echo "make worker QUEUES=gpu=2   take steps from these queues, on this or another machine (docs/distributed.md)"

@@ -93,6 +93,16 @@ COLUMNS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "left_by_removal": "left by the removal",
         },
     ),
+    "embedder": (
+        "cases",
+        {
+            "where": "where",
+            "tokens": "tokens of a piece",
+            "seconds": "wall, s",
+            "cpu_s": "CPU, s",
+            "of_whole": "of a whole batch's time",
+        },
+    ),
     "console": ("pages", {"page": "page", "ms": "ms"}),
 }
 

@@ -31,7 +31,7 @@ Kind = Literal["passage", "query"]
 MAX_TOKENS: Final = {"minilm": 256, "bge-m3": 512}
 DECIMALS: Final = 7  # of a float32 below 1
 GIVE_BACK_SECONDS: Final = 2.0
-PIECE_TOKENS = 512  # 1,024 and 2,048 took 4 and 6 % more of the processor's time (MiniLM, 1 MB of cache per core)
+PIECE_TOKENS = 512  # 1,024 takes as long, 2,048 longer (MiniLM, 1 MB of cache per core)
 CPU_MAX: Final = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2, of the container that this process is in
 
 
@@ -160,8 +160,8 @@ class Pieces:
     """A transformer's forward() on a CPU, which computes a batch in pieces side by side, each on a core of its own.
 
     torch would share each of its operations among all cores: they wait for each other some hundred times per batch, and what they
-    work on is larger than their caches. MiniLM on two cores: a fifth less wall time alone, a quarter less beside spaCy, an eighth
-    less of the processor's. A batch comes sorted by length, so a piece needs less padding too. Fewer pieces than cores share them.
+    work on is larger than their caches. MiniLM on two cores: a tenth less wall time alone, a quarter less beside spaCy (`make
+    bench-embedder`). A batch comes sorted by length, so a piece needs less padding too. Fewer pieces than cores share them.
     """
 
     def __init__(self, forward: Callable[..., Any], threads: int) -> None:
