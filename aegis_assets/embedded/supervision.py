@@ -36,6 +36,7 @@ MARK: Final = "AEGIS_STACK_HOME"
 # The system's limit is 107: supervisord binds a temporary name longer by its pid, multiprocessing one below `temporary`.
 LONGEST_SOCKET: Final = 85
 SECONDS: Final = 15.0
+KERNEL: Final = 2  # kthreadd, the parent of the kernel's threads
 ENDED: Final = re.compile(r" exited: (?P<part>\S+) \((?P<how>[^;)]+)")
 
 
@@ -210,7 +211,7 @@ class Supervisor:
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
-                if process.pid not in own and process.environ().get(MARK) == str(self.home):
+                if process.pid not in own and _environment(process).get(MARK) == str(self.home):
                     found.append(process)
         return found
 
@@ -249,6 +250,16 @@ class _UnixConnection(http.client.HTTPConnection):
 def inherited(environment: dict[str, str]) -> dict[str, str]:
     """For a child: this process's environment, passed on unread, with these on top."""
     return {**os.environ, **environment}
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    """For an instant of its execve a process shows an empty one, as a thread of the kernel always does. Raises psutil.Error."""
+    deadline = time.monotonic() + 1.0
+    while not (found := process.environ()) and process.ppid() not in (0, KERNEL) and not _zombie(process.pid):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    return found
 
 
 def _zombie(pid: int) -> bool:

@@ -43,10 +43,11 @@ def paged(pages: list[str]) -> bytes:
     return target.getvalue()
 
 
-def chapters(count: int) -> list[str]:
+def chapters(count: int, of: str = "") -> list[str]:
+    """of: sets the texts apart from those of other tests on the same stack: a text that was extracted before costs no work."""
     return [
         f"Charles Babbage designed engine number {n} in London.\nAda Lovelace described program {n * 7} for it in a long note.\n"
-        f"This page speaks of subject {n} and of nothing else in the world."
+        f"This page {of and f'of the {of} '}speaks of subject {n} and of nothing else in the world."
         for n in range(1, count + 1)
     ]
 

@@ -87,7 +87,7 @@ def test_a_long_document_is_watched_cancelled_retried_and_read(
     page: Page, onlooker: Page, person: Person, limit: Callable[[], int | None], tmp_path: Path
 ) -> None:
     paper = tmp_path / "console.pdf"
-    paper.write_bytes(paged(chapters(PAGES)))
+    paper.write_bytes(paged(chapters(PAGES, "console")))
     seen: list[Look] = []
     page.expose_function("watched", lambda *look: seen.append(Look(*look)))
     page.add_init_script(WATCH)

@@ -115,7 +115,7 @@ def test_the_client_of_dagster_sees_what_waits_what_runs_and_how_full_the_pools_
         assert client.occupancy()[0] == Queue(queued=0, running=2)
     until(lambda: {client.run_status(first), client.run_status(second)} == {RunStatus.SUCCESS})
 
-    (tmp_path / "book.pdf").write_bytes(paged(chapters(48)))
+    (tmp_path / "book.pdf").write_bytes(paged(chapters(48, "counted book")))
     book = person.launch(tmp_path / "book.pdf", "counted")
     until(lambda: person.ledger.progress(book).fraction > 0)
     with held(person, str(book)):  # whatever step is at work waits with its slot, and no other begins

@@ -144,7 +144,7 @@ def written(person: Person, document: UUID, collection: str) -> dict[str, Any]:
 def test_a_cancelled_document_stays_as_it_is_and_a_retry_does_the_rest(person: Person, tmp_path: Path) -> None:
     pages = 128
     paper = tmp_path / "cancelled.pdf"
-    paper.write_bytes(paged(chapters(pages)))
+    paper.write_bytes(paged(chapters(pages, "cancelled book")))
     document = person.launch(paper, "cancelled")
     until(lambda: person.ledger.progress(document).fraction > 0.1)
     run = person.ledger.document(document).run_id
@@ -199,7 +199,7 @@ def test_the_doctor_finds_all_well_and_a_killed_graph_alone_amiss(person: Person
 @pytest.mark.parametrize("part", ["engine", "graph", "postgres"])
 def test_a_killed_part_comes_back_and_the_document_ends_well(person: Person, tmp_path: Path, part: str) -> None:
     paper = tmp_path / f"{part}.pdf"
-    paper.write_bytes(paged([f"{text}\nThis copy is for the {part}." for text in chapters(48)]))
+    paper.write_bytes(paged(chapters(48, f"copy for the {part}")))
     document = person.launch(paper, f"part-{part}")
     until(lambda: person.ledger.progress(document).fraction > 0.1 or None)
     os.kill(person.pid(part), signal.SIGKILL)

@@ -155,6 +155,23 @@ def test_what_a_killed_supervisord_leaves_behind_is_swept_up(supervisor: Supervi
     assert supervisor.answers()
 
 
+def test_a_process_is_known_in_the_instant_in_which_it_shows_no_environment(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The instant of its execve, in which one process of a hundred was once left running."""
+    start(supervisor, part("sleeper", SLEEPER))
+    eventually(supervisor, "sleeper", lambda one: one.pid > 0)
+    read, asked = psutil.Process.environ, set[int]()
+
+    def environ(process: psutil.Process) -> dict[str, str]:
+        first = process.pid not in asked
+        asked.add(process.pid)
+        return {} if first else read(process)
+
+    monkeypatch.setattr(psutil.Process, "environ", environ)
+    assert supervisor.left() == 2  # with supervisord
+
+
 def test_a_home_too_deep_for_a_socket_gets_a_short_directory_of_its_own(open_directory: Path) -> None:
     deep = open_directory / ("long" * 30)
     deep.mkdir()
