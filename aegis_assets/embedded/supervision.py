@@ -253,10 +253,13 @@ def inherited(environment: dict[str, str]) -> dict[str, str]:
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
-    """For an instant of its execve a process shows an empty one, as a thread of the kernel always does. Raises psutil.Error."""
+    """For an instant of its execve a process shows neither environment nor command. Raises psutil.Error.
+
+    A thread of the kernel never has either; PostgreSQL's processes write their titles over the environment.
+    """
     deadline = time.monotonic() + 1.0
-    while not (found := process.environ()) and process.ppid() not in (0, KERNEL) and not _zombie(process.pid):
-        if time.monotonic() > deadline:
+    while not (found := process.environ()) and not process.cmdline():
+        if process.ppid() in (0, KERNEL) or _zombie(process.pid) or time.monotonic() > deadline:
             break
         time.sleep(0.01)
     return found

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -82,7 +83,7 @@ def test_parts_are_listed_in_their_order_and_a_killed_one_comes_back(supervisor:
 
 def test_a_part_that_ends_before_supervisord_has_answered_is_not_one_that_cannot_be_started(supervisor: Supervisor) -> None:
     """One in ten is that fast."""
-    start(supervisor, *(part(f"brief-{number}", ("/bin/true",)) for number in range(40)))
+    start(supervisor, *(part(f"brief-{number}", ("/bin/true",)) for number in range(20)))
     assert {one.said for one in supervisor.programs()} == {""}
 
 
@@ -161,14 +162,19 @@ def test_a_process_is_known_in_the_instant_in_which_it_shows_no_environment(
     """The instant of its execve, in which one process of a hundred was once left running."""
     start(supervisor, part("sleeper", SLEEPER))
     eventually(supervisor, "sleeper", lambda one: one.pid > 0)
-    read, asked = psutil.Process.environ, set[int]()
+    asked = set[int]()
 
-    def environ(process: psutil.Process) -> dict[str, str]:
-        first = process.pid not in asked
-        asked.add(process.pid)
-        return {} if first else read(process)
+    def at_first(empty: Any, read: Callable[[psutil.Process], Any]) -> Callable[[psutil.Process], Any]:
+        def seen(process: psutil.Process) -> Any:
+            if process.pid in asked:
+                return read(process)
+            asked.update([process.pid] if empty == [] else [])
+            return empty
 
-    monkeypatch.setattr(psutil.Process, "environ", environ)
+        return seen
+
+    monkeypatch.setattr(psutil.Process, "environ", at_first({}, psutil.Process.environ))
+    monkeypatch.setattr(psutil.Process, "cmdline", at_first([], psutil.Process.cmdline))
     assert supervisor.left() == 2  # with supervisord
 
 
