@@ -28,8 +28,8 @@ TAKEN: Final = """
 SELECT c.text_hash, c.repeat FROM aegis_placement p JOIN aegis_chunk c ON c.id = p.chunk_id
 WHERE p.generation_id = %(generation)s AND c.text_hash = ANY(%(hashes)s)"""
 ADD_CHUNK: Final = """
-INSERT INTO aegis_chunk (id, document_id, text_hash, repeat, text, tokens)
-VALUES (%(id)s, %(document)s, %(hash)s, %(repeat)s, %(text)s, %(tokens)s)
+INSERT INTO aegis_chunk (id, document_id, text_hash, repeat, text, tokens, since)
+SELECT %(id)s, %(document)s, %(hash)s, %(repeat)s, %(text)s, %(tokens)s, number FROM aegis_generation WHERE id = %(generation)s
 ON CONFLICT (id) DO UPDATE SET tokens = EXCLUDED.tokens WHERE aegis_chunk.tokens <> EXCLUDED.tokens"""
 PLACE: Final = """
 INSERT INTO aegis_placement (generation_id, window_id, chunk_id, ordinal, headings, pages, boxes)

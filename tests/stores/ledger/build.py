@@ -105,7 +105,7 @@ def publish(ledger: Ledger, document: UUID, generation: int) -> None:
         connection.execute(
             "UPDATE aegis_generation SET state = 'superseded' WHERE document_id = %s AND state = 'live'", (document,)
         )
-        connection.execute("UPDATE aegis_generation SET state = 'live' WHERE id = %s", (generation,))
+        connection.execute("UPDATE aegis_generation SET state = 'live', published_at = now() WHERE id = %s", (generation,))
         connection.execute("UPDATE aegis_document SET live_id = %s, making_id = NULL WHERE id = %s", (generation, document))
 
 

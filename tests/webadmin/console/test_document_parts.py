@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from aegis_assets.stores.ledger import Ledger
-from tests.stores.ledger.build import dead, planned, publish, running
+from tests.stores.ledger.build import dead, ingested, planned, publish, running
 from tests.webadmin.console.ledger_rows import RUN, Made, at, made, mention, relation
 from webadmin.console.document import chunk as chunks
 from webadmin.console.document.failures import failures
@@ -283,3 +283,13 @@ def test_failures_of_one_reason_are_one_line(ledger: Ledger) -> None:
         ("No JSON.", 3, 3, 3, one.chunks[2]),
         ("Old.", 1, 0, 1, None),
     ]
+
+
+def test_the_grid_shows_which_chunks_a_content_brought(ledger: Ledger) -> None:
+    shown = []
+    for number, texts in enumerate((["one", "two"], ["one", "three"], ["one", "three", "four"])):
+        document = ingested(ledger, [texts], content=f"content {number}", run_id=f"{RUN} {number}")
+        found = grid(document)
+        assert found is not None
+        shown.append(found.windows[0].cells)
+    assert shown == ["dd", "dn", "ddn"]

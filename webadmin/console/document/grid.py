@@ -20,6 +20,7 @@ KEPT_SECONDS: Final = 1.0
 # One letter a chunk. The order is that of the legend.
 CELLS: Final[dict[str, Promise]] = {
     "d": _("done"),
+    "n": _("done, and new in this content"),
     "s": _("done, with something left out"),
     "r": _("running"),
     "h": _("one of two stages done"),
@@ -39,14 +40,18 @@ SELECT d.state, g.number, g.pages, w.ordinal, w.first, w.last, w.parse_state, w.
     coalesce(string_agg(CASE
         WHEN 'failed' IN (e.state, x.state) THEN 'f'
         WHEN 'running' IN (e.state, x.state) THEN 'r'
-        WHEN e.state = 'done' AND x.state = 'done' THEN 'd'
+        WHEN e.state = 'done' AND x.state = 'done' THEN CASE WHEN c.since > before.number THEN 'n' ELSE 'd' END
         WHEN e.state IN ('done', 'skipped') AND x.state IN ('done', 'skipped') THEN 's'
         WHEN e.state IN ('done', 'skipped') OR x.state IN ('done', 'skipped') THEN 'h'
         ELSE 'p' END, '' ORDER BY p.ordinal) FILTER (WHERE p.id IS NOT NULL), '') AS cells
 FROM aegis_document d
 LEFT JOIN aegis_generation g ON g.id = coalesce(d.making_id, d.live_id)
+LEFT JOIN LATERAL (
+    SELECT max(o.number) AS number FROM aegis_generation o
+    WHERE o.document_id = d.id AND o.number < g.number AND o.published_at IS NOT NULL) before ON true
 LEFT JOIN aegis_window w ON w.generation_id = g.id
 LEFT JOIN aegis_placement p ON p.window_id = w.id
+LEFT JOIN aegis_chunk c ON c.id = p.chunk_id
 LEFT JOIN aegis_chunk_task e ON e.chunk_id = p.chunk_id AND e.stage = 'embed'
 LEFT JOIN aegis_chunk_task x ON x.chunk_id = p.chunk_id AND x.stage = 'extract'
 WHERE d.id = %(document)s

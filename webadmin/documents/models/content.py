@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from aegis_assets.model.document import Mark, State
 
 STATES = [(state.value, state.value) for state in State]
+SOURCES = [("upload", _("upload")), ("bucket", _("bucket"))]
 MARKS = [(mark.value, mark.value) for mark in Mark]
 
 
@@ -47,7 +48,7 @@ class Document(models.Model):
     id = models.UUIDField(primary_key=True)
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="documents", verbose_name=_("collection"))
     name = models.CharField(_("name"), max_length=255)
-    source = models.CharField(_("source"), max_length=16, choices=[("upload", "upload"), ("bucket", "bucket")])
+    source = models.CharField(_("source"), max_length=16, choices=SOURCES)
     source_key = models.CharField(max_length=1024)
     state = models.CharField(_("state"), max_length=16, choices=STATES, db_default="pending")
     message = models.TextField(blank=True, db_default="")
@@ -149,7 +150,10 @@ class Window(models.Model):
 
 
 class Chunk(models.Model):
-    """A text that is embedded and extracted. id: model.ids.chunk_id. The n-th repeat of a text in a document is its own chunk."""
+    """A text that is embedded and extracted. id: model.ids.chunk_id. The n-th repeat of a text in a document is its own chunk.
+
+    since: number of the generation that brought it, 0 where that was before this was written down.
+    """
 
     id = models.UUIDField(primary_key=True)
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="chunks")
@@ -157,6 +161,7 @@ class Chunk(models.Model):
     repeat = models.PositiveIntegerField()
     text = models.TextField()
     tokens = models.PositiveIntegerField()
+    since = models.PositiveIntegerField(db_default=0)
 
     class Meta:
         db_table = "aegis_chunk"
