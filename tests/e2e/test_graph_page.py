@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from uuid import UUID
 
+import psutil
 from playwright.sync_api import Page, expect
 
 from aegis_assets.model.ids import collection_id
@@ -83,3 +84,5 @@ def test_a_graph_is_explored_merged_for_good_and_searched(page: Page, person: Pe
     page.goto(f"{person.stack.admin}/admin/graph/?document={document}")
     expect(page.locator("#graph[data-ready]")).to_be_attached()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    web = psutil.Process(person.pid("admin")).memory_info().rss
+    assert web < 200 * 2**20, "merging and searching are done beside the web process"

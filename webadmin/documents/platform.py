@@ -10,10 +10,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aegis_assets.errors import StoreUnavailable
+from aegis_assets.pipeline.decide import corrector
 from aegis_assets.settings import settings
 from webadmin.orchestrator.client import DagsterClient
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from aegis_assets.engines.client import EngineClient
@@ -90,6 +92,19 @@ def check_graph() -> None:
         asked.check()
     finally:
         asked.close()
+
+
+def merge_entities(collection: UUID, pair: tuple[UUID, UUID], by: str) -> int:
+    """In ledger and graph. Gives the decision's id. Raises AegisError, and then nothing has changed; so do the next two."""
+    return ledger().merge_entities(collection, pair, by, corrector(graph(), collection))
+
+
+def split_entity(collection: UUID, entity: UUID, names: Sequence[UUID], by: str) -> int:
+    return ledger().split_entity(collection, entity, names, by, corrector(graph(), collection))
+
+
+def undo_decision(collection: UUID, decision: int, by: str) -> UUID:
+    return ledger().undo_decision(decision, by, corrector(graph(), collection))
 
 
 def leases() -> Leases:

@@ -22,6 +22,7 @@ from aegis_assets.model.ids import collection_id
 from aegis_assets.settings import ROOT
 from tests.doubles.engine import EMBEDDER, EngineDouble
 from tests.services import free_ports
+from tests.waiting import until
 from tests.webadmin.conftest import browser
 from tests.webadmin.console.test_search import PAGE, engine, put  # noqa: F401  a fixture
 from webadmin.documents import platform
@@ -129,10 +130,47 @@ def test_an_error_of_a_store_is_raised_as_it_is_and_a_killed_child_is_replaced(s
     finally:
         del os.environ["AEGIS_NEO4J_URL"]
     assert (far.value.message, far.value.kind, far.value.retryable) == (near.value.message, near.value.kind, near.value.retryable)
-    for child in psutil.Process().children():
-        if "spawn_main" in " ".join(child.cmdline()):
-            child.kill()
+    for child in children():
+        child.kill()
     aside.call(platform.check_vectors)
+
+
+def test_a_child_that_does_not_answer_is_ended_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    aside = Aside()
+    aside.on = True
+    first = aside.call(os.getpid)
+    monkeypatch.setattr("webadmin.documents.aside.MOST_SECONDS", 0.5)
+    with pytest.raises(StoreUnavailable, match="did not answer"):
+        aside.call(time.sleep, 600)
+    until(lambda: not psutil.pid_exists(first))
+    monkeypatch.undo()
+    assert aside.call(os.getpid) not in (first, os.getpid())
+
+
+def test_a_child_that_nobody_asks_ends_and_the_next_question_starts_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    aside = Aside()
+    aside.on = True
+    monkeypatch.setattr("webadmin.documents.aside.IDLE_SECONDS", 0.5)
+    first = aside.call(os.getpid)
+    until(lambda: not psutil.pid_exists(first))
+    assert aside.call(os.getpid) not in (first, os.getpid())
+
+
+def test_the_child_of_a_killed_web_process_ends_too() -> None:
+    script = (
+        "import os, time; from webadmin.documents.aside import aside; aside.on = True\n"
+        "if __name__ == '__main__': print(aside.call(os.getpid), flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True) as web:
+        assert web.stdout is not None
+        child = int(web.stdout.readline())
+        assert psutil.pid_exists(child)
+        web.kill()
+    until(lambda: not psutil.pid_exists(child))
+
+
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
 
 
 def fill(count: int) -> None:
