@@ -109,6 +109,15 @@ TARGETS: Final[dict[str, Promise]] = {
     "user": _("user"),
     "apitoken": _("API token"),
 }
+# What the trail keeps beside an action, for a reader; ids that are kept too are for machines.
+DETAILS: Final[dict[str, Promise]] = {
+    "before": _("before: {}"),
+    "after": _("after: {}"),
+    "fields": _("fields: {}"),
+    "other_name": _("with {}"),
+    "taken": _("names: {}"),
+    "documents": _("documents: {}"),
+}
 # How scripts say a time, as the filter `duration` does.
 TIMES: Final[dict[str, Promise]] = {
     "{} s": _("{} s"),

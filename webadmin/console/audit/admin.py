@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.core.exceptions import FieldDoesNotExist
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -16,6 +15,7 @@ from unfold.admin import ModelAdmin
 from webadmin.console import words
 from webadmin.console.audit.trail import COMMAND
 from webadmin.console.models import AuditEntry
+from webadmin.documents.models import Collection
 
 PEOPLE_SHOWN = 100
 LOOKED_THROUGH = 5000  # newest entries, for who typed commands: the whole trail would take long
@@ -70,6 +70,18 @@ class ActorFilter(admin.SimpleListFilter):
         return queryset.filter(actor=who).exclude(details=COMMAND)
 
 
+def _several(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _label(kind: str, name: str) -> str:
+    """Of a field, in the reader's language. Django's own forms give what they call it in English, as its history does."""
+    try:
+        return str(Collection._meta.get_field(name).verbose_name) if kind == "collection" else gettext(name or "?")
+    except FieldDoesNotExist:
+        return name
+
+
 @admin.register(AuditEntry)
 class AuditAdmin(ModelAdmin):
     list_display = ["at", "actor_shown", "act_shown", "target_shown", "details_shown", "address"]
@@ -81,8 +93,8 @@ class AuditAdmin(ModelAdmin):
     show_full_result_count = False
     actions = None
     # Not `details` itself: unfold paints JSON with inline styles, which the policy forbids.
-    fields = ["at", "actor", "token", "action", "target_kind", "target_id", "target", "details_shown", "address"]
-    readonly_fields = ["details_shown"]
+    fields = ["at", "actor_shown", "act_shown", "kind_shown", "target_shown", "target_id", "details_shown", "address"]
+    readonly_fields = ["actor_shown", "act_shown", "kind_shown", "target_shown", "details_shown"]
 
     @admin.display(description=_("Who"), ordering="actor")
     def actor_shown(self, entry: AuditEntry) -> str:
@@ -100,9 +112,20 @@ class AuditAdmin(ModelAdmin):
     def target_shown(self, entry: AuditEntry) -> str:
         return format_html("<bdi>{}</bdi>", entry.target)
 
+    @admin.display(description=_("Kind"))
+    def kind_shown(self, entry: AuditEntry) -> str:
+        return str(words.TARGETS.get(entry.target_kind, entry.target_kind))
+
     @admin.display(description=_("Details"))
     def details_shown(self, entry: AuditEntry) -> str:
-        return json.dumps(entry.details, ensure_ascii=False) if entry.details and entry.details != COMMAND else ""
+        """In the order of words.DETAILS; what else is kept, such as ids, is for machines."""
+        kept = {**entry.details, "fields": [_label(entry.target_kind, name) for name in entry.details.get("fields", [])] or None}
+        said = [
+            format_html(str(phrase), format_html_join(", ", "<bdi>{}</bdi>", ((one,) for one in _several(kept[name]))))
+            for name, phrase in words.DETAILS.items()
+            if kept.get(name) is not None
+        ]
+        return format_html_join(" · ", "{}", ((one,) for one in said))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
