@@ -80,7 +80,7 @@ def profiled(stack: Stack, engines: Doubles, chunks: int, functions: str) -> lis
             ("plan", planned),
             ("parse", each(parse.parse_window)),
             ("enrich", each(enrich.enrich_window)),
-            ("embed", each(embed.embed_window)),
+            ("embed", lambda: asyncio.run(embed.embed_windows(platform, windows, RUN))),
             ("extract", each(extract.extract_window)),
             ("resolve", lambda: resolve.resolve_documents(platform, [row], RUN)),
             ("publish", lambda: list(publish.publish_documents(platform, [row], RUN))),

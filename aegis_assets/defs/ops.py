@@ -16,7 +16,7 @@ from aegis_assets.defs.partitions import documents
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.run import conclude, prepare, run_documents, units
 from aegis_assets.errors import NotAllowed
-from aegis_assets.pipeline.flow.embed import embed_window as embed
+from aegis_assets.pipeline.flow.embed import embed_windows
 from aegis_assets.pipeline.flow.enrich import enrich_window as enrich
 from aegis_assets.pipeline.flow.extract import extract_window as extract
 from aegis_assets.pipeline.flow.parse import parse_window as parse
@@ -78,7 +78,7 @@ def enrich_window(context: dg.OpExecutionContext, platform: PlatformResource, un
 
 @dg.op(pool="gpu", tags=lane("gpu", priority=2))
 def embed_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    wait_for(side_by_side(embed, platform.use(), unit, context.run_id))
+    wait_for(embed_windows(platform.use(), [UUID(window) for window in unit], context.run_id))
     return unit
 
 

@@ -113,7 +113,7 @@ class World:
 
     def _embed_and_extract(self, document: UUID, generation: int, chunks: Sequence[UUID], run_id: str) -> None:
         texts = {row["id"]: row["text"] for row in self.rows("SELECT id, text FROM aegis_chunk WHERE document_id = %s", document)}
-        visible = self.ledger.visible(document, generation, chunks)
+        visible = self.ledger.visible(dict.fromkeys(chunks, generation))
         points = [VectorPoint(id=one, document=document, embedding=embedding(texts[one]), live=one in visible) for one in chunks]
         self.vectors.upsert(self.id, points)
         self.ledger.save_embedded(document, run_id, chunks, EMBED, 0.1)

@@ -1,14 +1,16 @@
-"""embed_window: chunk texts -> vectors. Vectors are upserted first and marked after, so a kill in between only repeats work.
+"""embed_windows: chunk texts -> vectors. Vectors are upserted first and marked after, so a kill in between only repeats work.
 
-Many texts go to the engine in one call. Where such a call fails, its halves are asked for, and so on: one text that breaks a model
-fails its own chunk and no other.
+Many texts go to the engine in one call, of whatever window and document: a page of Markdown has two, a forward pass takes sixteen.
+Where such a call fails, its halves are asked for, and so on: one text that breaks a model fails its own chunk and no other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -24,76 +26,81 @@ NO_TEXTS_FAULT = (EngineUnavailable, StoreUnavailable, Misconfigured, NotAllowed
 
 
 @dataclass(frozen=True)
-class _Work:
-    """Of one window."""
-
-    platform: Platform
+class _Text:
+    chunk: ChunkRow
     window: WindowRow
     collection: UUID
-    run_id: str
     fingerprint: str
-    chunks: Sequence[ChunkRow]
 
 
-async def embed_window(platform: Platform, window: UUID, run_id: str) -> None:
-    work = await asyncio.to_thread(_read, platform, window, run_id)
+async def embed_windows(platform: Platform, windows: Sequence[UUID], run_id: str) -> None:
+    """Documents that are not the run's any more are passed over."""
+    texts = await asyncio.to_thread(_read, platform, windows)
     start = 0
+    while start < len(texts):
+        await asyncio.to_thread(platform.look)  # the number may be another one by now
+        size = platform.now().embedding_batch_size * BATCHES_PER_CALL
+        await _attempt(platform, run_id, texts[start : start + size])
+        start += size
+
+
+def _read(platform: Platform, windows: Sequence[UUID]) -> list[_Text]:
+    found = []
+    for window in windows:
+        row = platform.ledger.window(window)
+        collection = platform.ledger.document(row.document).collection
+        fingerprint = of_collection(platform, collection).embed
+        chunks = platform.ledger.chunks_to_do(window, Stage.EMBED, fingerprint)
+        found += [_Text(chunk, row, collection, fingerprint) for chunk in chunks]
+    return found
+
+
+async def _attempt(platform: Platform, run_id: str, batch: Sequence[_Text]) -> None:
+    """Every failure is data when this ends."""
     try:
-        while start < len(work.chunks):
-            await asyncio.to_thread(platform.look)  # the number may be another one by now
-            size = platform.now().embedding_batch_size * BATCHES_PER_CALL
-            await _attempt(work, work.chunks[start : start + size])
-            start += size
+        ours = await asyncio.to_thread(platform.ledger.check_many, list({one.window.document for one in batch}), run_id)
+        batch = [one for one in batch if one.window.document in ours]
+        if batch:
+            await _embed(platform, run_id, batch)
     except Superseded:
         return
-
-
-def _read(platform: Platform, window: UUID, run_id: str) -> _Work:
-    row = platform.ledger.window(window)
-    collection = platform.ledger.document(row.document).collection
-    fingerprint = of_collection(platform, collection).embed
-    return _Work(platform, row, collection, run_id, fingerprint, platform.ledger.chunks_to_do(window, Stage.EMBED, fingerprint))
-
-
-async def _attempt(work: _Work, batch: Sequence[ChunkRow]) -> None:
-    """Raises Superseded; every other failure is data when this ends."""
-    try:
-        await asyncio.to_thread(work.platform.ledger.check, work.window.document, work.run_id)
-        await _embed(work, batch)
-    except Superseded:
-        raise
     except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
         if len(batch) > 1 and not isinstance(error, NO_TEXTS_FAULT):
             half = len(batch) // 2
-            await _attempt(work, batch[:half])
-            await _attempt(work, batch[half:])
+            await _attempt(platform, run_id, batch[:half])
+            await _attempt(platform, run_id, batch[half:])
             return
-        await asyncio.to_thread(_failed, work, error, batch)
+        await asyncio.to_thread(_failed, platform, run_id, error, batch)
 
 
-async def _embed(work: _Work, batch: Sequence[ChunkRow]) -> None:
-    platform, document = work.platform, work.window.document
-    await asyncio.to_thread(platform.ledger.start_chunks, [chunk.id for chunk in batch], Stage.EMBED, work.run_id)
+async def _embed(platform: Platform, run_id: str, batch: Sequence[_Text]) -> None:
+    """The first text's document stands for all where there is a lease to wait for."""
+    await asyncio.to_thread(platform.ledger.start_chunks, [one.chunk.id for one in batch], Stage.EMBED, run_id)
     started, now = time.monotonic(), platform.now()
-    async with platform.lease(platform.embedder.lease, document):
+    async with platform.lease(platform.embedder.lease, batch[0].window.document):
         embeddings = await asyncio.to_thread(
-            platform.embedder.embed, [chunk.text for chunk in batch], "passage", now.embedding_batch_size
+            platform.embedder.embed, [one.chunk.text for one in batch], "passage", now.embedding_batch_size
         )
-    await asyncio.to_thread(_save, work, batch, embeddings, started)
+    await asyncio.to_thread(_save, platform, run_id, batch, embeddings, started)
 
 
-def _save(work: _Work, batch: Sequence[ChunkRow], embeddings: Sequence[Embedding], started: float) -> None:
-    platform, row, ids = work.platform, work.window, [chunk.id for chunk in batch]
-    visible = platform.ledger.visible(row.document, row.generation, ids)
-    points = [
-        VectorPoint(id=chunk.id, document=row.document, embedding=embedding, live=chunk.id in visible)
-        for chunk, embedding in zip(batch, embeddings, strict=True)
-    ]
-    platform.vectors.upsert(work.collection, points)
-    platform.ledger.save_embedded(row.document, work.run_id, ids, work.fingerprint, time.monotonic() - started)
+def _save(platform: Platform, run_id: str, batch: Sequence[_Text], embeddings: Sequence[Embedding], started: float) -> None:
+    visible = platform.ledger.visible({one.chunk.id: one.window.generation for one in batch})
+    points: defaultdict[UUID, list[VectorPoint]] = defaultdict(list)
+    documents: defaultdict[tuple[UUID, str], list[UUID]] = defaultdict(list)
+    for one, embedding in zip(batch, embeddings, strict=True):
+        id, document = one.chunk.id, one.window.document
+        points[one.collection].append(VectorPoint(id=id, document=document, embedding=embedding, live=id in visible))
+        documents[document, one.fingerprint].append(id)
+    for collection, upserted in points.items():
+        platform.vectors.upsert(collection, upserted)
+    each = (time.monotonic() - started) / len(batch)
+    for (document, fingerprint), chunks in documents.items():
+        with suppress(Superseded):
+            platform.ledger.save_embedded(document, run_id, chunks, fingerprint, each * len(chunks))
 
 
-def _failed(work: _Work, error: Exception, batch: Sequence[ChunkRow]) -> None:
-    document, window = work.window.document, work.window.id
-    for chunk in batch:
-        record(work.platform, error, document=document, run_id=work.run_id, stage=Stage.EMBED, window=window, chunk=chunk.id)
+def _failed(platform: Platform, run_id: str, error: Exception, batch: Sequence[_Text]) -> None:
+    for one in batch:
+        where = {"document": one.window.document, "window": one.window.id, "chunk": one.chunk.id}
+        record(platform, error, run_id=run_id, stage=Stage.EMBED, **where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from aegis_assets.errors import AegisError, NotFound, StoreUnavailable, Superseded, public
+from aegis_assets.errors import AegisError, StoreUnavailable, Superseded, public
 from aegis_assets.logs import logger
 from aegis_assets.model.document import Stage
 from aegis_assets.pipeline.flow.ledger import FlowLedger
@@ -22,6 +22,7 @@ from aegis_assets.settings import Settings
 
 log = logger(__name__)
 ASK_SECONDS = 0.3  # how late a cancellation may come to a chunk
+MOST_OVER = 1000  # documents that are remembered after nobody asks for them
 ACTING = ("parallel_chunks_per_doc", "embedding_batch_size")
 AT_HAND = 2  # times the chunks in flight: those that wait for a slot have their requests written
 
@@ -62,8 +63,9 @@ class Platform:
     fetch: Callable[[str, Path], None]
     _gates: WeakValueDictionary[UUID, Gate] = field(default_factory=WeakValueDictionary)
     _at_hand: WeakValueDictionary[UUID, Gate] = field(default_factory=WeakValueDictionary)
-    _asked: dict[UUID, float] = field(default_factory=dict)
-    _over: dict[tuple[UUID, str], AegisError] = field(default_factory=dict)
+    _asking: Counter[tuple[UUID, str]] = field(default_factory=Counter)
+    _over: set[tuple[UUID, str]] = field(default_factory=set)
+    _watchers: list[asyncio.Task[None]] = field(default_factory=list)
     _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _describing: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _changes: Changes = field(default_factory=Changes)
@@ -97,45 +99,47 @@ class Platform:
     def require_running(self, document: UUID, run_id: str) -> None:
         """Before each request, as `asking` knows it: a slot does not wait for the ledger. What a superseded run writes is refused
         anyway. Raises Superseded."""
-        if error := self._over.get((document, run_id)):
-            raise type(error)(error.message)  # each caller its own: a raised error collects the frames it passed
+        if (document, run_id) in self._over:
+            raise Superseded("The document is not this run's any more.")
 
     @asynccontextmanager
     async def asking(self, document: UUID, run_id: str) -> AsyncIterator[None]:
-        """Meanwhile the ledger is asked every `ASK_SECONDS`, once for all windows of the document, whether the run still has it,
-        and every `LOOK_SECONDS` for changed numbers."""
-        tasks = asyncio.create_task(self._ask(document, run_id)), asyncio.create_task(self._follow(document))
+        """Meanwhile the ledger is asked every `ASK_SECONDS` whether the run still has the document, and every `LOOK_SECONDS` for
+        changed numbers; once for all documents that are worked on here, of which there may be a hundred small ones."""
+        if not self._asking:
+            self._watchers.extend((asyncio.create_task(self._ask()), asyncio.create_task(self._follow())))
+        self._asking[document, run_id] += 1
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
+            self._asking[document, run_id] -= 1
+            if not self._asking[document, run_id]:
+                del self._asking[document, run_id]
+            if not self._asking:
+                for task in self._watchers:
+                    task.cancel()
+                self._watchers.clear()
 
-    async def _follow(self, document: UUID) -> None:
+    async def _follow(self) -> None:
         while True:
             if self._changes.stale:
                 await asyncio.to_thread(self.look)
-            for gates in (self._at_hand, self._gates):
-                if gate := gates.get(document):
-                    gate.widen()
+            for gate in (*self._at_hand.values(), *self._gates.values()):
+                gate.widen()
             await asyncio.sleep(LOOK_SECONDS / 2)
 
-    async def _ask(self, document: UUID, run_id: str) -> None:
-        while (document, run_id) not in self._over:
-            since = time.monotonic() - self._asked.get(document, 0.0)
-            if since < ASK_SECONDS:
-                await asyncio.sleep(ASK_SECONDS - since)
-                continue
-            for known in (self._asked, self._over):
-                if len(known) > 1000:
-                    known.clear()
-            self._asked[document] = time.monotonic()
-            try:
-                await asyncio.to_thread(self.ledger.check, document, run_id)
-            except (Superseded, NotFound) as error:
-                self._over[document, run_id] = error
-            except StoreUnavailable:
-                continue  # what is found meanwhile waits for the ledger anyway
+    async def _ask(self) -> None:
+        while True:
+            by_run: defaultdict[str, list[UUID]] = defaultdict(list)
+            for document, run_id in self._asking:
+                by_run[run_id].append(document)
+            for run_id, documents in by_run.items():
+                with suppress(StoreUnavailable):  # what is found meanwhile waits for the ledger anyway
+                    ours = await asyncio.to_thread(self.ledger.check_many, documents, run_id)
+                    self._over.update((document, run_id) for document in documents if document not in ours)
+            if len(self._over) > MOST_OVER:
+                self._over.intersection_update(self._asking)
+            await asyncio.sleep(ASK_SECONDS)
 
     @asynccontextmanager
     async def lease(self, need: tuple[str, int] | None, owner: UUID) -> AsyncIterator[None]:

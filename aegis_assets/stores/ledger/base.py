@@ -25,6 +25,7 @@ from aegis_assets.errors import Misconfigured, NotFound, StoreUnavailable, Super
 POOL_SIZE: Final = 4
 CONNECT_SECONDS: Final = 5  # PostgreSQL behind a dead address
 BORROW_SECONDS: Final = 8.0  # for a connection of the pool, its making included; a supervised restart takes about 2 s
+FRESH_SECONDS: Final = 1.0  # a connection that was used since then is not asked again whether it lives: that doubled small reads
 STATEMENT_MS: Final = 120_000
 ATTEMPTS: Final = 6
 
@@ -38,6 +39,14 @@ LOCK_ALL: Final = "SELECT pg_advisory_xact_lock(hashtextextended(id::text, 0)) F
 OURS: Final = "SELECT id FROM aegis_document WHERE id = ANY(%(documents)s) AND run_id = %(run_id)s AND state = 'running'"
 
 Connection = psycopg.Connection[DictRow]
+
+
+class Kept(psycopg.Connection[DictRow]):
+    """used: monotonic seconds, when it was given back to the pool."""
+
+    used = 0.0
+
+
 Self = TypeVar("Self", bound="Base")
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,18 +79,18 @@ class Base:
     def __init__(self, url: str) -> None:
         self._url = url
         self._guard = threading.Lock()
-        self._pool: ConnectionPool[Connection] | None = None
+        self._pool: ConnectionPool[Kept] | None = None
         self._pid = 0
         self._told: dict[UUID, float] = {}
 
     @property
-    def pool(self) -> ConnectionPool[Connection]:
+    def pool(self) -> ConnectionPool[Kept]:
         """Its connections commit each statement, and give rows as dictionaries."""
         with self._guard:
             if self._pool is None or self._pid != os.getpid():
                 self._pool = ConnectionPool(
                     self._url,
-                    connection_class=psycopg.Connection[DictRow],
+                    connection_class=Kept,
                     kwargs={
                         "autocommit": True,
                         "row_factory": dict_row,
@@ -94,7 +103,8 @@ class Base:
                     timeout=BORROW_SECONDS,
                     reconnect_timeout=BORROW_SECONDS,
                     max_idle=60.0,
-                    check=ConnectionPool.check_connection,
+                    check=_check,
+                    reset=_note,
                     name="ledger",
                     open=True,
                 )
@@ -143,6 +153,17 @@ class Base:
                 with attempt:
                     return work()
         raise AssertionError("stamina returns or raises")
+
+
+def _note(connection: Kept) -> None:
+    connection.used = time.monotonic()
+
+
+def _check(connection: Kept) -> None:
+    """Raises where it is broken, and the pool makes another. One that breaks within `FRESH_SECONDS` fails its statement, which
+    `reads` and `writes` repeat."""
+    if time.monotonic() - connection.used > FRESH_SECONDS:
+        ConnectionPool.check_connection(connection)
 
 
 @contextmanager

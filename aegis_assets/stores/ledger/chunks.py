@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -80,9 +80,10 @@ WHERE f.document_id = %(document)s AND f.stage = %(stage)s AND NOT f.resolved AN
     f.chunk_id = ANY(%(chunks)s)
     OR f.chunk_id IS NULL AND f.window_id IN (SELECT window_id FROM aegis_placement WHERE chunk_id = ANY(%(chunks)s)))"""
 VISIBLE: Final = """
-SELECT asked.chunk FROM unnest(%(chunks)s::uuid[]) AS asked(chunk), aegis_document d
-WHERE d.id = %(document)s AND d.state <> 'removing' AND (
-    d.live_id IS NULL OR d.live_id = %(generation)s
+SELECT asked.chunk FROM unnest(%(chunks)s::uuid[], %(generations)s::bigint[]) AS asked(chunk, generation)
+JOIN aegis_generation g ON g.id = asked.generation JOIN aegis_document d ON d.id = g.document_id
+WHERE d.state <> 'removing' AND (
+    d.live_id IS NULL OR d.live_id = asked.generation
     OR EXISTS (SELECT 1 FROM aegis_placement p WHERE p.generation_id = d.live_id AND p.chunk_id = asked.chunk))"""
 
 
@@ -155,9 +156,12 @@ class Chunks(Base):
         advance(self, connection, document)
 
     @reads
-    def visible(self, connection: Connection, document: UUID, generation: int, chunks: Sequence[UUID]) -> set[UUID]:
-        """Which of a generation's chunks may answer searches now: all of them until a generation is live, then the live one's."""
-        found = rows(connection, VISIBLE, document=document, generation=generation, chunks=list(chunks))
+    def visible(self, connection: Connection, chunks: Mapping[UUID, int]) -> set[UUID]:
+        """Which may answer searches now: all of a document until a generation of it is live, then the live one's.
+
+        chunks: the generation that each is made for.
+        """
+        found = rows(connection, VISIBLE, chunks=list(chunks), generations=list(chunks.values()))
         return {row["chunk"] for row in found}
 
 

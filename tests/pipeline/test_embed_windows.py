@@ -1,4 +1,4 @@
-"""embed_window, on a real ledger and vector store: one text that breaks the model fails its chunk alone; an engine that is away is
+"""embed_windows, on a real ledger and vector store: one text that breaks the model fails its chunk alone; an engine that is away is
 not asked again for every half."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from aegis_assets.errors import EngineFailed, EngineUnavailable
 from aegis_assets.model.embedding import EmbedderInfo, Embedding
 from aegis_assets.pipeline.flow import limits
-from aegis_assets.pipeline.flow.embed import embed_window
+from aegis_assets.pipeline.flow.embed import embed_windows
 from aegis_assets.pipeline.flow.platform import Numbers, Platform
 from aegis_assets.stores.ledger import Ledger
 from aegis_assets.stores.vectors import QdrantVectors
@@ -71,22 +71,23 @@ class Desk:
     ledger: Ledger
     vectors: QdrantVectors
 
-    def chunked(self, count: int) -> list[UUID]:
-        """Of the numbers 0, 1, ... as texts."""
-        self.document = running(self.ledger)
-        (window,) = self.ledger.windows(planned(self.ledger, self.document, "key").id)
+    def chunked(self, count: int, name: str = "a.md", first: int = 0) -> list[UUID]:
+        """Of the numbers `first`, ... as texts."""
+        self.document = running(self.ledger, name, content=name)
+        (window,) = self.ledger.windows(planned(self.ledger, self.document, "key", content=name).id)
         self.window = window.id
         self.vectors.ensure(collection(), INFO)
-        return enriched(self.ledger, self.window, [str(n) for n in range(count)])
+        return enriched(self.ledger, self.window, [str(first + n) for n in range(count)])
 
-    def embed(self, engine: Engine) -> None:
+    def embed(self, engine: Engine, *windows: UUID) -> None:
+        """windows: of others instead of its own."""
         prints: Any = SimpleNamespace(fingerprint=lambda *_: "f")
         rest: Any = dict.fromkeys(("bucket", "graph", "leases", "fetch"), None)
         platform = Platform(
             ledger=self.ledger, vectors=self.vectors, embedder=engine, parser=prints, vision=prints, extractor=prints,
             numbers=NUMBERS, **rest,
         )  # fmt: skip
-        asyncio.run(embed_window(platform, self.window, RUN))
+        asyncio.run(embed_windows(platform, windows or [self.window], RUN))
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         with self.ledger.connection() as connection:
@@ -161,3 +162,30 @@ def test_another_batch_size_acts_with_the_next_call(desk: Desk, monkeypatch: pyt
     assert engine.calls == [128, 32, 32, 8]
     assert engine.batches == [16, 4, 4, 4]
     assert desk.marked("done") == desk.stored() == set(chunks)
+
+
+def test_texts_of_small_documents_go_in_one_call_and_one_that_was_cancelled_is_left_out(desk: Desk) -> None:
+    engine = Engine(desk.ledger)
+    notes = []
+    for number in range(3):
+        chunks = desk.chunked(2, f"{number}.md", first=10 * number)
+        notes.append((desk.document, desk.window, chunks))
+    desk.ledger.request_cancel(notes[1][0])
+    desk.embed(engine, *(window for _, window, _ in notes))
+    assert engine.calls == [4]
+    stored = [desk.vectors.chunk_ids(collection(), document) for document, _, _ in notes]
+    assert stored == [set(notes[0][2]), set(), set(notes[2][2])]
+    assert desk.found(21) == notes[2][2][1]
+
+
+def test_a_bad_text_of_one_document_costs_no_other_its_chunks(desk: Desk) -> None:
+    engine = Engine(desk.ledger, "11")
+    notes = []
+    for number in range(3):
+        chunks = desk.chunked(2, f"{number}.md", first=10 * number)
+        notes.append((desk.document, desk.window, chunks))
+    desk.embed(engine, *(window for _, window, _ in notes))
+    for number, (document, _, chunks) in enumerate(notes):
+        desk.document = document
+        assert desk.marked("done") == desk.stored() == set(chunks[:1] if number == 1 else chunks)
+        assert [row["chunk_id"] for row in desk.rows(FAILURES)] == ([chunks[1]] if number == 1 else [])
