@@ -21,7 +21,7 @@ from aegis_assets.pipeline.flow.preflight import preflight
 from aegis_assets.pipeline.flow.publish import publish_documents
 from aegis_assets.settings import settings
 
-UNIT_CHUNKS = 16  # windows of small documents that share one step: a step costs a quarter of a second
+UNIT_CHUNKS = 32  # windows of small documents that share one step: a step costs a quarter of a second
 PLANNED_AT_ONCE = 4  # documents; nothing streams before the last one is planned
 
 

@@ -25,7 +25,7 @@ from aegis_assets.stores.watch import list_objects
 log = logger(__name__)
 CLAIMS_PER_TICK = 1000
 REFUSED = "Not taken, because their names cannot be stored: {n}; the first of them: {first}"
-RANGE = 100
+RANGE = 50
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
