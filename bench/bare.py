@@ -1,8 +1,10 @@
-"""The bare stages in one loop: `python -m bench.bare RESULT PATH...`. Same parser, chunker, embedder and spaCy as the platform's.
+"""The bare stages in one loop: `python -m bench.bare RESULT WHOLE PATH...`. Parser, chunker, embedder and spaCy are the platform's.
 
 One process, no Dagster, no PostgreSQL, no stores, no resume: what the work itself costs, and the measure of what the platform adds.
 Imports and models are loaded before the clock starts, as the engine server has them loaded too. Windows are those of the platform,
 one after another, each through all stages; a document without pages is one window or a few.
+
+WHOLE: 1 for FlagEmbedding as it comes, which shares every operation among all cores; 0 for the platform's way with a batch.
 """
 
 from __future__ import annotations
@@ -46,8 +48,9 @@ class Account:
             self.cpu_s[name] += time.process_time() - cpu
 
 
-def stages() -> Callable[[Path, Account], None]:
+def stages(*, whole: bool) -> Callable[[Path, Account], None]:
     """Loads everything; what it returns takes one document through all stages."""
+    from aegis_assets.engines import embedder as embedding
     from aegis_assets.engines.embedder import Embedder, chunk_tokens, tokenizer_path
     from aegis_assets.engines.parsing.chunk import chunk
     from aegis_assets.engines.parsing.inspect import inspect
@@ -61,6 +64,8 @@ def stages() -> Callable[[Path, Account], None]:
     from aegis_assets.pipeline.plan import cut
     from aegis_assets.settings import settings
 
+    if whole:
+        embedding.PIECE_TOKENS = sys.maxsize  # a batch is then one piece
     chosen, schema = settings(), Schema()
     embedder, extractor = Embedder(chosen), SpacyExtractor()
     tokenizer, limit = tokenizer_path(chosen), chunk_tokens(chosen)
@@ -107,9 +112,9 @@ def stages() -> Callable[[Path, Account], None]:
 
 def main() -> None:
     os.environ.update(ENVIRONMENT)
-    result, paths = Path(sys.argv[1]), [Path(word) for word in sys.argv[2:]]
+    result, whole, paths = Path(sys.argv[1]), sys.argv[2] == "1", [Path(word) for word in sys.argv[3:]]
     loading = time.monotonic()
-    one = stages()
+    one = stages(whole=whole)
     with tempfile.TemporaryDirectory() as folder:
         warm = Path(folder) / "warm.md"
         warm.write_text(WARM)

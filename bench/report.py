@@ -117,7 +117,11 @@ def cpu(found: Figures) -> Rows:
             "chunks": case["chunks"],
             "largest process, MB": max(case["peak_mb"].values()) if isinstance(case["peak_mb"], dict) else case["peak_mb"],
         }
-        for what, case in [*cases, ("bare loop, the last of these", found["bare"])]
+        for what, case in [
+            *cases,
+            ("bare loop, the last of these", found["bare"]),
+            ("the same, FlagEmbedding as it comes", found["bare_as_it_comes"]),
+        ]
     ]
 
 
