@@ -1,17 +1,23 @@
 """The README's pictures: the six main pages of the console, from the running stack with what is ingested there.
 
-`.venv/bin/python docs/pictures.py` after `make demo`, which ingests early-computers.pdf; needs Debian's chromium.
+`.venv/bin/python -m docs.pictures` after `make demo`, which ingests early-computers.pdf; needs Debian's chromium. It ingests three
+made-up manuals, so that dashboard and list show work under way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from aegis_assets.settings import load
+from aegis_assets.settings import ROOT, load
+from bench.corpus import Corpus
 
 HERE: Final = Path(__file__).parent
 SAMPLE: Final = "early-computers.pdf"
@@ -19,11 +25,15 @@ QUESTION: Final = "Who designed the Analytical Engine?"
 SIZE: Final = {"width": 1280, "height": 860}
 SETTLED_MS: Final = 2500  # parts that are fetched, a graph that is laid out
 DARK: Final = "dashboard"
+MANUALS: Final = {"Loom operation": 150, "Boiler inspection": 400, "Signal box rules": 250}  # sections
+UNDER_WAY: Final = """() => [...document.querySelectorAll("progress[aria-label^=Progress]")]
+    .some((bar) => bar.value > 0.3 && bar.value < 0.9)"""
 
 
 def dashboard(page: Page) -> None:
     page.goto("/admin/")
     page.get_by_text("Health").first.wait_for()
+    page.wait_for_function(UNDER_WAY, timeout=120_000)
 
 
 def documents(page: Page) -> None:
@@ -44,7 +54,8 @@ def chunk(page: Page) -> None:
 
 
 def graph(page: Page) -> None:
-    page.goto("/admin/graph/")
+    document(page)
+    page.goto(f"/admin/graph/?document={page.url.rstrip('/').split('/')[-2]}")
     page.locator("#graph[data-ready]").wait_for()
 
 
@@ -55,13 +66,14 @@ def search(page: Page) -> None:
     page.locator("#around[data-ready]").wait_for()
 
 
+# In this order: the first four of a stack at rest.
 PAGES: Final[dict[str, Callable[[Page], None]]] = {
-    "dashboard": dashboard,
-    "documents": documents,
     "document": document,
     "chunk": chunk,
     "graph": graph,
     "search": search,
+    "dashboard": dashboard,
+    "documents": documents,
 }
 
 
@@ -72,12 +84,26 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         )
-        for theme, names in (("light", tuple(PAGES)), ("dark", (DARK,))):
-            page = logged_in(browser, settings.admin_address, password, theme)
-            after = "-dark" if theme == "dark" else ""
-            for name in names:
-                taken(page, name, HERE / f"console-{name}{after}.png")
+        light, dark = (logged_in(browser, settings.admin_address, password, theme) for theme in ("light", "dark"))
+        with ExitStack() as stack:
+            for name in PAGES:
+                if name == DARK:
+                    stack.enter_context(at_work())
+                    taken(dark, name, HERE / f"console-{name}-dark.png")
+                taken(light, name, HERE / f"console-{name}.png")
         browser.close()
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Manuals that are being ingested; their runs go on afterwards."""
+    with TemporaryDirectory() as folder:
+        for seed, (name, sections) in enumerate(MANUALS.items()):
+            (Path(folder) / f"{name}.md").write_text(Corpus(seed).document(name, sections))
+        command = [sys.executable, "manage.py", "ingest", folder, "--collection", "manuals"]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as ingesting:
+            yield
+            ingesting.terminate()
 
 
 def taken(page: Page, name: str, path: Path) -> None:
