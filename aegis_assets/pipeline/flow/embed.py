@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -87,17 +86,22 @@ async def _embed(platform: Platform, run_id: str, batch: Sequence[_Text]) -> Non
 def _save(platform: Platform, run_id: str, batch: Sequence[_Text], embeddings: Sequence[Embedding], started: float) -> None:
     visible = platform.ledger.visible({one.chunk.id: one.window.generation for one in batch})
     points: defaultdict[UUID, list[VectorPoint]] = defaultdict(list)
-    documents: defaultdict[tuple[UUID, str], list[UUID]] = defaultdict(list)
+    documents: defaultdict[UUID, list[_Text]] = defaultdict(list)
     for one, embedding in zip(batch, embeddings, strict=True):
         id, document = one.chunk.id, one.window.document
         points[one.collection].append(VectorPoint(id=id, document=document, embedding=embedding, live=id in visible))
-        documents[document, one.fingerprint].append(id)
+        documents[document].append(one)
     for collection, upserted in points.items():
         platform.vectors.upsert(collection, upserted)
     each = (time.monotonic() - started) / len(batch)
-    for (document, fingerprint), chunks in documents.items():
-        with suppress(Superseded):
-            platform.ledger.save_embedded(document, run_id, chunks, fingerprint, each * len(chunks))
+    for document, texts in documents.items():
+        try:
+            ids, fingerprint = [one.chunk.id for one in texts], texts[0].fingerprint
+            platform.ledger.save_embedded(document, run_id, ids, fingerprint, each * len(texts))
+        except Superseded:
+            continue
+        except Exception as error:  # noqa: BLE001  data of this document: those that are written stay so
+            _failed(platform, run_id, error, texts)
 
 
 def _failed(platform: Platform, run_id: str, error: Exception, batch: Sequence[_Text]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from aegis_assets.errors import AegisError, StoreUnavailable, Superseded, public
+from aegis_assets.errors import AegisError, Superseded, public
 from aegis_assets.logs import logger
 from aegis_assets.model.document import Stage
 from aegis_assets.pipeline.flow.ledger import FlowLedger
@@ -134,7 +134,7 @@ class Platform:
             for document, run_id in self._asking:
                 by_run[run_id].append(document)
             for run_id, documents in by_run.items():
-                with suppress(StoreUnavailable):  # what is found meanwhile waits for the ledger anyway
+                with suppress(AegisError):  # what is found meanwhile waits for the ledger anyway
                     ours = await asyncio.to_thread(self.ledger.check_many, documents, run_id)
                     self._over.update((document, run_id) for document in documents if document not in ours)
             if len(self._over) > MOST_OVER:
