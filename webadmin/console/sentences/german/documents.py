@@ -42,6 +42,7 @@ DOCUMENTS: Final = {
     "The run is being stopped.": "Der Lauf wird gerade beendet.",
     "The run's worker process could not be started.": "Der Arbeitsprozess des Laufs ließ sich nicht starten.",
     "Another run has taken over this document.": "Ein anderer Lauf hat dieses Dokument übernommen.",
+    "The document is not this run's any more.": "Das Dokument gehört nicht mehr zu diesem Lauf.",
     "Another run ({run}) is working on this document.": "Ein anderer Lauf ({run}) arbeitet an diesem Dokument.",
     "This run is over for the document, which is {state:word}.": (
         "Dieser Lauf ist für das Dokument vorbei; sein Zustand ist „{state}“."
