@@ -159,7 +159,7 @@ def _counts(document: Document) -> Counts | None:
 def _facts(document: Document) -> list[tuple[str, object]]:
     return [
         (_("Collection"), document.collection.name),
-        (_("Source"), f"{document.source}: {document.source_key}"),
+        (_("Source"), f"{document.get_source_display()}: {document.source_key}"),
         (_("Format"), document.format),
         (_("Size"), filesizeformat(document.size)),
         (_("Parser"), document.parser),
