@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.publish import consistency
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+
+
+# Of one worker: two that publish the same names into the session's graph would take them from each other.
+COLLECTION = f"tests-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Bench:
     instance: dg.DagsterInstance
     home: Path
 
-    def register(self, name: str, content: bytes, collection: str = "tests") -> UUID:
+    def register(self, name: str, content: bytes, collection: str = COLLECTION) -> UUID:
         digest = hashlib.sha256(content).hexdigest()
         self.platform.bucket.put(f"blobs/{digest}", content)
         found = self.platform.ledger.register(collection, "upload", name, name, f"blobs/{digest}", digest, len(content))
@@ -64,7 +69,7 @@ class Bench:
     def result(self, document: UUID) -> dict[str, object]:
         return self.platform.ledger.result(document)
 
-    def everything(self, document: UUID, collection: str = "tests") -> Everything:
+    def everything(self, document: UUID, collection: str = COLLECTION) -> Everything:
         scope = collection_id(collection)
         graph, ledger = self.platform.graph, self.platform.ledger
         target = ledger.live_target(document)

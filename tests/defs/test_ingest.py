@@ -120,7 +120,7 @@ def test_a_page_put_in_front_moves_the_page_numbers_and_redoes_little(bench: Ben
 
 
 def test_the_same_content_in_two_collections_stays_apart(bench: Bench) -> None:
-    one, two = bench.register("unix.md", NOTE, "tests"), bench.register("unix.md", NOTE, "others")
+    one, two = bench.register("unix.md", NOTE), bench.register("unix.md", NOTE, "others")
     bench.materialize(one)
     bench.materialize(two)
     untouched = bench.everything(two, "others")

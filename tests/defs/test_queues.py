@@ -44,6 +44,7 @@ from aegis_assets.settings import ROOT, Settings, load
 from aegis_assets.stores.broker import QUEUES
 from aegis_assets.stores.leases import Leases
 from tests import queue_service
+from tests.defs.conftest import COLLECTION
 from tests.doubles.engine import EngineDouble
 from tests.doubles.ollama import OllamaDouble
 
@@ -70,7 +71,7 @@ class Desk:
     def register(self, name: str, content: bytes) -> UUID:
         digest = hashlib.sha256(content).hexdigest()
         self.platform.bucket.put(f"blobs/{digest}", content)
-        found = self.platform.ledger.register("tests", "upload", name, name, f"blobs/{digest}", digest, len(content))  # type: ignore[attr-defined]
+        found = self.platform.ledger.register(COLLECTION, "upload", name, name, f"blobs/{digest}", digest, len(content))  # type: ignore[attr-defined]
         self.instance.add_dynamic_partitions("documents", [str(found.document)])
         return UUID(str(found.document))
 
