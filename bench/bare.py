@@ -50,7 +50,7 @@ class Account:
 
 def stages(*, whole: bool) -> Callable[[Path, Account], None]:
     """Loads everything; what it returns takes one document through all stages."""
-    from aegis_assets.engines import embedder as embedding
+    from aegis_assets.engines import forward
     from aegis_assets.engines.embedder import Embedder, chunk_tokens, tokenizer_path
     from aegis_assets.engines.parsing.chunk import chunk
     from aegis_assets.engines.parsing.inspect import inspect
@@ -65,7 +65,7 @@ def stages(*, whole: bool) -> Callable[[Path, Account], None]:
     from aegis_assets.settings import settings
 
     if whole:
-        embedding.PIECE_TOKENS = sys.maxsize  # a batch is then one piece
+        forward.PIECE_TOKENS = sys.maxsize  # a batch is then one piece
     chosen, schema = settings(), Schema()
     embedder, extractor = Embedder(chosen), SpacyExtractor()
     tokenizer, limit = tokenizer_path(chosen), chunk_tokens(chosen)

@@ -42,15 +42,16 @@ def texts() -> list[str]:
 
 
 def measured(where: str) -> list[dict[str, Any]]:
-    from aegis_assets.engines import embedder as module
+    from aegis_assets.engines import forward
+    from aegis_assets.engines.embedder import Embedder
     from aegis_assets.settings import settings
 
-    embedder, parts = module.Embedder(settings()), texts()
+    embedder, parts = Embedder(settings()), texts()
     found: dict[int, list[tuple[float, float]]] = {tokens: [] for tokens in PIECES}
     embedder.embed(parts[:CALL], ["passage"] * CALL)
     for _ in range(ROUNDS):
         for tokens in PIECES:
-            module.PIECE_TOKENS = tokens or sys.maxsize
+            forward.PIECE_TOKENS = tokens or sys.maxsize
             wall, cpu = time.monotonic(), time.process_time()
             for start in range(0, TEXTS, CALL):
                 embedder.embed(parts[start : start + CALL], ["passage"] * CALL)

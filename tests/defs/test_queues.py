@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import dagster as dg
@@ -25,28 +24,25 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.execution.api import create_execution_plan
 from dagster._core.execution.plan.outputs import StepOutputHandle
 from dagster._core.execution.retries import RetryMode
-from pydantic import SecretStr
 
 from aegis_assets import settings as settings_module
 from aegis_assets.defs import platform as platform_module
 from aegis_assets.defs import queue_executor
-from aegis_assets.defs.executor import LANES
-from aegis_assets.defs.queue_app import app_of, broker_priority
-from aegis_assets.defs.worker import logging_once, queues, require_shared_stores
+from aegis_assets.defs.queue_app import app_of
+from aegis_assets.defs.worker import logging_once
 from aegis_assets.embedded import bootstrap
 from aegis_assets.embedded.postgres import Postgres
-from aegis_assets.errors import Misconfigured
 from aegis_assets.model.document import State
 from aegis_assets.model.launch import CLAIM_TAG
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.publish import consistency
-from aegis_assets.settings import ROOT, Settings, load
-from aegis_assets.stores.broker import QUEUES
+from aegis_assets.settings import ROOT, load
 from aegis_assets.stores.leases import Leases
 from tests import queue_service
 from tests.defs.conftest import COLLECTION
 from tests.doubles.engine import EngineDouble
 from tests.doubles.ollama import OllamaDouble
+from tests.waiting import until
 
 PAGES, PER_PAGE = 5, 5
 CELERY = {"execution": {"config": {"mode": "celery"}}, "loggers": {"console": {"config": {"log_level": "ERROR"}}}}
@@ -146,14 +142,6 @@ def desk(
         settings_module.settings.cache_clear()
         platform_module.build.cache_clear()
     postgres_server.drop_database(database)
-
-
-def until(found: Callable[[], Any], seconds: float = 60.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
-    return value
 
 
 def busy(desk: Desk, workers: list[queue_service.Worker]) -> tuple[queue_service.Worker, set[UUID]] | None:
@@ -279,15 +267,6 @@ def test_a_worker_elsewhere_refuses_what_it_cannot_reach_and_the_document_says_w
         assert "on another machine than the stack" in refused(desk)
 
 
-def test_a_worker_of_another_machine_needs_stores_that_both_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("AEGIS_HOME", str(tmp_path))
-    monkeypatch.setenv("AEGIS_NEO4J_URL", "bolt://graph:7687")
-    with pytest.raises(Misconfigured, match="AEGIS_POSTGRES_URL, AEGIS_DAGSTER_POSTGRES_URL, AEGIS_QDRANT_URL, AEGIS_BUCKET_URL"):
-        require_shared_stores(load())
-    (tmp_path / "stack.env").touch()
-    require_shared_stores(load())
-
-
 def test_a_step_that_begins_does_not_wait_for_one_that_logs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Dagster sets logging up for each step, and takes the lock of every handler for it, with which a step that logs may wait."""
     of_dagster = "get_yaml_python_handlers"
@@ -302,23 +281,6 @@ def test_a_step_that_begins_does_not_wait_for_one_that_logs(monkeypatch: pytest.
             assert [type(one) for one in other.submit(instance.get_handlers).result(10)] == [type(written)]
         finally:
             handler.release()
-
-
-def test_every_lane_has_a_queue() -> None:
-    assert (*LANES, "dagster") == QUEUES
-
-
-def test_queues_are_read_as_they_are_typed() -> None:
-    assert queues("docling=2,gpu") == queues(" gpu=1 docling=2 ") == {"docling": 2, "gpu": 1}
-    for words in ("", "gpu=0", "gpu=x", "parse=1", "gpu=1000"):
-        with pytest.raises(Misconfigured):
-            queues(words)
-
-
-def test_what_is_more_urgent_to_dagster_is_to_either_broker() -> None:
-    redis, rabbit = (app_of(Settings(celery_broker=SecretStr(url))) for url in ("redis://broker", "amqp://broker"))
-    assert [broker_priority(redis, priority) for priority in (0, 3, 99)] == [9, 6, 0], "to Redis 0 is the first"
-    assert [broker_priority(rabbit, priority) for priority in (0, 3, 99)] == [0, 3, 9]
 
 
 def cmdline(process: psutil.Process) -> list[str]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from aegis_assets.engines.embedder import Embedder, chunk_tokens, cores, model_path, pieces, tokenizer_path
+from aegis_assets.engines.embedder import Embedder, chunk_tokens, model_path, tokenizer_path
+from aegis_assets.engines.forward import cores, pieces
 from aegis_assets.errors import Misconfigured
 from aegis_assets.settings import ROOT, Settings
 from tests.doubles import tiny_bge_m3
@@ -79,7 +80,7 @@ def test_vectors_are_those_of_plain_flagembedding(
     texts = [("mesh field " * n).strip() for n in (9, 1, 5, 3, 7)]
     plain = BGEM3FlagModel(str(checkpoint), devices=["cpu"], use_fp16=False)
     wanted = plain.encode(texts, batch_size=2, max_length=512, return_sparse=True)
-    monkeypatch.setattr("aegis_assets.engines.embedder.PIECE_TOKENS", tokens)
+    monkeypatch.setattr("aegis_assets.engines.forward.PIECE_TOKENS", tokens)
     for index, ours in enumerate(embedder.embed(texts, ["passage"] * 5, batch)):
         assert list(ours.dense) == pytest.approx(wanted["dense_vecs"][index].tolist(), abs=1e-6)
         sparse = {int(token): float(weight) for token, weight in wanted["lexical_weights"][index].items() if weight > 0}
@@ -96,7 +97,7 @@ def test_a_batch_is_cut_into_pieces_that_hold_their_padding() -> None:
 
 def test_a_text_that_breaks_the_model_breaks_the_whole_call(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     """And not the next one: the caller asks for each alone."""
-    monkeypatch.setattr("aegis_assets.engines.embedder.PIECE_TOKENS", 1)
+    monkeypatch.setattr("aegis_assets.engines.forward.PIECE_TOKENS", 1)
     encoder = embedder._model.model.model.forward
     forward = encoder._forward
 
