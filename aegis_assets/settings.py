@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     celery_broker: SecretStr = SecretStr("")  # redis://... or amqp://...
     celery_backend: SecretStr = SecretStr("")  # where a step's result comes back; empty: through the broker
     # Of this machine's worker: steps at once; or "none".
-    worker_queues: str = "docling=2,enrich=2,gpu=2,ollama=4,dagster=2"
+    worker_queues: str = "docling=2,enrich=2,gpu=2,ollama=4"
 
     # Guards
     max_file_mb: PositiveInt = 200

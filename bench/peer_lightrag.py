@@ -12,7 +12,6 @@ import logging
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +33,17 @@ class Words:
         return " ".join(map(str, tokens))
 
 
-async def embed(texts: list[str], dimensions: int, **_: Any) -> Any:
-    """Costs nothing, and no two texts are alike: nothing here is measured by its vectors."""
-    rows = [numpy.random.default_rng(abs(hash(text))).standard_normal(dimensions) for text in texts]
-    return numpy.array(rows, dtype=numpy.float32)
+class Slow:
+    """One batch at a time, of a set cost: one GPU. No two texts are alike: nothing here is measured by its vectors."""
+
+    def __init__(self, dimensions: int, kchar: float) -> None:
+        self._dimensions, self._kchar, self._lane = dimensions, kchar, asyncio.Lock()
+
+    async def __call__(self, texts: list[str], **_: Any) -> Any:
+        rows = [numpy.random.default_rng(abs(hash(text))).standard_normal(self._dimensions) for text in texts]
+        async with self._lane:
+            await asyncio.sleep(self._kchar * sum(map(len, texts)) / 1000)
+        return numpy.array(rows, dtype=numpy.float32)
 
 
 async def build(job: dict[str, Any], folder: str) -> dict[str, Any]:
@@ -50,8 +56,9 @@ async def build(job: dict[str, Any], folder: str) -> dict[str, Any]:
         embedding_func_max_async=job["slots"],
         embedding_batch_num=64,
         embedding_func=EmbeddingFunc(
-            embedding_dim=job["dimensions"], max_token_size=8192, func=partial(embed, dimensions=job["dimensions"])
+            embedding_dim=job["dimensions"], max_token_size=8192, func=Slow(job["dimensions"], job["embed_kchar"])
         ),
+        default_embedding_timeout=SECONDS,
         max_parallel_insert=max(2, len(job["documents"])),
         entity_extract_max_gleaning=job["gleaning"],
         tokenizer=Tokenizer("words", Words()),

@@ -58,12 +58,19 @@ class Given(TextSplitter):  # type: ignore[misc]
             yield TextChunk(text=chunk, index=index)
 
 
-class Cheap(Embedder):  # type: ignore[misc]
-    def __init__(self, dimensions: int) -> None:
+class Slow(Embedder):  # type: ignore[misc]
+    """One text at a time, of a set cost: one GPU."""
+
+    def __init__(self, dimensions: int, kchar: float) -> None:
         super().__init__()
-        self._vector = [1.0] * dimensions
+        self._vector, self._kchar, self._lane = [1.0] * dimensions, kchar, asyncio.Lock()
 
     def embed_query(self, text: str) -> list[float]:
+        raise NotImplementedError("the pipeline asks asynchronously")
+
+    async def async_embed_query(self, text: str) -> list[float]:
+        async with self._lane:
+            await asyncio.sleep(self._kchar * len(text) / 1000)
         return self._vector
 
 
@@ -73,7 +80,7 @@ async def build(job: dict[str, Any]) -> dict[str, Any]:
     pipeline = SimpleKGPipeline(
         llm=llm,
         driver=GraphDatabase.driver("bolt://127.0.0.1:1"),  # never opened
-        embedder=Cheap(job["dimensions"]),
+        embedder=Slow(job["dimensions"], job["embed_kchar"]),
         schema="FREE",  # its default asks the model for a schema of the whole text first, while every slot but one idles
         from_file=False,
         text_splitter=Given(),

@@ -142,6 +142,7 @@ def peers(found: Figures) -> Rows:
     return [
         {
             "LLM slots": case["slots"],
+            "embedder, s": case["embedder_s"],
             "who": row["who"],
             "seconds": row["seconds"],
             "measured / ideal": row["over_ideal"],

@@ -29,7 +29,6 @@ from aegis_assets.settings import Settings, settings
 from aegis_assets.stores.broker import QUEUES
 from aegis_assets.stores.holds import Holds
 
-DEFAULT_QUEUE: Final = QUEUES[-1]
 AGREED: Final = "aegis_agreed"  # headers of a message
 ONLY_AT: Final = "aegis_only_at"
 PRIORITIES: Final = 10
@@ -48,7 +47,7 @@ def app_of(chosen: Settings) -> celery.Celery:
     app = make_app({"broker": broker, "backend": backend})
     app.conf.update(
         task_queues=[queue(name) for name in QUEUES],
-        task_default_queue=DEFAULT_QUEUE,
+        task_default_queue=QUEUES[0],
         task_routes={},
         task_acks_late=True,
         task_track_started=True,

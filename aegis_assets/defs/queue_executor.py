@@ -4,12 +4,15 @@ Its loop waits for ever for a task whose worker is gone. Here a step that was be
 is sent again, by this executor alone, because a broker either notices nothing or repeats without end; a step that took three
 workers with it ends the run. So does a queue that no worker has taken from for two minutes, with a sentence that says so.
 
+What belongs to no lane is done by the run's own process (`defs/own_step`).
+
 The lane limits of the multiprocess executor have no equal here: how many steps of a lane run at once is each worker's number for
 that queue, and leases give the exact limits as ever.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -28,18 +31,22 @@ from dagster_celery.config import TASK_EXECUTE_PLAN_NAME
 from dagster_celery.executor import CeleryExecutor
 from kombu.exceptions import OperationalError
 
+from aegis_assets.defs.own_step import OwnStep
 from aegis_assets.defs.queue_app import LOST_MESSAGE_SECONDS, app_of, broker_priority, headers, step_name
 from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, StoreUnavailable
 from aegis_assets.logs import logger
 from aegis_assets.model.launch import CLAIM_TAG
 from aegis_assets.settings import Settings
-from aegis_assets.stores.broker import Broker
+from aegis_assets.stores.broker import QUEUES, Broker
 from aegis_assets.stores.holds import Holds
 from aegis_assets.stores.ledger import Ledger
 
 log = logger(__name__)
 
-TICK_SECONDS: Final = 0.2  # dagster-celery looks once a second, and a document has seven steps after each other
+# dagster-celery looks once a second, and a document has seven steps after each other. To look costs a question to the broker for
+# each step that is out: often where few are, while a document begins and ends, and not for hundreds.
+TICK_SECONDS: Final = (0.03, 0.2)  # least and most
+TICK_SECONDS_PER_STEP: Final = 0.005
 STEPS_AT_ONCE: Final = 6
 HOLDS_SECONDS: Final = 1.0
 LOST_SECONDS: Final = 5.0  # not held any more; a restarted PostgreSQL is given time to be told again what is held
@@ -116,8 +123,11 @@ class Watch:
         self._answered = time.monotonic()
         self._unserved: dict[str, float] = {}
 
-    def submit(self, _: object, context: Any, step: Any, queue: str, priority: int, known_state: Any) -> SentStep:
-        """dagster-celery's hook. Its own app, the first argument, knows nothing of our queues."""
+    def submit(self, _: object, context: Any, step: Any, queue: str, priority: int, known_state: Any) -> SentStep | OwnStep:
+        """dagster-celery's hook. Its own app, the first argument, knows nothing of our queues, nor does the queue that it names for
+        a step without one."""
+        if queue not in QUEUES:
+            return OwnStep(context, step, known_state)
         arguments = ExecuteStepArgs(
             job_origin=context.reconstructable_job.get_python_origin(),
             run_id=self._run_id,
@@ -147,12 +157,23 @@ class Watch:
 
     def look(self) -> None:
         """As often as it is asked; it looks when it is time. Raises AegisError for what ends the run."""
-        if self._due("states", TICK_SECONDS):
+        if self._due("states", tick := self._tick()):
+            core_execution_loop.TICK_SECONDS = tick
             self._refresh()
         if self._due("holds", HOLDS_SECONDS):
             self._send_lost()
         if self._due("service", SERVICE_SECONDS):
             self._require_service()
+
+    def close(self) -> None:
+        """Nobody will ask for what is still out: the broker need not keep it."""
+        for attempt in (attempt for sent in self._sent for attempt in sent.attempts):
+            with suppress(Exception):  # the broker may be what ended the run
+                attempt.forget()
+
+    def _tick(self) -> float:
+        least, most = TICK_SECONDS
+        return min(most, max(least, TICK_SECONDS_PER_STEP * len(self._sent)))
 
     def _due(self, what: str, seconds: float) -> bool:
         now = time.monotonic()
@@ -230,7 +251,7 @@ class QueueExecutor(CeleryExecutor):
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         """Raises AegisError, after the run's documents have been given its sentence."""
         watch = Watch(app_of(self._chosen), self._chosen, plan_context.run_id)
-        core_execution_loop.TICK_SECONDS = TICK_SECONDS
+        core_execution_loop.TICK_SECONDS = TICK_SECONDS[0]
         paced = tuple.__new__(Paced, execution_plan)
         try:
             yield from core_execution_loop.core_celery_execution_loop(plan_context, paced, step_execution_fn=watch.submit)
@@ -241,6 +262,8 @@ class QueueExecutor(CeleryExecutor):
             message = "The broker (AEGIS_CELERY_BROKER) does not answer. Retry does what is missing."
             fail(self._chosen, plan_context.dagster_run, message)
             raise StoreUnavailable(message) from error
+        finally:
+            watch.close()
 
 
 def outage(app: celery.Celery, error: Exception) -> bool:

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from aegis_assets.defs.queue_app import app_of
+from aegis_assets.defs.queue_app import agreed, app_of
 from aegis_assets.errors import AegisError, Misconfigured
 from aegis_assets.settings import Settings, settings
 from aegis_assets.stores.broker import QUEUES
@@ -106,6 +107,7 @@ def serve(queue: str, steps: int, parent: int) -> None:
     for word in (signal.SIGTERM, signal.SIGINT):
         signal.signal(word, signal.SIG_DFL)
     logging_once()
+    threading.Thread(target=connect, daemon=True).start()
     name = f"{queue}-{os.getpid()}@{socket.gethostname()}"
     app_of(settings()).worker_main(
         [
@@ -114,6 +116,14 @@ def serve(queue: str, steps: int, parent: int) -> None:
             *("--loglevel", settings().log_level, "--without-gossip", "--without-mingle", "--without-heartbeat"),
         ]
     )
+
+
+def connect() -> None:
+    """What the first step would begin with: connections to Dagster's database and the stores, a question to the engines. Whatever
+    does not answer yet is the first step's to say.
+    """
+    with suppress(Exception), dg.DagsterInstance.get():
+        agreed()
 
 
 def logging_once() -> None:

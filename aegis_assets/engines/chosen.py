@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from aegis_assets.engines.client import EngineClient, OcrVision, SpacyClient
+from aegis_assets.engines.client import EngineClient, OcrVision
 from aegis_assets.engines.ollama import OllamaExtractor
 from aegis_assets.engines.ollama_chat import Retries
 from aegis_assets.engines.ollama_vision import OllamaVision
+from aegis_assets.engines.spacy_client import SpacyClient
 from aegis_assets.pipeline.ports import Extractor, Vision
 from aegis_assets.settings import Settings
 

@@ -10,7 +10,6 @@ import base64
 import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from threading import Lock
 from typing import Final, Literal, TypedDict, TypeVar
 
@@ -23,8 +22,6 @@ from aegis_assets.engines.service.wire import (
     ChunkAnswer,
     EmbedAnswer,
     EmbedBody,
-    ExtractAnswer,
-    ExtractBody,
     OcrAnswer,
     PageAnswer,
     PageBody,
@@ -33,8 +30,6 @@ from aegis_assets.engines.service.wire import (
 )
 from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable
 from aegis_assets.model.embedding import EmbedderInfo, Embedding
-from aegis_assets.model.extraction import Extraction, Schema
-from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.parsing import (
     ChunkDraft,
     ChunkRequest,
@@ -45,7 +40,6 @@ from aegis_assets.model.parsing import (
     Picture,
     PictureDescription,
 )
-from aegis_assets.pipeline.ports import Slot
 from aegis_assets.settings import Settings
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -144,7 +138,7 @@ class EngineClient:
 
     def embed(self, texts: Sequence[str], kind: Literal["passage", "query"], batch: int = 0) -> list[Embedding]:
         """Texts of like length go together, the longest first, so that a forward pass needs little padding."""
-        clean = [_writable(text) for text in texts]
+        clean = [writable(text) for text in texts]
         order = sorted(range(len(clean)), key=lambda place: -len(clean[place]))
         size = min(batch, MOST_TEXTS) or self._texts_per_request
         parts = [tuple(clean[place] for place in order[start : start + size]) for start in range(0, len(order), size)]
@@ -238,34 +232,6 @@ class OcrVision:
         return PictureDescription(ref=picture.ref, text=answer.text, created_by="ocr")
 
 
-class SpacyClient:
-    """The port Extractor without a language model."""
-
-    lease: tuple[str, int] | None = None
-    name = "spacy en-core-web-sm"
-
-    def __init__(self, engine: EngineClient) -> None:
-        self._engine = engine
-
-    def named(self, schema: Schema) -> str:
-        return self.name
-
-    def fingerprint(self, schema: Schema) -> str:
-        """Of the types alone: spaCy reads no prompt, and a language model is not asked."""
-        read = schema.model_copy(update={"prompt": ""}).model_dump_json(exclude={"model"})
-        return fingerprint(spacy=self._engine.server_info().extractor_fingerprint, schema=read)
-
-    async def check(self, schema: Schema | None = None) -> None:
-        self._engine.server_info()
-
-    async def extract(self, text: str, schema: Schema, slot: Slot = nullcontext) -> Extraction:
-        async with slot():
-            answer = await self._engine.post("/extract", ExtractBody(texts=(_writable(text),), schema=schema), ExtractAnswer)
-        if len(answer.extractions) != 1:
-            raise EngineFailed("The extractor returned no result for a text.")
-        return answer.extractions[0]
-
-
 class _Raw(BaseModel):
     """Base64 as it is sent: the server's type decodes it."""
 
@@ -276,7 +242,7 @@ def _encode(body: BaseModel) -> bytes:
     return body.model_dump_json(by_alias=True).encode()
 
 
-def _writable(text: str) -> str:
+def writable(text: str) -> str:
     """A lone surrogate cannot be written as JSON. Each becomes one '?', so that spans in the text stay right."""
     return text.encode("utf-8", "replace").decode()
 

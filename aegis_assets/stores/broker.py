@@ -15,7 +15,7 @@ from kombu.exceptions import ChannelError, OperationalError
 
 from aegis_assets.errors import StoreUnavailable
 
-QUEUES: Final = ("docling", "enrich", "gpu", "ollama", "dagster")  # one per lane, and what has none
+QUEUES: Final = ("docling", "enrich", "gpu", "ollama")  # one per lane
 SECONDS: Final = 5
 REPLY_SECONDS: Final = 1.0
 

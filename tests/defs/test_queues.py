@@ -240,7 +240,7 @@ def test_a_queue_without_a_worker_ends_the_run_with_a_sentence(desk: Desk, monke
     assert not desk.materialize(document, {CLAIM_TAG: desk.claim(document)}).success
     row = desk.platform.ledger.document(document)
     assert row.state == State.FAILED
-    assert row.message == "No worker takes from the queue dagster: start one with `make worker QUEUES=dagster`, then retry."
+    assert row.message == "No worker takes from the queue docling: start one with `make worker QUEUES=docling`, then retry."
 
 
 def refused(desk: Desk) -> str:
@@ -254,7 +254,7 @@ def refused(desk: Desk) -> str:
 
 
 def test_a_worker_with_other_settings_refuses_and_the_document_says_why(desk: Desk) -> None:
-    with queue_service.workers(1, desk.home, desk.broker, {"AEGIS_WINDOW_PAGES": "2"}, "dagster=1"):
+    with queue_service.workers(1, desk.home, desk.broker, {"AEGIS_WINDOW_PAGES": "2"}, "docling=1"):
         assert "other engines or limits than the run was planned with" in refused(desk)
 
 
@@ -263,7 +263,7 @@ def test_a_worker_elsewhere_refuses_what_it_cannot_reach_and_the_document_says_w
 ) -> None:
     stack = threading.current_thread()  # has the run; the worker has a thread of its own
     monkeypatch.setattr(socket, "gethostname", lambda: "here" if threading.current_thread() is stack else "elsewhere")
-    with start_worker(app_of(load()), pool="solo", perform_ping_check=False, queues=["dagster"]):
+    with start_worker(app_of(load()), pool="solo", perform_ping_check=False, queues=["docling"]):
         assert "on another machine than the stack" in refused(desk)
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from aegis_assets.engines.client import EngineClient, SpacyClient
+from aegis_assets.engines.client import EngineClient
 from aegis_assets.engines.service.wire import decode_error, encode_error
+from aegis_assets.engines.spacy_client import SpacyClient
 from aegis_assets.errors import (
     AegisError,
     BadInput,

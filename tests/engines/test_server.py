@@ -18,8 +18,9 @@ import psutil
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from aegis_assets.engines.client import EngineClient, OcrVision, SpacyClient
+from aegis_assets.engines.client import EngineClient, OcrVision
 from aegis_assets.engines.service.wire import PageBody
+from aegis_assets.engines.spacy_client import SpacyClient
 from aegis_assets.errors import BadInput, Misconfigured, NotAllowed, NotFound
 from aegis_assets.model.embedding import Embedding
 from aegis_assets.model.extraction import Schema

@@ -37,7 +37,7 @@ CALLERS_ON_CPU: Final = 2
 CALLERS_ON_GPU: Final = 8
 # Requests to spaCy that are on their way: two of its batches. The rest waits here, because the pool of httpx looks at each request
 # and connection that it has whenever one comes or goes: with two hundred that was a third of a core.
-EXTRACTS: Final = 64
+EXTRACTS: Final = 8
 STARTING: Final = "starting"
 READY: Final = "ready"
 

@@ -166,7 +166,7 @@ def main(directory: str) -> None:
     batch = max(2, chosen.embedding_batch_size)  # of requests; LitServe takes 1 for "no batches", with other types
     apis = [
         EmbedApi(max_batch_size=batch, batch_timeout=BATCH_SECONDS, api_path="/embed", loop=PatientLoop()),
-        ExtractApi(max_batch_size=32, batch_timeout=BATCH_SECONDS, api_path="/extract", loop=PatientLoop()),
+        ExtractApi(max_batch_size=4, batch_timeout=BATCH_SECONDS, api_path="/extract", loop=PatientLoop()),
     ]
     server = litserve.LitServer(apis, accelerator="cpu", devices=1, timeout=False, disable_openapi_url=True)
     server._monitor_workers = False

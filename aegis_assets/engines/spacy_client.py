@@ -1,0 +1,101 @@
+"""The port Extractor without a language model: spaCy, in the engine server.
+
+Texts that wait together go together. A request costs what a fifth of a text's extraction does, over two processes and back, and as
+many as there are chunks were an eighth of what a document of small pages took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from aegis_assets.engines.client import EngineClient, writable
+from aegis_assets.engines.service.wire import ExtractAnswer, ExtractBody
+from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable
+from aegis_assets.model.extraction import Extraction, Schema
+from aegis_assets.model.ids import fingerprint
+from aegis_assets.pipeline.ports import Slot
+
+MOST: Final = 16  # texts of a request: 0.4 s
+SENDERS: Final = 2  # so that the model has the next request while the answers to one are on their way
+
+Waiting = tuple[str, asyncio.Future[Extraction]]
+
+
+class SpacyClient:
+    lease: tuple[str, int] | None = None
+    name = "spacy en-core-web-sm"
+
+    def __init__(self, engine: EngineClient) -> None:
+        self._engine = engine
+        self._joined: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Schema, _Joined]] = WeakKeyDictionary()
+
+    def named(self, schema: Schema) -> str:
+        return self.name
+
+    def fingerprint(self, schema: Schema) -> str:
+        """Of the types alone: spaCy reads no prompt, and a language model is not asked."""
+        read = schema.model_copy(update={"prompt": ""}).model_dump_json(exclude={"model"})
+        return fingerprint(spacy=self._engine.server_info().extractor_fingerprint, schema=read)
+
+    async def check(self, schema: Schema | None = None) -> None:
+        self._engine.server_info()
+
+    async def extract(self, text: str, schema: Schema, slot: Slot = nullcontext) -> Extraction:
+        """Cancelling it does not stop the work on a text that was sent."""
+        joined = self._joined.setdefault(asyncio.get_running_loop(), {}).setdefault(schema, _Joined(self._engine, schema))
+        async with slot():
+            return await joined.extract(writable(text))
+
+
+class _Joined:
+    """Texts of one schema, in one event loop."""
+
+    def __init__(self, engine: EngineClient, schema: Schema) -> None:
+        self._engine, self._schema = engine, schema
+        self._waiting: list[Waiting] = []
+        self._senders: set[asyncio.Task[None]] = set()
+
+    async def extract(self, text: str) -> Extraction:
+        found: asyncio.Future[Extraction] = asyncio.get_running_loop().create_future()
+        self._waiting.append((text, found))
+        if not self._senders or (len(self._senders) < SENDERS and len(self._waiting) >= MOST):
+            sender = asyncio.create_task(self._send())
+            self._senders.add(sender)
+            sender.add_done_callback(self._senders.discard)
+        return await found
+
+    async def _send(self) -> None:
+        """One request after the other, each with what came meanwhile."""
+        while self._waiting:
+            batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+            await self._attempt([one for one in batch if not one[1].done()])  # who asked was cancelled
+
+    async def _attempt(self, batch: Sequence[Waiting]) -> None:
+        """Where a text breaks the model each is asked alone: the others only happened to be near it."""
+        if not batch:
+            return
+        try:
+            answers = await self._ask([text for text, _ in batch])
+        except Exception as error:  # noqa: BLE001  it is for those who ask
+            if len(batch) > 1 and isinstance(error, AegisError) and not isinstance(error, EngineUnavailable):
+                for one in batch:
+                    await self._attempt([one])
+                return
+            for _, found in batch:
+                if not found.done():
+                    found.set_exception(error)
+            return
+        for (_, found), answer in zip(batch, answers, strict=True):
+            if not found.done():
+                found.set_result(answer)
+
+    async def _ask(self, texts: Sequence[str]) -> Sequence[Extraction]:
+        body = ExtractBody(texts=tuple(texts), schema=self._schema)
+        found = (await self._engine.post("/extract", body, ExtractAnswer)).extractions
+        if len(found) != len(texts):
+            raise EngineFailed("The extractor returned no result for a text.")
+        return found
