@@ -154,6 +154,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=FILES)
     parser.add_argument("--drops", type=int, default=DROPS)
     options = parser.parse_args()
+    if min(options.files, options.drops) < 1:
+        parser.error("--files and --drops are at least 1")
     corpus = Corpus(11)
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder)

@@ -243,6 +243,17 @@ def test_a_queue_without_a_worker_ends_the_run_with_a_sentence(desk: Desk, monke
     assert row.message == "No worker takes from the queue docling: start one with `make worker QUEUES=docling`, then retry."
 
 
+def test_what_belongs_to_no_lane_needs_no_worker(desk: Desk) -> None:
+    desk.ollama.configure(models=["another"])
+    document = desk.register("book.pdf", BOOK.encode())
+    began = time.monotonic()
+    assert not desk.materialize(document, {CLAIM_TAG: desk.claim(document)}).success
+    assert time.monotonic() - began < queue_executor.UNSERVED_SECONDS / 2
+    row = desk.platform.ledger.document(document)
+    assert row.state == State.FAILED
+    assert "ollama pull" in row.message
+
+
 def refused(desk: Desk) -> str:
     """What a document says whose steps no worker would do."""
     document = desk.register("book.pdf", BOOK.encode())

@@ -134,9 +134,14 @@ class Platform:
             for document, run_id in self._asking:
                 by_run[run_id].append(document)
             for run_id, documents in by_run.items():
-                with suppress(AegisError):  # what is found meanwhile waits for the ledger anyway
+                try:
                     ours = await asyncio.to_thread(self.ledger.check_many, documents, run_id)
-                    self._over.update((document, run_id) for document in documents if document not in ours)
+                except AegisError:  # what is found meanwhile waits for the ledger anyway
+                    continue
+                except Exception as error:
+                    log.error("unexpected", run_id=run_id, exc_info=error)
+                    continue
+                self._over.update((document, run_id) for document in documents if document not in ours)
             if len(self._over) > MOST_OVER:
                 self._over.intersection_update(self._asking)
             await asyncio.sleep(ASK_SECONDS)
