@@ -1,7 +1,7 @@
 """The port Extractor without a language model: spaCy, in the engine server.
 
-Texts that wait together go together. A request costs what a fifth of a text's extraction does, over two processes and back, and as
-many as there are chunks were an eighth of what a document of small pages took.
+Texts that wait together go together. A request goes over two processes and back; one for each chunk took 10 of the 170 CPU seconds of
+a manual of 390 pages.
 """
 
 from __future__ import annotations

@@ -168,13 +168,12 @@ def _pairs(new: Sequence[EntityName], known: Sequence[EntityName]) -> Iterator[t
 
 def _worth_embedding(a: EntityName, b: EntityName) -> bool:
     """Embeddings hold Iran near Iraq, and input near output: only names of several words, and none that a guard tells apart."""
-    if a.type != b.type or is_person(a.type) or not _spelling_may_vary(a.type) or exclude_each_other(a, b):
+    if a.type != b.type or is_person(a.type) or not _spelling_may_vary(a.type):
         return False
     left, right = form(a.normalised, a.type), form(b.normalised, b.type)
-    enough = min(len(left.tokens), len(right.tokens)) >= 2
-    if not enough or fuzz.token_set_ratio(a.normalised, b.normalised) < OVERLAP:
+    if min(len(left.tokens), len(right.tokens)) < 2 or fuzz.token_set_ratio(a.normalised, b.normalised) < OVERLAP:
         return False
-    return fuzz.token_sort_ratio(a.normalised, b.normalised) >= ALIKE
+    return fuzz.token_sort_ratio(a.normalised, b.normalised) >= ALIKE and not exclude_each_other(a, b)  # last: the dearest
 
 
 def exclude_each_other(a: EntityName, b: EntityName) -> bool:
