@@ -44,18 +44,21 @@ def lane(name: str, priority: int) -> dict[str, str]:
     }
 
 
+OWN = {"dagster-celery/queue": "run"}  # of no lane: no queue has this name, the run's own process does these
+
+
 async def side_by_side(stage: Stage, platform: Platform, unit: list[str], run_id: str) -> None:
     """Windows of small documents that share a step."""
     await asyncio.gather(*(stage(platform, UUID(window), run_id) for window in unit))
 
 
-@dg.op(out=dg.Out(dg.Nothing))
+@dg.op(out=dg.Out(dg.Nothing), tags=OWN)
 def preflight(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
     """Every engine and store answers and fits; otherwise the run ends here with one sentence."""
     prepare(context, platform.use())
 
 
-@dg.op(ins={"ready": dg.In(dg.Nothing)}, out=dg.DynamicOut(list))
+@dg.op(ins={"ready": dg.In(dg.Nothing)}, out=dg.DynamicOut(list), tags=OWN)
 def plan(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator[dg.DynamicOutput[list[str]]]:
     """One dynamic output per unit of windows with missing work."""
     for number, unit in enumerate(units(context, platform.use())):
@@ -90,7 +93,7 @@ def extract_window(context: dg.OpExecutionContext, platform: PlatformResource, u
     return unit
 
 
-@dg.op(out=dg.Out(dg.Nothing))
+@dg.op(out=dg.Out(dg.Nothing), tags=OWN)
 def resolve(
     context: dg.OpExecutionContext, platform: PlatformResource, embedded: list[list[str]], extracted: list[list[str]]
 ) -> None:
@@ -101,6 +104,7 @@ def resolve(
 @dg.op(
     ins={"resolved": dg.In(dg.Nothing)},
     out={name: dg.Out(dg.Nothing, is_required=False) for name in ASSETS},
+    tags=OWN,
 )
 def publish(context: dg.OpExecutionContext, platform: PlatformResource):  # type: ignore[no-untyped-def]
     """Materializations and checks are logged per document: a run over a range may publish one and fail another."""

@@ -13,6 +13,8 @@ from dagster._core.execution.api import create_execution_plan, execute_plan_iter
 from dagster._core.execution.retries import RetryMode
 from dagster._serdes import serialize_value
 
+from aegis_assets.defs import loop
+
 
 class OwnStep:
     """What dagster-celery's loop takes for a celery result: a step as a thread of the run's own process."""
@@ -34,7 +36,8 @@ class OwnStep:
         return self._events
 
     def revoke(self) -> None:
-        """It goes on to its end: the ops ask the ledger whether they may write, and what is half published a retry repeats."""
+        """It stops waiting for engines. What it writes to stores goes on to its end, or as far as the ledger lets it."""
+        loop.stop_all()
 
     def _work(self, context: Any, key: str, known_state: Any) -> None:
         try:

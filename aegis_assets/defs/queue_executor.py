@@ -124,8 +124,7 @@ class Watch:
         self._unserved: dict[str, float] = {}
 
     def submit(self, _: object, context: Any, step: Any, queue: str, priority: int, known_state: Any) -> SentStep | OwnStep:
-        """dagster-celery's hook. Its own app, the first argument, knows nothing of our queues, nor does the queue that it names for
-        a step without one."""
+        """dagster-celery's hook. Its own app, the first argument, knows nothing of our queues."""
         if queue not in QUEUES:
             return OwnStep(context, step, known_state)
         arguments = ExecuteStepArgs(

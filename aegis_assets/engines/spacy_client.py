@@ -1,7 +1,7 @@
 """The port Extractor without a language model: spaCy, in the engine server.
 
-Texts that wait together go together. A request goes over two processes and back; one for each chunk took 10 of the 170 CPU seconds of
-a manual of 390 pages.
+Texts that wait together go together. A request goes over two processes and back; one for each chunk took 10 of the 170 CPU seconds
+of a manual of 390 pages.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Final
+from typing import Final, cast
 from weakref import WeakKeyDictionary
 
 from aegis_assets.engines.client import EngineClient, writable
@@ -63,16 +63,18 @@ class _Joined:
         found: asyncio.Future[Extraction] = asyncio.get_running_loop().create_future()
         self._waiting.append((text, found))
         if not self._senders or (len(self._senders) < SENDERS and len(self._waiting) >= MOST):
-            sender = asyncio.create_task(self._send())
-            self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)
+            self._senders.add(asyncio.create_task(self._send()))
         return await found
 
     async def _send(self) -> None:
-        """One request after the other, each with what came meanwhile."""
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-            await self._attempt([one for one in batch if not one[1].done()])  # who asked was cancelled
+        """One request after the other, each with what came meanwhile. It is a sender no more the moment that it finds nothing
+        waiting: whoever comes then starts another."""
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+                await self._attempt([one for one in batch if not one[1].done()])  # who asked was cancelled
+        finally:
+            self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _attempt(self, batch: Sequence[Waiting]) -> None:
         """Where a text breaks the model each is asked alone: the others only happened to be near it."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aegis_assets.engines.client import EngineClient
-from aegis_assets.engines.service.wire import encode_error
+from aegis_assets.engines.service.wire import ExtractAnswer, encode_error
 from aegis_assets.engines.spacy_client import MOST, SpacyClient
 from aegis_assets.errors import EngineFailed, EngineUnavailable
 from aegis_assets.model.extraction import Extraction, Schema
@@ -83,6 +83,27 @@ def test_whoever_gave_up_is_not_asked_for_and_the_others_are(server: Scripted) -
 
     assert names(asyncio.run(first_gives_up())) == ["CancelledError", "two", "three"]
     assert [body["texts"] for _, _, body in server.seen] == [["two", "three"]]
+
+
+class Instant(EngineClient):
+    """Answers in the same step of the event loop."""
+
+    async def post(self, path: str, body: Any, answer: Any, seconds: float = 0.0) -> Any:
+        return ExtractAnswer.model_validate(named(body.model_dump())[1])
+
+
+def test_a_text_that_comes_as_the_last_answer_is_given_is_sent_too() -> None:
+    client = SpacyClient(Instant("http://127.0.0.1:1"))
+
+    async def late() -> Extraction:
+        await asyncio.sleep(0)
+        return await client.extract("late", Schema())
+
+    async def both() -> Results:
+        early = asyncio.create_task(client.extract("early", Schema()))
+        return await asyncio.wait_for(asyncio.gather(early, late()), 5)
+
+    assert names(asyncio.run(both())) == ["early", "late"]
 
 
 def test_a_loop_that_ended_in_the_middle_leaves_nothing_to_the_next(server: Scripted) -> None:  # noqa: F811
