@@ -9,6 +9,7 @@ What each does at its best, and what it is given to its advantage:
 - neo4j-graphrag: SimpleKGPipeline without the schema extraction that it does by default, all documents at once, a writer that
   keeps the graph in memory and resolves exact names at no cost, since its own needs APOC, which only a Neo4j server has. It has 5
   requests per document in flight and no setting for that; `opened` reaches into the pipeline and sets it to the slots.
+- One document, as the origin's: of many, a peer could embed one while it extracts another.
 - The embedder costs what the origin's cost: a tenth of what extraction takes one request after the other, by characters, one call
   at a time; then, at the last number of slots, nothing. Ours is asked over HTTP, theirs by a call that sleeps as long.
 - The same latency belongs to the same chunk, whoever asks.
