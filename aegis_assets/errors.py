@@ -83,6 +83,10 @@ class Internal(AegisError):
     retryable = True
 
 
+# Where a call with several texts fails by one of these, asking for fewer would fail too.
+NO_TEXTS_FAULT = (EngineUnavailable, StoreUnavailable, Misconfigured, NotAllowed)
+
+
 def public(error: BaseException) -> AegisError:
     """The error as a person may see it. The class is named because `str()` of a time-out is empty."""
     if isinstance(error, AegisError):

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import dagster as dg
 
+from aegis_assets.defs.platform import build
 from aegis_assets.defs.queue_app import agreed, app_of
 from aegis_assets.errors import AegisError, Misconfigured
 from aegis_assets.settings import Settings, settings
@@ -107,6 +108,8 @@ def serve(queue: str, steps: int, parent: int) -> None:
     for word in (signal.SIGTERM, signal.SIGINT):
         signal.signal(word, signal.SIG_DFL)
     logging_once()
+    with suppress(AegisError):  # its first step will say so
+        build()  # the one of the process, before there are threads that would each make theirs
     threading.Thread(target=connect, daemon=True).start()
     name = f"{queue}-{os.getpid()}@{socket.gethostname()}"
     app_of(settings()).worker_main(

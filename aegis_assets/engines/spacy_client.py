@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from aegis_assets.engines.client import EngineClient, writable
 from aegis_assets.engines.service.wire import ExtractAnswer, ExtractBody
-from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable
+from aegis_assets.errors import NO_TEXTS_FAULT, EngineFailed
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.pipeline.ports import Slot
@@ -83,7 +83,7 @@ class _Joined:
         try:
             answers = await self._ask([text for text, _ in batch])
         except Exception as error:  # noqa: BLE001  it is for those who ask
-            if len(batch) > 1 and isinstance(error, AegisError) and not isinstance(error, EngineUnavailable):
+            if len(batch) > 1 and not isinstance(error, NO_TEXTS_FAULT):
                 for one in batch:
                     await self._attempt([one])
                 return

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -20,16 +19,11 @@ import psutil
 import pytest
 from celery.contrib.testing.worker import start_worker
 from dagster._core.definitions.reconstruct import ReconstructableRepository
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.execution.api import create_execution_plan
-from dagster._core.execution.plan.outputs import StepOutputHandle
-from dagster._core.execution.retries import RetryMode
 
 from aegis_assets import settings as settings_module
 from aegis_assets.defs import platform as platform_module
 from aegis_assets.defs import queue_executor
 from aegis_assets.defs.queue_app import app_of
-from aegis_assets.defs.worker import logging_once
 from aegis_assets.embedded import bootstrap
 from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.model.document import State
@@ -202,37 +196,6 @@ def test_where_one_queue_loses_its_worker_all_end_and_those_that_come_do_what_is
     assert desk.platform.ledger.document(document).state == State.SUCCEEDED
 
 
-@dg.op(tags={"rank": "0"})
-def first() -> None:
-    """A window to be parsed."""
-
-
-@dg.op(tags={"rank": "1"}, ins={"after": dg.In(dg.Nothing)})
-def second() -> None:
-    """What comes after it."""
-
-
-@dg.job
-def book() -> None:
-    for number in range(3 * queue_executor.STEPS_AT_ONCE):
-        second.alias(f"second_{number}")(first.alias(f"first_{number}")())
-
-
-def test_a_step_that_can_go_on_does_not_wait_until_all_others_have_begun() -> None:
-    plan = tuple.__new__(queue_executor.Paced, create_execution_plan(book))
-    active = plan.start(RetryMode.DISABLED, sort_key_fn=lambda step: -int(step.tags["rank"]))
-    with suppress(DagsterExecutionInterruptedError), active:  # what was sent does not come back here
-        sent = active.get_steps_to_execute()
-        assert len(sent) == queue_executor.STEPS_AT_ONCE
-        for done in sent[:2]:
-            active.mark_step_produced_output(StepOutputHandle(done.key))
-            active.mark_success(done.key)
-        following = [step.key for step in active.get_steps_to_execute()]
-        assert len(following) == queue_executor.STEPS_AT_ONCE
-        assert set(following[:2]) == {done.key.replace("first", "second") for done in sent[:2]}
-        active.mark_interrupted()
-
-
 def test_a_queue_without_a_worker_ends_the_run_with_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_executor, "SERVICE_SECONDS", 0.5)
     monkeypatch.setattr(queue_executor, "UNSERVED_SECONDS", 1.0)
@@ -276,22 +239,6 @@ def test_a_worker_elsewhere_refuses_what_it_cannot_reach_and_the_document_says_w
     monkeypatch.setattr(socket, "gethostname", lambda: "here" if threading.current_thread() is stack else "elsewhere")
     with start_worker(app_of(load()), pool="solo", perform_ping_check=False, queues=["docling"]):
         assert "on another machine than the stack" in refused(desk)
-
-
-def test_a_step_that_begins_does_not_wait_for_one_that_logs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Dagster sets logging up for each step, and takes the lock of every handler for it, with which a step that logs may wait."""
-    of_dagster = "get_yaml_python_handlers"
-    monkeypatch.setattr(dg.DagsterInstance, of_dagster, getattr(dg.DagsterInstance, of_dagster))  # as before, in the end
-    logging_once()
-    settings = {"telemetry": {"enabled": False}}  # an instance without any sets no logging up
-    with dg.DagsterInstance.local_temp(str(tmp_path), settings) as instance, ThreadPoolExecutor(1) as other:
-        (written,) = instance.get_handlers()
-        handler = logging.StreamHandler()
-        handler.acquire()
-        try:
-            assert [type(one) for one in other.submit(instance.get_handlers).result(10)] == [type(written)]
-        finally:
-            handler.release()
 
 
 def cmdline(process: psutil.Process) -> list[str]:

@@ -20,10 +20,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from aegis_assets.engines.client import EngineClient, OcrVision
 from aegis_assets.engines.service.wire import PageBody
-from aegis_assets.engines.spacy_client import SpacyClient
+from aegis_assets.engines.spacy_client import MOST, SpacyClient
 from aegis_assets.errors import BadInput, Misconfigured, NotAllowed, NotFound
 from aegis_assets.model.embedding import Embedding
-from aegis_assets.model.extraction import Schema
+from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest, Picture
 from tests.doubles import tiny_bge_m3
 from tests.engine_service import READY_SECONDS, ROOT, start_engine_server, stop
@@ -180,6 +180,20 @@ def test_the_extractor_answers_many_requests_at_once_each_with_its_own(engine: E
         return [name for name, result in zip(names, found, strict=True) if name in {mention.name for mention in result.mentions}]
 
     assert len(asyncio.run(ask())) >= 4
+
+
+def test_texts_that_share_requests_are_extracted_as_each_alone(engine: EngineClient) -> None:
+    cities = ("Paris", "London", "Berlin", "Madrid", "Vienna", "Rome", "Lisbon")
+    texts = [f"Company {number} opened an office in {cities[number % 7]}." * (1 + number % 3) for number in range(2 * MOST + 3)]
+
+    async def ask() -> tuple[list[Extraction], list[Extraction]]:
+        extractor = SpacyClient(engine)
+        together = await asyncio.gather(*(extractor.extract(text, Schema()) for text in texts))
+        return together, [await extractor.extract(text, Schema()) for text in texts]
+
+    together, alone = asyncio.run(ask())
+    assert together == alone
+    assert sum(bool(one.mentions) for one in alone) > MOST
 
 
 def test_the_extractors_fingerprint_follows_the_schema(engine: EngineClient) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from aegis_assets.errors import EngineUnavailable, Misconfigured, NotAllowed, StoreUnavailable, Superseded
+from aegis_assets.errors import NO_TEXTS_FAULT, Superseded
 from aegis_assets.model.document import Stage
 from aegis_assets.model.embedding import Embedding, VectorPoint
 from aegis_assets.model.ledger import ChunkRow, WindowRow
@@ -21,7 +21,6 @@ from aegis_assets.pipeline.flow.fingerprints import of_collection
 from aegis_assets.pipeline.flow.platform import Platform, record
 
 BATCHES_PER_CALL = 8  # forward passes per call: long enough to sort by length, short enough to cancel
-NO_TEXTS_FAULT = (EngineUnavailable, StoreUnavailable, Misconfigured, NotAllowed)
 
 
 @dataclass(frozen=True)
