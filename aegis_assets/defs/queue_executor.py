@@ -166,9 +166,10 @@ class Watch:
 
     def close(self) -> None:
         """Nobody will ask for what is still out: the broker need not keep it."""
-        for attempt in (attempt for sent in self._sent for attempt in sent.attempts):
-            with suppress(Exception):  # the broker may be what ended the run
-                attempt.forget()
+        with suppress(Exception):  # the broker may be what ended the run: it is not waited for again for each step
+            for sent in self._sent:
+                for attempt in sent.attempts:
+                    attempt.forget()
 
     def _tick(self) -> float:
         least, most = TICK_SECONDS
