@@ -7,7 +7,6 @@ every overlap twice and chunks are cut to fit in the first place.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Final
 
 import ollama
@@ -18,7 +17,7 @@ from aegis_assets.errors import EngineFailed, Misconfigured
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.pipeline.grounding import ground, merged, shifted
-from aegis_assets.pipeline.ports import Slot
+from aegis_assets.pipeline.ports import Slot, free_slot
 from aegis_assets.pipeline.prompts import (
     PROMPT_VERSION,
     Reply,
@@ -87,7 +86,7 @@ class OllamaExtractor:
         """Raises EngineUnavailable or Misconfigured, in one sentence that says what to do."""
         await self._asked(schema or Schema()).check()
 
-    async def extract(self, text: str, schema: Schema, slot: Slot = nullcontext) -> Extraction:
+    async def extract(self, text: str, schema: Schema, slot: Slot = free_slot) -> Extraction:
         """Raises EngineUnavailable, EngineFailed or Misconfigured; a text without words costs no request."""
         if not any(character.isalnum() for character in text):
             return Extraction()

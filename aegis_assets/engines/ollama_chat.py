@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from aegis_assets.engines.ollama_wire import FAILURES, BadReply, Client, CutShort, PromptTooLong, Server, TimedOut, public_error
 from aegis_assets.engines.proxies import may_use_proxy
 from aegis_assets.errors import AegisError, Misconfigured
-from aegis_assets.pipeline.ports import Slot
+from aegis_assets.pipeline.ports import Slot, free_slot
 from aegis_assets.pipeline.prompts import reminder
 
 M = TypeVar("M", bound=BaseModel)
@@ -159,7 +159,7 @@ class OllamaChat:
         kind: type[M],
         retries: Retries,
         tally: Tally,
-        slot: Slot = nullcontext,
+        slot: Slot = free_slot,
     ) -> M:
         """Asks until the answer is a `kind` or the attempts are used up. After an unusable answer the model hears what is wrong.
         slot: held for each request."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Final, cast
 from weakref import WeakKeyDictionary
 
@@ -17,7 +16,7 @@ from aegis_assets.engines.service.wire import ExtractAnswer, ExtractBody
 from aegis_assets.errors import NO_TEXTS_FAULT, EngineFailed
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.ids import fingerprint
-from aegis_assets.pipeline.ports import Slot
+from aegis_assets.pipeline.ports import Slot, free_slot
 
 MOST: Final = 16  # texts of a request: 0.4 s
 SENDERS: Final = 2  # so that the model has the next request while the answers to one are on their way
@@ -44,7 +43,7 @@ class SpacyClient:
     async def check(self, schema: Schema | None = None) -> None:
         self._engine.server_info()
 
-    async def extract(self, text: str, schema: Schema, slot: Slot = nullcontext) -> Extraction:
+    async def extract(self, text: str, schema: Schema, slot: Slot = free_slot) -> Extraction:
         """Cancelling it does not stop the work on a text that was sent."""
         joined = self._joined.setdefault(asyncio.get_running_loop(), {}).setdefault(schema, _Joined(self._engine, schema))
         async with slot():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -23,8 +24,61 @@ from aegis_assets.model.parsing import (
     PictureDescription,
 )
 
-Slot = Callable[[], AbstractAsyncContextManager[None]]
-"""The right to make one request: waited for on entry, given back on exit."""
+
+class Permit(Protocol):
+    """The right to have one request in flight at a language-model server, and where that request reports how it goes.
+
+    The calls return at once and raise nothing, so that a client may report each token.
+    """
+
+    def first_token(self) -> None:
+        """Note that the server has begun to answer: the request no longer waits in the server's queue."""
+
+    def progress(self) -> None:
+        """Note that another token has come."""
+
+    def finished(self, tokens: int) -> None:
+        """Note that the answer is whole; tokens: of output, as the server counted them."""
+
+    def refused(self) -> None:
+        """Note that the server said it has too much to do (429, 503, or a wait for the first token that passed its limit)."""
+
+    def last_progress(self) -> float:
+        """Return when any of our requests to this server last made progress, on `time.monotonic`'s clock."""
+        ...
+
+
+class UncountedPermit:
+    """A Permit for a request that no limit counts: it knows of no other request than its own."""
+
+    def __init__(self) -> None:
+        self._progress = time.monotonic()
+
+    def first_token(self) -> None:
+        self.progress()
+
+    def progress(self) -> None:
+        self._progress = time.monotonic()
+
+    def finished(self, tokens: int) -> None:
+        self.progress()
+
+    def refused(self) -> None:
+        pass
+
+    def last_progress(self) -> float:
+        return self._progress
+
+
+Slot = Callable[[], AbstractAsyncContextManager[Permit]]
+"""Wait for a Permit on entry, give it back on exit."""
+
+
+@asynccontextmanager
+async def free_slot() -> AsyncIterator[Permit]:
+    """Yield an UncountedPermit at once: the Slot of callers that are under no limit."""
+    yield UncountedPermit()
+
 
 
 class Parser(Protocol):
@@ -65,7 +119,7 @@ class Extractor(Protocol):
     def named(self, schema: Schema) -> str: ...
     def fingerprint(self, schema: Schema) -> str: ...
     async def check(self, schema: Schema | None = None) -> None: ...
-    async def extract(self, text: str, schema: Schema, slot: Slot = nullcontext) -> Extraction: ...
+    async def extract(self, text: str, schema: Schema, slot: Slot = free_slot) -> Extraction: ...
 
 
 class Bucket(Protocol):

@@ -18,6 +18,7 @@ from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.ledger import ChunkRow, Extracted
 from aegis_assets.pipeline.flow.gathered import Gathered
 from aegis_assets.pipeline.flow.platform import Platform, record
+from aegis_assets.pipeline.ports import Permit
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,15 @@ class _Requests:
         self._begun: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[Permit]:
         """That the chunk has begun is written while the engine works: a slot does not wait for a transaction."""
         work, platform = self._work, self._work.platform
-        async with platform.gate(work.document), platform.lease(platform.extractor.lease, work.document):
+        async with platform.gate(work.document), platform.lease(platform.extractor.lease, work.document) as permit:
             platform.require_running(work.document, work.run_id)
             self._begun = self._begun or asyncio.create_task(work.begun.add(self._chunk))
             started = time.monotonic()
             try:
-                yield
+                yield permit
             finally:
                 self.seconds += time.monotonic() - started
 

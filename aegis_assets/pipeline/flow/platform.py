@@ -16,7 +16,7 @@ from aegis_assets.logs import logger
 from aegis_assets.model.document import Stage
 from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.pipeline.flow.limits import LOOK_SECONDS, Changes, Gate
-from aegis_assets.pipeline.ports import Bucket, Embedder, Extractor, Leases, Parser, Vectors, Vision
+from aegis_assets.pipeline.ports import Bucket, Embedder, Extractor, Leases, Parser, Permit, UncountedPermit, Vectors, Vision
 from aegis_assets.pipeline.publish import KnowledgeGraph
 from aegis_assets.settings import Settings
 
@@ -147,13 +147,13 @@ class Platform:
             await asyncio.sleep(ASK_SECONDS)
 
     @asynccontextmanager
-    async def lease(self, need: tuple[str, int] | None, owner: UUID) -> AsyncIterator[None]:
+    async def lease(self, need: tuple[str, int] | None, owner: UUID) -> AsyncIterator[Permit]:
         """Hold what an engine says one call needs; nothing when it needs nothing."""
         if need is None:
-            yield
+            yield UncountedPermit()
             return
         async with self.leases.hold(need[0], need[1], owner):
-            yield
+            yield UncountedPermit()
 
 
 def record(
