@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     s3_access_key: SecretStr = SecretStr("")
     s3_secret_key: SecretStr = SecretStr("")
     s3_region: str = "us-east-1"
+    ca_file: str = (
+        ""  # certificate authorities (PEM) that every https, bolt+s and neo4j+s server may be signed by, beside the usual
+    )
 
     # The bucket that a sensor watches. Empty: <home>/inbox
     watch_url: str = ""

@@ -19,8 +19,8 @@ import stamina
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aegis_assets.engines.ollama_wire import FAILURES, BadReply, Client, CutShort, PromptTooLong, Server, TimedOut, public_error
-from aegis_assets.engines.proxies import may_use_proxy
 from aegis_assets.errors import AegisError, Misconfigured
+from aegis_assets.network import may_use_proxy
 from aegis_assets.pipeline.ports import Slot, free_slot
 from aegis_assets.pipeline.prompts import reminder
 

@@ -80,7 +80,6 @@ async def free_slot() -> AsyncIterator[Permit]:
     yield UncountedPermit()
 
 
-
 class Parser(Protocol):
     """Bytes in the bucket -> docling artifacts in the bucket. Calls block; a call ends within its limits or raises."""
 

@@ -6,7 +6,6 @@ too, although only hashes and ids become keys today; the bucket is where such a 
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedErro
 from obstore.store import LocalStore, S3Store
 
 from aegis_assets.errors import AegisError, BadInput, Misconfigured, NotFound, StoreUnavailable
+from aegis_assets.network import is_near
 from aegis_assets.settings import Settings
 
 T = TypeVar("T")
@@ -154,7 +154,7 @@ def s3_store(url: str, settings: Settings) -> Any:
     if settings.s3_endpoint:
         options["endpoint"] = settings.s3_endpoint
         if urlsplit(settings.s3_endpoint).scheme == "http":
-            if not _near(urlsplit(settings.s3_endpoint).hostname or ""):
+            if not is_near(settings.s3_endpoint):
                 raise Misconfigured("AEGIS_S3_ENDPOINT must be https: plain http is for this machine and private networks.")
             client["allow_http"] = True  # type: ignore[assignment]
     if settings.s3_access_key.get_secret_value():
@@ -164,15 +164,6 @@ def s3_store(url: str, settings: Settings) -> Any:
         return S3Store(parts.netloc, prefix=parts.path.strip("/") or None, client_options=client, retry_config=RETRY, **options)
     except (BaseError, ValueError) as error:
         raise Misconfigured("The S3 settings do not fit together: check AEGIS_S3_ENDPOINT and the bucket's address.") from error
-
-
-def _near(host: str) -> bool:
-    """This machine, a private address, or a name without a dot (a service of a compose file)."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "." not in host
-    return address.is_loopback or address.is_private
 
 
 def checked(key: str) -> str:

@@ -14,8 +14,8 @@ import httpx
 import stamina
 
 from aegis_assets.engines.parsing.tree import Tree
-from aegis_assets.engines.proxies import may_use_proxy
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, EngineUnavailable, Misconfigured
+from aegis_assets.network import may_use_proxy
 
 # Our formats in docling-serve's words, and the ending it knows them by.
 FORMATS: Final = {

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from aegis_assets.errors import AegisError
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.ids import text_hash
-from aegis_assets.pipeline.ports import Extractor
+from aegis_assets.pipeline.ports import Extractor, Permit, UncountedPermit
 from aegis_assets.settings import settings
 from aegis_assets.stores.leases import Leases
 from webadmin.documents import platform
@@ -47,15 +47,15 @@ class _Trial:
     waiting: int = 0
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[Permit]:
         need = self.extractor.lease
         if need is None:
-            yield
+            yield UncountedPermit()
             return
         self.waiting += 1
         async with self.leases.hold(need[0], need[1], self.owner):
             self.waiting -= 1
-            yield
+            yield UncountedPermit()
 
 
 async def compare(text: str, now: Schema, edited: Schema) -> tuple[Side, Side]:

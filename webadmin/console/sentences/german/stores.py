@@ -51,6 +51,9 @@ STORES: Final = {
     "The S3 settings do not fit together: check AEGIS_S3_ENDPOINT and the bucket's address.": (
         "Die S3-Einstellungen passen nicht zusammen: Prüfen Sie AEGIS_S3_ENDPOINT und die Adresse der Ablage."
     ),
+    "AEGIS_CA_FILE cannot be read as a PEM file of certificates: correct its path.": (
+        "AEGIS_CA_FILE lässt sich nicht als PEM-Datei mit Zertifikaten lesen: Berichtigen Sie den Pfad."
+    ),
     "AEGIS_S3_ENDPOINT must be https: plain http is for this machine and private networks.": (
         "AEGIS_S3_ENDPOINT muss https sein: http ist nur für diesen Rechner und private Netze."
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aegis_assets.engines.proxies import may_use_proxy
+from aegis_assets.network import may_use_proxy
 
 
 @pytest.mark.parametrize(
