@@ -144,6 +144,20 @@ def neo4j_server(session_folder: Path, pytestconfig: pytest.Config) -> Iterator[
 
 
 @pytest.fixture(scope="session")
+def llamacpp_server(session_folder: Path, pytestconfig: pytest.Config) -> Iterator[str]:
+    """Address of the session's llama.cpp server, which has one slot. Tests that need other slots, or a kill, start their own."""
+
+    def start(directory: Path) -> services.Started:
+        from tests.llamacpp_service import start_llamacpp
+
+        process, address = start_llamacpp(directory)
+        return services.Started({"address": address}, (process.pid,))
+
+    with skipped_if_unavailable("llama.cpp", pytestconfig), services.shared(session_folder, "llamacpp", start) as values:
+        yield values["address"]
+
+
+@pytest.fixture(scope="session")
 def engine_server(session_folder: Path) -> Iterator[tuple[str, str]]:
     """Address and token of the session's engine server, which takes seconds to load its models."""
 
