@@ -1,7 +1,7 @@
 """llama.cpp's own HTTP server for tests, from its wheel (xllamacpp), with a language model of 98 MB: OpenAI's protocol, real slots.
 
-What it answers has the right form and no sense: it is for protocol, streaming, schemas, slots and cancelling. The model, SmolLM2-135M
-(Apache-2.0), comes in a wheel that is too large for the test extra; it is downloaded once, into the cache.
+What it answers has the right form and no sense: it is for protocol, streaming, schemas, slots and cancelling. The model,
+SmolLM2-135M (Apache-2.0), comes in a wheel that is too large for the test extra; it is downloaded once, into the cache.
 """
 
 from __future__ import annotations
