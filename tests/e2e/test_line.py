@@ -182,30 +182,3 @@ def test_the_doctor_finds_all_well_and_a_killed_graph_alone_amiss(person: Person
     assert code == 1
     assert amiss == {"graph": "The graph server does not answer: check that it runs, and AEGIS_NEO4J_URL."}
     until(lambda: doctor() == (0, {}))
-
-
-@pytest.mark.usefixtures("alone")
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("part", ["engine", "graph", "postgres"])
-def test_a_killed_part_comes_back_and_the_document_ends_well(person: Person, tmp_path: Path, part: str) -> None:
-    paper = tmp_path / f"{part}.pdf"
-    paper.write_bytes(paged(chapters(48, f"copy for the {part}")))
-    document = person.launch(paper, f"part-{part}")
-    until(lambda: person.ledger.progress(document).fraction > 0.1 or None)
-    os.kill(person.pid(part), signal.SIGKILL)
-
-    def at_rest() -> State | None:
-        try:
-            state = person.ledger.document(document).state
-        except Exception:  # noqa: BLE001  the ledger itself may be the killed part
-            return None
-        return state if state in (State.SUCCEEDED, State.PARTIAL, State.FAILED) else None
-
-    if until(at_rest, 240) != State.SUCCEEDED:
-        assert person.ledger.document(document).message
-        code, out, err = person.manage("retry", str(document))
-        assert code == 0, out + err
-    assert person.ledger.document(document).state == State.SUCCEEDED
-    stores = person.everything(document, f"part-{part}")
-    assert stores["chunks"] == stores["vectors"] == stores["graph"]
-    assert len(stores["chunks"]) == 48
