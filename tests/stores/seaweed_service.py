@@ -8,14 +8,18 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ACCESS, SECRET = "test-access", "test-secret-key"
 
 
-def start_seaweed(home: Path) -> tuple[subprocess.Popen[bytes], str, str]:
-    """Process, S3 endpoint and filer address. The filer takes names that no S3 client would send."""
-    master, volume, filer, s3 = _ports(4)
+def start_seaweed(home: Path, ports: Sequence[int] = ()) -> tuple[subprocess.Popen[bytes], str, str]:
+    """Return the process, the S3 endpoint and the filer's address. The filer takes names that no S3 client would send.
+
+    ports: four of `seaweed_ports`, for a server that is started again on the same home.
+    """
+    master, volume, filer, s3 = ports or seaweed_ports()
     config = home / "s3.json"
     credentials = [{"accessKey": ACCESS, "secretKey": SECRET}]
     config.write_text(
@@ -40,10 +44,10 @@ def start_seaweed(home: Path) -> tuple[subprocess.Popen[bytes], str, str]:
     return process, f"http://127.0.0.1:{s3}", f"http://127.0.0.1:{filer}"
 
 
-def _ports(count: int) -> list[int]:
-    """Free ports below 55536: each server also listens for gRPC on its port + 10000."""
+def seaweed_ports() -> list[int]:
+    """Return four free ports below 55536: each server also listens for gRPC on its port + 10000."""
     found: list[int] = []
-    while len(found) < count:
+    while len(found) < 4:
         with socket.socket() as low, socket.socket() as high:
             low.bind(("127.0.0.1", 0))
             port = int(low.getsockname()[1])

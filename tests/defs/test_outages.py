@@ -1,0 +1,81 @@
+"""A server beside the stack is killed in the middle of a document and away for 20 seconds: the document succeeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from aegis_assets.model.document import State
+from tests.defs.conftest import Bench
+from tests.defs.test_ingest import chapters, paged
+from tests.engine_service import start_engine_server, stop
+from tests.neo4j_service import USER, start_neo4j
+from tests.server_skips import skipped_if_unavailable
+from tests.servers.outage import KillableServer
+from tests.services import free_ports
+from tests.stores.seaweed_service import ACCESS, SECRET, seaweed_ports, start_seaweed
+from tests.waiting import until
+
+PAGES = 48
+BUCKET = "s3://aegis-outage/data"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def neo4j(environment: pytest.MonkeyPatch, tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[KillableServer]:
+    port = free_ports(1)[0]
+    with skipped_if_unavailable("Neo4j", pytestconfig):
+        server = KillableServer(lambda: start_neo4j(tmp_path / "neo4j", port)[0])
+    environment.setenv("AEGIS_NEO4J_URL", f"bolt://127.0.0.1:{port}")
+    environment.setenv("AEGIS_NEO4J_USER", USER)
+    environment.setenv("AEGIS_NEO4J_PASSWORD", (tmp_path / "neo4j" / "password").read_text())
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def s3(environment: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[KillableServer]:
+    """With an engine server of its own, which reads and writes the same bucket."""
+    ports = seaweed_ports()
+    home = tmp_path / "seaweed"
+    home.mkdir()
+    server = KillableServer(lambda: start_seaweed(home, ports)[0])
+    variables = {
+        "AEGIS_BUCKET_URL": BUCKET,
+        "AEGIS_S3_ENDPOINT": f"http://127.0.0.1:{ports[-1]}",
+        "AEGIS_S3_ACCESS_KEY": ACCESS,
+        "AEGIS_S3_SECRET_KEY": SECRET,
+    }
+    engine, address, token = start_engine_server(tmp_path / "engine", variables)
+    for name, value in {**variables, "AEGIS_ENGINE_URL": address, "AEGIS_ENGINE_TOKEN": token}.items():
+        environment.setenv(name, value)
+    yield server
+    stop(engine)
+    server.kill()
+
+
+def outlive(bench: Bench, server: KillableServer, name: str) -> None:
+    document = bench.register(f"{name}.pdf", paged(chapters(PAGES, f"copy without the {name}")))
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(bench.materialize, document)
+        until(lambda: run.done() or bench.platform.ledger.progress(document).fraction > 0.1)  # type: ignore[attr-defined]
+        assert not run.done(), bench.result(document)
+        server.take_away()
+        assert run.result(300).success
+    result = bench.result(document)
+    assert (result["state"], result["failures"]) == (State.SUCCEEDED, [])
+    assert result["chunks"] == result["vectors"] == PAGES
+    assert bench.agree(document)
+
+
+@pytest.mark.neo4j
+def test_neo4j(neo4j: KillableServer, bench: Bench) -> None:
+    outlive(bench, neo4j, "neo4j")
+
+
+def test_s3(s3: KillableServer, bench: Bench) -> None:
+    outlive(bench, s3, "s3")
