@@ -61,9 +61,17 @@ class GraphServer:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--require-servers", action="store_true", help="a server that cannot be had fails its tests instead of skipping them"
-    )
+    required = "fail the tests of a server that cannot be had, do not skip them"
+    parser.addoption("--require-servers", action="store_true", help=required)
+    parser.addoption("--on", metavar="FIXTURE", help="run only the tests that use this fixture: those of one server")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave only the tests that use the fixture of --on."""
+    if fixture := config.getoption("on"):
+        others = [item for item in items if fixture not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 def pytest_configure(config: pytest.Config) -> None:
