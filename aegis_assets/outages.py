@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 
 class OutageClock:
     """Thread-safe; one per client of a server."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._clock = seconds, clock
         self._guard = threading.Lock()
         self._began: float | None = None
 
     def keep_waiting(self) -> bool:
         """Note a failed call, and return whether it may be repeated."""
-        now = time.monotonic()
+        now = self._clock()
         with self._guard:
             if self._began is None:
                 self._began = now
