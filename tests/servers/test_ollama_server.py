@@ -76,7 +76,7 @@ def test_a_prompt_longer_than_the_context_is_refused_and_not_cut(server: tuple[s
     address, model = server
     body = {
         "model": model,
-        "messages": question("word " * 3000),
+        "messages": question("word " * 1200),
         "stream": False,
         "truncate": False,
         "shift": False,
