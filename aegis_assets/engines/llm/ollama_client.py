@@ -206,6 +206,9 @@ class OllamaConnection:
         self._wire = wire
         self._model = model
 
+    def spelled(self, messages: Sequence[Message], schema: Schema) -> Sequence[Message]:
+        return messages
+
     async def context(self) -> int:
         return self._model.settings.num_ctx
 
