@@ -104,6 +104,7 @@ class OllamaClient:
         self._tls = tls or tls_context("")
         self.server = Server(
             name="Ollama",
+            kind="an Ollama server",
             url=url,
             model=settings.model,
             url_setting="AEGIS_OLLAMA_URL",

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, cast
+from typing import Final
 from urllib.parse import urlsplit
 
 import openai
@@ -70,7 +70,8 @@ class OpenAiClient:
             raise Misconfigured(f"{model_setting} is empty: set it to a model that the language model's server has.")
         self.settings = settings
         self.server = Server(
-            name="the language model's server",
+            name="The language model's server",
+            kind="an OpenAI-compatible server",
             url=url,
             model=settings.model,
             url_setting="AEGIS_LLM_URL",
@@ -129,23 +130,20 @@ class OpenAiClient:
         """What the environment says of OpenAI's own keys and organisations is for OpenAI, and not sent to any other server."""
         parts = urlsplit(self.server.url)
         key = self._api_key.get_secret_value()
-        names = ("OpenAI-Organization", "OpenAI-Project") if key else ("OpenAI-Organization", "OpenAI-Project", "Authorization")
-        # Typed as texts alone; the client documents that `omit` takes a header away.
-        headers = cast(Mapping[str, str], dict.fromkeys(names, openai.omit))
+        absent = ("OpenAI-Organization", "OpenAI-Project") if key else ("OpenAI-Organization", "OpenAI-Project", "Authorization")
         async with openai.AsyncOpenAI(
             base_url=self.server.url if parts.path.strip("/") else f"{self.server.url.rstrip('/')}/v1",
             api_key=key or "none",
-            default_headers=headers,
             max_retries=0,
             http_client=http_client(self.server, self._tls),
         ) as client:
-            yield OpenAiConnection(client, self)
+            yield OpenAiConnection(client, self, dict.fromkeys(absent, openai.omit))
 
     async def listed(self, seconds: float = CHECK_SECONDS) -> dict[str, Mapping[str, object]]:
         """Return what the server says of each of its models, by name."""
         try:
             async with asyncio.timeout(seconds), self.connected() as connection:
-                page = await connection.client.models.list()
+                page = await connection.client.models.list(extra_headers=connection.headers)
                 return {model.id: model.model_dump() for model in page.data}
         except FAILURES as error:
             raise public_error(error, self, seconds) from error

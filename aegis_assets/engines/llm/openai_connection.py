@@ -47,10 +47,11 @@ FAILURES: Final = (
 
 
 class OpenAiConnection:
-    """Implements `llm.client.Connection`."""
+    """Implements `llm.client.Connection`. headers: sent, or left out, with each request."""
 
-    def __init__(self, client: openai.AsyncOpenAI, model: OpenAiClient) -> None:
+    def __init__(self, client: openai.AsyncOpenAI, model: OpenAiClient, headers: Mapping[str, str | openai.Omit]) -> None:
         self.client = client
+        self.headers = headers
         self._model = model
 
     async def context(self) -> int:
@@ -106,6 +107,7 @@ class OpenAiConnection:
             "model": settings.model,
             "messages": [_spelled(message) for message in dialect.spelled(messages, schema)],
             "stream": True,
+            "extra_headers": self.headers,
             dialect.max_tokens: settings.max_tokens,
             **{name: value for name, value in optional.items() if name not in dialect.dropped},
             **dialect.shaped(schema),
