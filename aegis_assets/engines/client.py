@@ -40,6 +40,7 @@ from aegis_assets.model.parsing import (
     Picture,
     PictureDescription,
 )
+from aegis_assets.pipeline.ports import Slot, free_slot
 from aegis_assets.settings import Settings
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -233,7 +234,8 @@ class OcrVision:
     async def check(self) -> None:
         self._engine.server_info()
 
-    async def describe(self, picture: Picture, png: bytes) -> PictureDescription:
+    async def describe(self, picture: Picture, png: bytes, slot: Slot = free_slot) -> PictureDescription:
+        """slot: not needed, since the engine server has a queue of its own."""
         body = _Raw(png=base64.b64encode(png).decode())
         answer = await self._engine.post("/ocr", body, OcrAnswer)
         return PictureDescription(ref=picture.ref, text=answer.text, created_by="ocr")

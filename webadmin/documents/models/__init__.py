@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from webadmin.documents.models.content import BucketObject, Chunk, Collection, Document, Generation, Placement, Window
 from webadmin.documents.models.knowledge import Decision, Entity, Extraction, Mention, Merge, Relation
-from webadmin.documents.models.work import ChunkTask, Failure, Lease, Limit, RunDocument
+from webadmin.documents.models.work import ChunkTask, Failure, Lease, Limit, LlmUsage, RunDocument
 
 __all__ = [
     "BucketObject",
@@ -23,6 +23,7 @@ __all__ = [
     "Generation",
     "Lease",
     "Limit",
+    "LlmUsage",
     "Mention",
     "Merge",
     "Placement",
