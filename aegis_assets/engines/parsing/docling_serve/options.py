@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
@@ -66,8 +67,6 @@ class ServeOptions(Frozen):
 
     def form(self, kind: str, *, scanned: bool, pages: Span | None = None) -> Form:
         """Return the fields of the request, checked by docling's own type. pages: of a file that is sent whole, None for all."""
-        from docling.datamodel.service.options import ConvertDocumentsOptions
-
         reads_pixels = self.reads_pixels(scanned)
         chosen: dict[str, object] = {
             "from_formats": [FORMATS[kind][0]],
@@ -89,7 +88,11 @@ class ServeOptions(Frozen):
             chosen["document_timeout"] = self.document_timeout
         if pages is not None:
             chosen["page_range"] = tuple(pages)
-        options = ConvertDocumentsOptions.model_validate(chosen)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # docling warns about its own deprecated fields
+            from docling.datamodel.service.options import ConvertDocumentsOptions
+
+            options = ConvertDocumentsOptions.model_validate(chosen)
         return {name: _field(value) for name, value in options.model_dump(mode="json", exclude_unset=True).items()}
 
 

@@ -15,7 +15,7 @@ from aegis_assets.network import may_use_proxy, tls_context
 from aegis_assets.settings import Settings
 
 CONNECT_SECONDS: Final = 5.0
-ANSWER_SECONDS: Final = 60.0  # for an answer of the server itself, which is busy with conversions beside it
+ANSWER_SECONDS: Final = 60.0
 VERSION_SECONDS: Final = 10.0
 # What decides a conversion's result, of what /version names. Its Python and platform do not.
 PARTS: Final = ("docling-serve", "docling-jobkit", "docling", "docling-core", "docling-ibm-models", "docling-parse")
@@ -25,11 +25,13 @@ _LONGEST: Final = 64
 
 @dataclass(frozen=True)
 class Server:
-    """Raises Misconfigured, naming the setting, where no request could be sent. ca_file: see `network.tls_context`."""
+    """Raises Misconfigured, naming the setting, where no request could be sent. ca_file: see `network.tls_context`.
+    answer_seconds: for an answer of the server itself, which converts other documents beside it."""
 
     url: str
     api_key: str = field(default="", repr=False)
     ca_file: str = ""
+    answer_seconds: float = ANSWER_SECONDS
 
     def __post_init__(self) -> None:
         _check_url(self.url)
@@ -45,14 +47,14 @@ class Server:
         parts = urlsplit(self.url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
-    def open(self, seconds: float = ANSWER_SECONDS) -> httpx.Client:
+    def open(self) -> httpx.Client:
         """Return a client of this server. No redirect is followed: it would carry the key to another address."""
         # Without TLS an empty context does: loading the authorities takes 20 ms.
         tls = tls_context(self.ca_file) if self.url.startswith("https") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return httpx.Client(
             base_url=self.url.rstrip("/"),
             headers={"X-Api-Key": self.api_key} if self.api_key else {},
-            timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)),
+            timeout=httpx.Timeout(self.answer_seconds, connect=CONNECT_SECONDS),
             trust_env=may_use_proxy(self.url),
             verify=tls,
         )
@@ -60,8 +62,8 @@ class Server:
     def versions(self) -> dict[str, str]:
         """Return the versions of the server's packages that decide its results, by name. Raises AegisError."""
         try:
-            with self.open(VERSION_SECONDS) as client:
-                answer = client.get("/version")
+            with self.open() as client:
+                answer = client.get("/version", timeout=httpx.Timeout(VERSION_SECONDS, connect=CONNECT_SECONDS))
         except httpx.HTTPError as error:
             raise unreachable(error, self.shown) from error
         if answer.status_code == httpx.codes.FORBIDDEN and b"version details" in answer.content[:1000]:

@@ -38,10 +38,8 @@ def page() -> bytes:
     body, offsets = b"%PDF-1.4\n", []
     for number, content in enumerate(_OBJECTS, 1):
         offsets.append(len(body))
-        body += f"{number} 0 obj{content}endobj\n".encode()
+        body += f"{number} 0 obj\n{content}\nendobj\n".encode()
     table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
     count = len(_OBJECTS) + 1
-    return (
-        body
-        + f"xref\n0 {count}\n0000000000 65535 f \n{table}trailer<</Size {count}/Root 1 0 R>>startxref\n{len(body)}\n%%EOF".encode()
-    )
+    end = f"trailer\n<</Size {count}/Root 1 0 R>>\nstartxref\n{len(body)}\n%%EOF\n"
+    return body + f"xref\n0 {count}\n0000000000 65535 f \n{table}{end}".encode()
