@@ -118,6 +118,13 @@ class Settings(BaseSettings):
     engine_token: SecretStr = SecretStr("")
     docling_serve_url: str = ""
     docling_serve_api_key: SecretStr = SecretStr("")
+    # Which pixels it reads: of windows with a scanned page; of pictures too; of every page instead of its text; none
+    docling_serve_ocr: Literal["auto", "on", "force", "off"] = "auto"
+    docling_serve_ocr_languages: str = ""  # as en,de; empty: its engine's own
+    docling_serve_table_mode: Literal["accurate", "fast"] = "accurate"
+    docling_serve_headings: bool = True  # levels of headings; else all are of one
+    docling_serve_picture_scale: float = Field(2.0, gt=0, le=10)  # pixels of a picture per point
+    docling_serve_document_timeout: float = Field(0.0, ge=0)  # seconds until it gives a conversion up; 0: its own limit
     parser: Literal["auto", "rules", "docling", "docling-serve"] = "auto"
     ollama_url: str = ""
     ollama_model: str = "qwen3:32b"

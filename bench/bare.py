@@ -56,7 +56,8 @@ def stages(*, whole: bool) -> Callable[[Path, Account], None]:
     from aegis_assets.engines.parsing.inspect import inspect
     from aegis_assets.engines.parsing.parse import parse
     from aegis_assets.engines.service import preload  # noqa: F401  imports what a parser child has imported
-    from aegis_assets.engines.service.documents import SECTION_CHUNKS, chosen_parser
+    from aegis_assets.engines.service.documents import SECTION_CHUNKS
+    from aegis_assets.engines.service.parser import chosen_parser
     from aegis_assets.engines.spacy_extractor import SpacyExtractor
     from aegis_assets.model.extraction import Schema
     from aegis_assets.model.parsing import ChunkRequest, Heading, ParseRequest

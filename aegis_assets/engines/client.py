@@ -7,7 +7,9 @@ supervisor restarts it within a quarter of a minute; an answer, whatever it says
 from __future__ import annotations
 
 import base64
+import math
 import ssl
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -25,8 +27,10 @@ from aegis_assets.engines.service.wire import (
     OcrAnswer,
     PageAnswer,
     PageBody,
+    ParserAnswer,
     ServerInfo,
     decode_error,
+    error_of,
 )
 from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable
 from aegis_assets.model.embedding import EmbedderInfo, Embedding
@@ -54,6 +58,7 @@ CALL_SECONDS: Final = 1800.0
 QUERY_SECONDS: Final = 60.0  # a search overtakes the texts of documents, and somebody is looking at the page
 PAGE_SECONDS: Final = 40.0  # the server's limit and its patience; somebody looks at the page here too
 INFO_SECONDS: Final = 15.0
+CHECK_SECONDS: Final = 75.0  # of the trial of a parser elsewhere, which ends by itself after a minute
 RETRY: Final[_Backoff] = {"attempts": None, "wait_initial": 0.2, "wait_max": 5.0, "wait_jitter": 1.0}
 VRAM_MB: Final = {"minilm": 600, "bge-m3": 2600}  # fp16 weights and activations of one batch of 16 x 512 tokens
 
@@ -81,8 +86,12 @@ class EngineClient:
         parse_seconds: float = 300.0,
         patience: float = 60.0,
         texts_per_request: int = TEXTS_PER_REQUEST,
+        info_seconds: float = math.inf,
     ) -> None:
-        """parse_seconds: the server's limit on one parse. The client waits longer, since a parse may queue behind others."""
+        """parse_seconds: the server's limit on one parse. The client waits longer, since a parse may queue behind others.
+
+        info_seconds: for how long to believe what the server is. A run does so to its end: its marks are of one fingerprint.
+        """
         self.lease = lease
         self._address = address.rstrip("/")
         self._patience = patience
@@ -100,6 +109,7 @@ class EngineClient:
         }
         self._client = httpx.Client(**self._options)  # type: ignore[arg-type]
         self._info: ServerInfo | None = None
+        self._info_seconds, self._info_until = info_seconds, 0.0
         self._lock = Lock()
 
     @classmethod
@@ -124,7 +134,15 @@ class EngineClient:
     # Parser
 
     def fingerprint(self) -> str:
-        return self.server_info().parser
+        """Raises EngineUnavailable or Misconfigured where a docling-serve parses and does not say what it is."""
+        info = self.server_info()
+        if info.problem is not None:
+            raise error_of(info.problem)
+        return info.parser
+
+    def check_parser(self) -> str:
+        """Return what parses elsewhere, after it has converted a page; '' where the engine server parses. Raises AegisError."""
+        return self._call("GET", "/parser", None, ParserAnswer, CHECK_SECONDS).parser
 
     def inspect(self, request: InspectRequest) -> Inspection:
         return self._post("/inspect", request, Inspection, self._slow)
@@ -171,14 +189,16 @@ class EngineClient:
     # What the server is
 
     def server_info(self) -> ServerInfo:
-        """Asked once, and again when the server turns out to have another model."""
+        """Asked once, and again when the server turns out to have another model or did not know its parser, or when `info_seconds`
+        are over."""
         with self._lock:
-            known = self._info
+            known = self._info if time.monotonic() < self._info_until else None
         if known is not None:
             return known
         answer = self._call("GET", "/info", None, ServerInfo, INFO_SECONDS)
         with self._lock:
-            self._info = answer
+            self._info = answer if answer.problem is None else None
+            self._info_until = time.monotonic() + self._info_seconds
         return answer
 
     def _post(self, path: str, body: BaseModel, answer: type[Answer], seconds: float) -> Answer:

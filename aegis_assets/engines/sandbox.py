@@ -83,10 +83,19 @@ class Sandbox:
         """A new child that takes any number of calls, one after another."""
         return Child(self)
 
-    def run(self, job: str, payload: Mapping[str, object], folder: Path, limits: Limits, subject: str, cancelled: Event) -> Outcome:
-        """One call in a child of its own."""
+    def run(
+        self,
+        job: str,
+        payload: Mapping[str, object],
+        folder: Path,
+        limits: Limits,
+        subject: str,
+        cancelled: Event,
+        observe: Callable[[], None] | None = None,
+    ) -> Outcome:
+        """Run one call in a child of its own. observe: see `Child.call`."""
         with self.child() as child:
-            return child.call(job, payload, folder, limits, subject, cancelled)
+            return child.call(job, payload, folder, limits, subject, cancelled, observe)
 
     def launch(self, target: Callable[[connection.Connection], None]) -> tuple[Any, connection.Connection]:
         ours, theirs = self._context.Pipe()
@@ -133,9 +142,16 @@ class Child:
         return not connection.wait([self._process.sentinel], timeout=0)
 
     def call(
-        self, job: str, payload: Mapping[str, object], folder: Path, limits: Limits, subject: str, cancelled: Event
+        self,
+        job: str,
+        payload: Mapping[str, object],
+        folder: Path,
+        limits: Limits,
+        subject: str,
+        cancelled: Event,
+        observe: Callable[[], None] | None = None,
     ) -> Outcome:
-        """Run `job` ('package.module:function', dict -> dict). folder: for the call's own files.
+        """Run `job` ('package.module:function', dict -> dict). folder: for the call's own files. observe: called while it runs.
 
         subject begins the sentence of a failure. Raises what the job raises, LimitExceeded, EngineFailed when the child dies, and
         Cancelled. The child is dead after anything but a result or an error of the job.
@@ -145,7 +161,7 @@ class Child:
         started = time.monotonic()
         try:
             self._pipe.send_bytes(os.fsencode(folder))
-            peak = self._watch(started, limits, subject, cancelled)
+            peak = self._watch(started, limits, subject, cancelled, observe)
             result = _answer(folder / "answer.json", subject)
         except (BrokenPipeError, ConnectionResetError):
             raise self._death(subject) from None
@@ -157,10 +173,12 @@ class Child:
             raise _error(fields)
         return Outcome(result["result"], time.monotonic() - started, peak)
 
-    def _watch(self, started: float, limits: Limits, subject: str, cancelled: Event) -> float:
+    def _watch(self, started: float, limits: Limits, subject: str, cancelled: Event, observe: Callable[[], None] | None) -> float:
         """Until the child has answered. Returns its peak."""
         peak = 0.0
         while True:
+            if observe is not None:
+                observe()
             ready = connection.wait([self._pipe, self._process.sentinel], timeout=WATCH_SECONDS)
             used = tree_mb(self.pid)
             peak = max(peak, used)

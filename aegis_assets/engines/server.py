@@ -39,8 +39,9 @@ def main() -> None:
 
     from aegis_assets.engines.sandbox import Sandbox
     from aegis_assets.engines.service.app import Service
-    from aegis_assets.engines.service.documents import Documents, OcrDesk, parser_fingerprint
+    from aegis_assets.engines.service.documents import Documents, OcrDesk
     from aegis_assets.engines.service.group import CALLERS_ON_CPU, CALLERS_ON_GPU, Models
+    from aegis_assets.engines.service.parser import ParserFingerprint
     from aegis_assets.stores.bucket import open_bucket
 
     scratch = chosen.home / "scratch" / f"engine-{chosen.engine_port}"
@@ -55,7 +56,7 @@ def main() -> None:
         OcrDesk(chosen, sandbox, scratch),
         Models(scratch, CALLERS_ON_CPU if chosen.embedder_device == "cpu" else CALLERS_ON_GPU),
         token=chosen.engine_token.get_secret_value(),
-        parser=parser_fingerprint(chosen),
+        parser=ParserFingerprint(chosen),
         patience=chosen.parse_timeout,
     )
     logger(__name__).info("engine_server", address=f"{chosen.listen}:{chosen.engine_port}")

@@ -38,6 +38,7 @@ from aegis_assets.engines.service.wire import (
     OcrBody,
     PageAnswer,
     PageBody,
+    ParserAnswer,
     ServerInfo,
     encode_error,
 )
@@ -86,6 +87,7 @@ class Engine:
         return [
             Route("/health", self._health),
             Route("/info", self._info),
+            Route("/parser", self._parser),
             Route("/inspect", self._post(InspectRequest, self._inspect), methods=["POST"]),
             Route("/parse", self._post(ParseRequest, self._parse), methods=["POST"]),
             Route("/chunk", self._post(ChunkRequest, self._chunk), methods=["POST"]),
@@ -103,6 +105,9 @@ class Engine:
 
     async def _info(self, _: Request) -> Response:
         return _json(INFO)
+
+    async def _parser(self, _: Request) -> Response:
+        return _json(ParserAnswer(parser=""))
 
     async def _inspect(self, body: InspectRequest) -> Response:
         made = self.works.inspect(body)

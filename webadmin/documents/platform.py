@@ -49,11 +49,12 @@ def bucket() -> ObjectBucket:
 
 @lru_cache(maxsize=1)
 def engine() -> EngineClient:
-    """Gives up after seconds where a run's own client waits a minute: somebody sits in front of this one."""
+    """Gives up after seconds where a run's own client waits a minute: somebody sits in front of this one. It outlives a parser that
+    is exchanged elsewhere."""
     from aegis_assets.engines.client import EngineClient
 
     token = settings().engine_token.get_secret_value()
-    return EngineClient(settings().engine_address, token, patience=3.0)
+    return EngineClient(settings().engine_address, token, patience=3.0, info_seconds=60.0)
 
 
 @lru_cache(maxsize=1)

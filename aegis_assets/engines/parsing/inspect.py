@@ -16,7 +16,8 @@ from typing import Final
 from aegis_assets.engines.parsing import archive, fallback, plain, sections
 from aegis_assets.engines.parsing.convert import ZIPPED, Unsupported, convert
 from aegis_assets.engines.parsing.decode import decode
-from aegis_assets.engines.parsing.docling_serve import FORMATS, DoclingServe
+from aegis_assets.engines.parsing.docling_serve.client import DoclingServe
+from aegis_assets.engines.parsing.docling_serve.options import FORMATS
 from aegis_assets.engines.parsing.nesting import DEEPEST, TOO_DEEP
 from aegis_assets.engines.parsing.sniff import BLANK, Sniffed, sniff
 from aegis_assets.engines.parsing.tree import Tree, depth

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from aegis_assets.engines.parsing import sections
-from aegis_assets.engines.parsing.docling_serve import DoclingServe
+from aegis_assets.engines.parsing.docling_serve.client import DoclingServe
+from aegis_assets.engines.parsing.docling_serve.pages import Span, set_levels
+from aegis_assets.engines.parsing.pdf.facts import Facts
 from aegis_assets.engines.parsing.textual import Native
 from aegis_assets.engines.parsing.tree import Assembly, Node, Slice, Tree, carried, children, node, walk
 from aegis_assets.errors import EngineFailed
@@ -72,15 +74,17 @@ def parse(
 
 
 def _served(path: Path, request: ParseRequest, serve: DoclingServe) -> Tree:
-    """The window's pages with one neighbour on each side, of which the items that begin in the window are kept."""
+    """Return the items that begin in the window. One neighbour page on each side is converted too, so that they are whole."""
+    own, near = Span(request.first, request.last), Span(max(1, request.first - 1), min(request.length, request.last + 1))
     several = request.length > 1
-    near = (max(1, request.first - 1), min(request.length, request.last + 1)) if several else None
-    tree = serve.convert(path, request.format, near)
+    tree = serve.convert(path, request.format, near, own) if several else serve.convert(path, request.format)
     assembly = Assembly()
     owned = {ref for each in ("pictures", "tables", "texts") for item in tree.get(each, ()) for ref in carried(item)}
     for ref in children(tree["body"]):
-        if ref not in owned and (not several or request.first <= _begins(tree, ref, request.first) <= request.last):
+        if ref not in owned and (not several or _begins(tree, ref, request.first) in own):
             assembly.add(Slice(tree, ref))
+    if serve.options.headings:
+        set_levels(assembly.tree, Facts.model_validate(request.facts))
     return assembly.tree
 
 

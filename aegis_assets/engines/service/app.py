@@ -23,8 +23,9 @@ from aegis_assets.engines.sandbox import frames
 from aegis_assets.engines.service.desk import Desk
 from aegis_assets.engines.service.documents import PARSES_AT_ONCE, Documents, OcrDesk, ocr_fingerprint
 from aegis_assets.engines.service.group import READY, STARTING, Models
+from aegis_assets.engines.service.parser import ParserFingerprint
 from aegis_assets.engines.service.requests import GONE, as_error, as_json, no_such_route, read, while_connected
-from aegis_assets.engines.service.wire import EmbedBody, ExtractBody, Health, OcrBody, PageBody, ServerInfo
+from aegis_assets.engines.service.wire import EmbedBody, ExtractBody, Health, OcrBody, PageBody, Problem, ServerInfo, problem_of
 from aegis_assets.errors import AegisError, NotAllowed, public
 from aegis_assets.logs import logger
 from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest
@@ -41,8 +42,10 @@ log = logger(__name__)
 
 
 class Service:
-    def __init__(self, documents: Documents, ocr: OcrDesk, models: Models, *, token: str, parser: str, patience: float) -> None:
-        """parser: its fingerprint. Without a token everyone who reaches the address may ask."""
+    def __init__(
+        self, documents: Documents, ocr: OcrDesk, models: Models, *, token: str, parser: ParserFingerprint, patience: float
+    ) -> None:
+        """Without a token everyone who reaches the address may ask."""
         self._documents = documents
         self._ocr = ocr
         self._models = models
@@ -53,11 +56,13 @@ class Service:
         self._chunks = Desk(CHUNKS_AT_ONCE, patience)
         self._pictures = Desk(1, patience)
         self._pages = Desk(PAGES_AT_ONCE, min(patience, PAGE_PATIENCE))
+        self._checks = Desk(1, min(patience, PAGE_PATIENCE))
 
     def app(self) -> Starlette:
         routes = [
             Route("/health", self.health, methods=["GET"]),
             Route("/info", self._border(self._info), methods=["GET"]),
+            Route("/parser", self._border(self._check_parser), methods=["GET"]),
             Route("/inspect", self._post(InspectRequest, self._inspect), methods=["POST"]),
             Route("/parse", self._post(ParseRequest, self._parse), methods=["POST"]),
             Route("/chunk", self._post(ChunkRequest, self._chunk), methods=["POST"]),
@@ -110,14 +115,29 @@ class Service:
         return JSONResponse(health.model_dump(), 200 if health.ready else 503)
 
     async def _info(self, _: Request) -> Response:
+        parser, problem = await asyncio.to_thread(self._parser_known)
         info = ServerInfo(
-            parser=self._parser,
+            parser=parser,
+            problem=problem,
             ocr=ocr_fingerprint(),
             embedder=self._models.embedder(),
             extractor="spacy en-core-web-sm",
             extractor_fingerprint=self._models.extractor_fingerprint(),
         )
         return JSONResponse(info.model_dump())
+
+    def _parser_known(self) -> tuple[str, Problem | None]:
+        """A parser elsewhere that does not answer is no reason to say nothing of the embedder: searches need that."""
+        try:
+            return self._parser.current(), None
+        except AegisError as error:
+            return "", problem_of(error)
+
+    async def _check_parser(self, request: Request) -> Response:
+        async def check() -> Response:
+            return as_json(await self._checks.run(self._documents.check_parser))
+
+        return await while_connected(request, check())
 
     async def _inspect(self, body: InspectRequest) -> Response:
         return as_json(await self._parses.run(lambda cancelled: self._documents.inspect(body, cancelled)))

@@ -10,7 +10,6 @@ import base64
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import metadata, util
 from pathlib import Path
 from threading import Event
 from typing import Final, TypeVar
@@ -21,16 +20,16 @@ from aegis_assets.engines.embedder import chunk_tokens, tokenizer_path
 from aegis_assets.engines.sandbox import Child, Limits, Outcome, Sandbox, left
 from aegis_assets.engines.service.jobs import NATIVE
 from aegis_assets.engines.service.kept import MB, Kept
+from aegis_assets.engines.service.parser import VERSION, chosen_parser, package_version
+from aegis_assets.engines.service.served import Served
 from aegis_assets.engines.service.warm import Warm
-from aegis_assets.engines.service.wire import ChunkAnswer, OcrAnswer, PageAnswer, PageBody
-from aegis_assets.errors import BadInput, EngineFailed, LimitExceeded, Misconfigured
+from aegis_assets.engines.service.wire import ChunkAnswer, OcrAnswer, PageAnswer, PageBody, ParserAnswer
+from aegis_assets.errors import BadInput, EngineFailed, LimitExceeded
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.parsing import ChunkRequest, Inspection, InspectRequest, ParsedWindow, ParseRequest
 from aegis_assets.pipeline.ports import Bucket
 from aegis_assets.settings import Settings
 
-VERSION: Final = 1  # of our own part of parsing: raise it when a window's items change, and every document is parsed anew
-PACKAGES: Final = ("docling-slim", "docling-core", "docling-parse", "pypdfium2", "rapidocr")
 JOBS: Final = "aegis_assets.engines.service.jobs"
 SECTION_CHUNKS: Final = 4  # a section of a format without pages grows to about this many chunks where no heading ends it
 PARSES_AT_ONCE: Final = 2
@@ -43,37 +42,8 @@ OCR_SECONDS: Final = 60.0  # a page takes 7 with loading
 OCR_CALLS: Final = 200  # then a fresh child, since onnxruntime's arenas only grow
 
 
-def chosen_parser(chosen: Settings) -> str:
-    """What 'auto' means here: docling's own models only where they were installed and a GPU runs them."""
-    if chosen.parser == "docling-serve" and not chosen.docling_serve_url:
-        raise Misconfigured("AEGIS_PARSER is 'docling-serve' and AEGIS_DOCLING_SERVE_URL is empty: set it, or AEGIS_PARSER=auto.")
-    if chosen.parser != "auto":
-        return chosen.parser
-    if chosen.docling_serve_url:
-        return "docling-serve"
-    on_gpu = chosen.embedder_device.startswith("cuda") and util.find_spec("torchvision") is not None
-    return "docling" if on_gpu else "rules"
-
-
-def parser_fingerprint(chosen: Settings) -> str:
-    return fingerprint(
-        parser=chosen_parser(chosen),
-        serve=chosen.docling_serve_url,
-        packages=[(name, _version(name)) for name in PACKAGES],
-        pictures=chosen.picture_min_pixels,
-        version=VERSION,
-    )
-
-
 def ocr_fingerprint() -> str:
-    return fingerprint(ocr=_version("rapidocr"), version=VERSION)
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
+    return fingerprint(ocr=package_version("rapidocr"), version=VERSION)
 
 
 Result = TypeVar("Result", bound=BaseModel)
@@ -90,6 +60,7 @@ class Documents:
         self._scratch = scratch
         self._kept = Kept(bucket, scratch / "kept")
         self._limits = Limits(chosen.parse_timeout, chosen.parse_memory_mb)
+        self._served = Served(chosen, bucket, sandbox)
         self._page_limits = Limits(PAGE_SECONDS, chosen.parse_memory_mb, seconds_setting="a fixed limit")
         self._warm = Warm(sandbox.child, PARSES_AT_ONCE)
         self._shared = Warm(sandbox.child, SHARED, SHARED_GROWN_MB)
@@ -108,9 +79,13 @@ class Documents:
                 "max_pages": self._chosen.max_pages,
                 "window_tokens": chunk_tokens(self._chosen) * min(SECTION_CHUNKS, self._chosen.window_chunks),
                 "shared": False,
-                **self._serve(),
+                "serve": None,
             }
-            outcome = self._together("inspect", payload, folder, "Reading the document", cancelled)
+            subject = "Reading the document"
+            if chosen_parser(self._chosen) == "docling-serve":
+                outcome = self._served.run("inspect", payload, folder, subject, cancelled, request.artifacts)
+            else:
+                outcome = self._together("inspect", payload, folder, subject, cancelled)
             inspection = _valid(Inspection, outcome)
             keys = self._store(folder / "out", request.artifacts)
             return inspection.model_copy(update={"whole": _key(keys, inspection.whole) if inspection.whole else None})
@@ -132,11 +107,13 @@ class Documents:
                 "picture_min_pixels": self._chosen.picture_min_pixels,
                 "parser": chosen_parser(self._chosen),
                 "shared": False,
-                **self._serve(request.unit == "page"),
+                "serve": None,
             }
             subject = f"Parsing {'pages' if request.unit == 'page' else 'sections'} {request.first} to {request.last}"
             if request.unit == "section":
                 outcome = self._together("parse", payload, folder, subject, cancelled)
+            elif payload["parser"] == "docling-serve":
+                outcome = self._served.run("parse", payload, folder, subject, cancelled, request.artifacts)
             elif payload["parser"] == "docling":
                 with self._warm.child(request.blob) as child:
                     outcome = child.call(f"{JOBS}:parse", payload, folder, self._limits, subject, cancelled)
@@ -174,26 +151,25 @@ class Documents:
             image = base64.b64encode(_picture(picture)).decode()
             return _valid(PageAnswer, outcome, image=image)
 
+    def check_parser(self, cancelled: Event) -> ParserAnswer:
+        """Return what a docling-serve is that has just converted a page; '' where this machine parses. Raises AegisError."""
+        if chosen_parser(self._chosen) != "docling-serve":
+            return ParserAnswer(parser="")
+        with self._folder() as folder:
+            return ParserAnswer(parser=self._served.check(folder, cancelled))
+
     def ready(self) -> None:
         """Returns when a child can be had, which is when the template has imported all."""
         with self._folder() as folder:
             limits = Limits(START_SECONDS, self._chosen.parse_memory_mb, seconds_setting="a fixed limit")
             self._sandbox.run(f"{JOBS}:ready", {}, folder, limits, "Starting the parser", Event())
 
-    def _serve(self, needed: bool = True) -> dict[str, object]:
-        if not needed or chosen_parser(self._chosen) != "docling-serve":
-            return {"serve": ""}
-        key = self._chosen.docling_serve_api_key.get_secret_value()
-        return {"serve": self._chosen.docling_serve_url, "serve_seconds": self._chosen.parse_timeout, "serve_key": key}
-
     def _together(self, job: str, payload: Mapping[str, object], folder: Path, subject: str, cancelled: Event) -> Outcome:
         """In a child that has seen other documents and will see more, where Python alone reads this one; else in its own.
 
         A fresh child takes 30 ms of CPU, a page of Markdown 3. Whether Python is enough is found out in the shared child, which
-        stops before it would run a parser in C, and is not told the key of docling-serve.
+        stops before it would run a parser in C.
         """
-        if payload.get("serve"):
-            return self._run(job, payload, folder, subject, cancelled)
         with self._shared.child("text") as child:
             outcome = child.call(f"{JOBS}:{job}", {**payload, "shared": True}, folder, self._limits, subject, cancelled)
         return self._run(job, payload, folder, subject, cancelled) if outcome.result == NATIVE else outcome

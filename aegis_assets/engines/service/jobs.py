@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aegis_assets.model.parsing import ChunkRequest, ParseRequest
 
 if TYPE_CHECKING:
-    from aegis_assets.engines.parsing.docling_serve import DoclingServe
+    from aegis_assets.engines.parsing.docling_serve.client import DoclingServe
 
 Json = dict[str, Any]
 NATIVE: Final[Json] = {"native": True}  # instead of a result: a child that more documents will see must not read this one
@@ -71,13 +71,27 @@ def ocr(payload: Json) -> Json:
     return {"text": read_text(Path(payload["path"]).read_bytes())}
 
 
+def check(payload: Json) -> Json:
+    """One tiny document, converted by the server."""
+    _still()
+    from aegis_assets.engines.parsing.docling_serve.trial import seconds_of_a_page
+
+    serve = _serve(payload)
+    assert serve is not None, "asked only where a server parses"
+    return {"seconds": seconds_of_a_page(serve)}
+
+
 def _serve(payload: Json) -> DoclingServe | None:
-    """The server that parses in docling's place, where one is configured."""
+    """Return the server that parses in docling's place, where one is configured."""
     if not payload["serve"]:
         return None
-    from aegis_assets.engines.parsing.docling_serve import DoclingServe
+    from aegis_assets.engines.parsing.docling_serve.client import DoclingServe
+    from aegis_assets.engines.parsing.docling_serve.options import ServeOptions
+    from aegis_assets.engines.parsing.docling_serve.server import Server
 
-    return DoclingServe(payload["serve"], payload["serve_seconds"], payload["serve_key"])
+    asked = payload["serve"]
+    options = ServeOptions.model_validate(asked["options"])
+    return DoclingServe(Server(**asked["server"]), options, asked["seconds"], Path(asked["note"]), asked["patience"])
 
 
 def _still() -> None:

@@ -29,6 +29,8 @@ MODULES: Final = (
     "aegis_assets.engines.parsing.pdf.backend",
     "aegis_assets.engines.parsing.pdf.reading",
     "aegis_assets.engines.parsing.pdf.picture",
+    "aegis_assets.engines.parsing.docling_serve.client",
+    "docling.datamodel.service.options",
     "docling.datamodel.document",
     "docling.datamodel.pipeline_options",
     "docling.backend.html_backend",

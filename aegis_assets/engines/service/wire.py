@@ -101,10 +101,25 @@ class ChunkAnswer(Frozen):
     chunks: tuple[ChunkDraft, ...]
 
 
-class ServerInfo(Frozen):
-    """Fingerprints of everything the server does. extractor: the name of the local one."""
+class ParserAnswer(Frozen):
+    """parser: what parses elsewhere, and how long a page took there; '' where the engine server itself parses."""
 
     parser: str
+
+
+class Problem(Frozen):
+    """An error as a part of an answer."""
+
+    kind: str
+    message: str
+    retryable: bool
+
+
+class ServerInfo(Frozen):
+    """Fingerprints of everything the server does. extractor: the name of the local one. problem: why the parser's is not known."""
+
+    parser: str
+    problem: Problem | None = None
     ocr: str
     embedder: EmbedderInfo
     extractor: str
@@ -116,6 +131,14 @@ class Health(Frozen):
 
     ready: bool
     engines: dict[str, str]
+
+
+def problem_of(error: AegisError) -> Problem:
+    return Problem(kind=error.kind, message=error.message, retryable=error.retryable)
+
+
+def error_of(problem: Problem) -> AegisError:
+    return _BY_KIND.get(problem.kind, EngineFailed)(problem.message, kind=problem.kind, retryable=problem.retryable)
 
 
 def encode_error(error: AegisError) -> tuple[int, dict[str, object]]:

@@ -149,3 +149,67 @@ def cell(text: str, row: int, column: int, header: bool = False) -> TableCell:
         end_col_offset_idx=column + 1,
         column_header=header,
     )
+
+
+def png_pdf() -> bytes:
+    """A page without text under one picture: a scan."""
+    from reportlab.lib.utils import ImageReader
+    from reportlab.pdfgen.canvas import Canvas
+
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(400, 600))
+    canvas.drawImage(ImageReader(io.BytesIO(png())), 0, 0, 400, 600)
+    canvas.save()
+    return buffer.getvalue()
+
+
+def pdf_with_a_lost_page(pages: int) -> bytes:
+    """The second of its pages is named, but is nothing."""
+    from pypdf import PdfReader, PdfWriter
+    from pypdf.generic import NullObject
+    from reportlab.pdfgen.canvas import Canvas
+
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer)
+    for number in range(1, pages + 1):
+        canvas.drawString(72, 700, f"Page {number}")
+        canvas.showPage()
+    canvas.save()
+    writer = PdfWriter(clone_from=PdfReader(buffer))
+    lost = writer.pages[1].indirect_reference
+    assert lost is not None
+    writer._replace_object(lost, NullObject())
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 that signed itself, and its key, in files."""
+    import datetime
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "double")]), datetime.datetime.now(datetime.UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
