@@ -34,7 +34,7 @@ def build() -> Platform:
         extractor=extractor(chosen, engine),
         vectors=QdrantVectors.from_settings(chosen),
         graph=BoltGraph.from_settings(chosen),
-        leases=Leases(url, {"ollama": chosen.ollama_max_concurrent, "vram": chosen.vram_budget_mb}),
+        leases=Leases.from_settings(chosen),
         numbers=Numbers.of(chosen),
         fetch=lambda key, path: fetch(chosen.watch_address, chosen, key, path),
     )
