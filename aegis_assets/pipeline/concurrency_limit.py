@@ -21,12 +21,13 @@ from typing import Final, Literal
 START: Final = 4  # for a server that nobody has asked yet: what one document asks for by default
 LEAST_ANSWERS: Final = 4  # for a decision; a document may have five chunks
 NOTICEABLE_SECONDS: Final = 0.1  # a shorter wait for the first token is this machine's, not the server's queue
-SLACK_SECONDS: Final = 0.1  # a queued request may have its first token before the end that made room for it is recorded
+SLACK_SECONDS: Final = 0.05  # a queued request may have its first token before the end that made room for it is recorded
 QUEUE_LOW: Final = (0.5, 0.05)  # a queue shorter than a + b * limit leaves room for more
 QUEUE_HIGH: Final = (1.5, 0.1)  # a longer one means that the limit is too high
 CLEARLY_QUEUED: Final = 0.8  # of the requests that a raise added
 # Of the gain in throughput that a server with free slots gives for a raised limit: what is enough, and what is clear at once.
 LEAST_GAIN: Final = 0.1
+QUEUED_GAIN: Final = 0.3  # what is enough where the first token comes late
 CLEAR_GAIN: Final = 0.5
 SURE_LOSS: Final = 0.9  # of the throughput before: less is a loss, once twice as many answers have come as requests are in flight
 CLEAR_LOSS: Final = 0.7  # less is a loss at once
@@ -146,16 +147,22 @@ def adjust(found: FoundLimit, recent: Sequence[Answer], ceiling: int, now: float
         return _taken_back(known, measured, limit, ceiling, now)
     raised = known.trial is not None and known.trial.limit < limit
     if raised and verdict == "better":
-        known = replace(known, lower_rest=FIRST_REST)
-    if measured.queued > _queue_allowed(known.trial, limit) and limit > 1 and not known.lower_rest:
+        known = replace(known, lower_rest=max(FIRST_REST, known.lower_rest))
+    waits = verdict == "open" and not (raised and measured.queued > _queue_allowed(known.trial, limit))
+    if measured.queued > _line(QUEUE_HIGH, limit) and limit > 1 and not known.lower_rest and not waits:
         return _lowered(known, measured, limit, now)
     if verdict == "open":
         return replace(known, due=2 * max(LEAST_ANSWERS, limit))
     return _raised_or_settled(replace(known, trial=None), measured, limit, ceiling, now)
 
 
-def refuse(found: FoundLimit, in_flight: int, ceiling: int, now: float) -> FoundLimit:
-    """Return what is known after the server said that it has too much to do: half of what was in flight, and a slow way up."""
+def refuse(found: FoundLimit, sent: float, in_flight: int, ceiling: int, now: float) -> FoundLimit:
+    """Return what is known after the server said that it has too much to do: half of what was in flight, and a slow way up.
+
+    sent: when that request was; one of those that went before the limit was last changed says nothing of the present limit.
+    """
+    if sent < found.since:
+        return found
     limit = min(found.value, ceiling, max(1, in_flight))
     return replace(_changed(found, max(1, limit // 2), now), step=1, raise_rest=FIRST_REST)
 
@@ -181,16 +188,19 @@ def _measure(timeline: _Timeline, window: Sequence[Answer], known: FoundLimit) -
 
 
 def _first_token(timeline: _Timeline, known: float | None) -> float:
-    """Return the time to the first token without a queue: about the least that was seen.
+    """Return the time to the first token without a queue.
 
-    It rises when no request can have been faster: with a queue that is never empty, the least that is seen would take the queue for
-    part of the prompt's reading, and the limit would run away.
+    From the last end that can have made room for a request to its first token it is told directly, where ends are far enough apart
+    for it. Else it is about the least that was seen, or what is known already: with a queue that is never empty, the least would
+    take the queue for part of the prompt's reading, and the limit would run away.
     """
-    least = sorted(answer.waited for answer in timeline.answers)[len(timeline.answers) // 10]
-    if known is None:
-        return least
-    unqueued = median(answer.waited - timeline.queued_at_most(answer) for answer in timeline.answers)
-    return min(least, max(known, unqueued))
+    answers = timeline.answers
+    least = sorted(answer.waited for answer in answers)[len(answers) // 10]
+    unqueued = min(least, median(answer.waited - timeline.queued_at_most(answer) for answer in answers))
+    apart = timeline.busy_seconds(answers[0].sent, answers[-1].ended, unqueued) / len(answers)
+    if unqueued <= apart / 4:
+        return unqueued
+    return least if known is None else min(least, max(known, unqueued))
 
 
 def _judged(trial: Trial | None, limit: int, measured: Measured) -> Literal["better", "worse", "open"]:
@@ -202,19 +212,19 @@ def _judged(trial: Trial | None, limit: int, measured: Measured) -> Literal["bet
     if limit < trial.limit:
         return "worse" if ratio < (SURE_LOSS if sure else CLEAR_LOSS) else "better" if sure or ratio >= 1 else "open"
     linear = limit / trial.limit - 1
-    if ratio < (1 + LEAST_GAIN * linear if sure else CLEAR_LOSS):
+    least = QUEUED_GAIN if measured.queued > _line(QUEUE_HIGH, limit) else LEAST_GAIN
+    if ratio < (1 + least * linear if sure else CLEAR_LOSS):
         return "worse"
     return "better" if sure or ratio >= 1 + CLEAR_GAIN * linear else "open"
 
 
 def _taken_back(known: FoundLimit, measured: Measured, limit: int, ceiling: int, now: float) -> FoundLimit:
-    """With the limit of before the trial. A raise that brought nothing is tried again later and later; one that is missed once it
-    is taken back comes back, by the same comparison."""
-    assert known.trial is not None
+    """With the limit of before the trial, which is a trial too: it was not the limit where the server itself has changed meanwhile.
+    A raise that brought nothing is tried again later and later."""
+    assert known.trial is not None  # noqa: S101  a verdict is about one
     before = min(known.trial.limit, ceiling)
-    if before > limit:
-        return replace(_changed(known, before, now), lower_rest=4 * FIRST_REST)
-    return _rested(_changed(known, before, now, trial=Trial(limit, measured.rate)))
+    back = _changed(known, before, now, trial=Trial(limit, measured.rate))
+    return replace(back, lower_rest=2 * FIRST_REST) if before > limit else _rested(back)
 
 
 def _lowered(known: FoundLimit, measured: Measured, limit: int, now: float) -> FoundLimit:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from aegis_assets.logs import logger
 from aegis_assets.pipeline.concurrency_limit import Answer, FoundLimit, adjust, refuse
-from aegis_assets.stores.lease_permit import Progress, Terms
+from aegis_assets.stores.lease_permit import CountedPermit, Progress, Terms
 from aegis_assets.stores.lease_sql import (
     FORGET_ANSWERS,
     LIMIT_STATE,
@@ -37,21 +37,23 @@ Ask = Callable[[str, Mapping[str, Any]], Awaitable[Sequence[Sequence[Any]]]]
 _STATE: Final = TypeAdapter(FoundLimit)
 
 
-async def decide(ask: Ask, terms: Terms, in_flight: int, *, refused: bool) -> bool:
-    """Move the limit by the answers that have come. Return whether it rose, so that who waits may have room."""
+async def decide(ask: Ask, terms: Terms, permit: CountedPermit, in_flight: int) -> bool:
+    """Move the limit by the answers that have come, or by the permit's refusal. Return whether it rose: who waits may have room."""
     values = terms.values()
     [(now, state, version, ceiling)] = await ask(LIMIT_STATE, values)
     before = _read(state)
-    if refused:
-        after = refuse(before, in_flight, ceiling, now)
+    if permit.was_refused:
+        after = refuse(before, now - permit.seconds, in_flight, ceiling, now)
     else:
         answers = [Answer(*row) for row in await ask(RECENT_ANSWERS, {**values, "recent": RECENT})]
         after = adjust(before, answers[::-1], ceiling, now)
+    if after == before:
+        return False
     saved = {"value": after.value, "since": after.since, "due": after.due, "state": Jsonb(asdict(after)), "seen": version}
     if not await ask(SAVE_LIMIT, {**values, **saved}):
         return False  # another process has decided meanwhile
     if after.value != before.value:
-        log.info("concurrency_limit", server=terms.server, before=before.value, after=after.value, refused=refused)
+        log.info("concurrency_limit", server=terms.server, before=before.value, after=after.value, refused=permit.was_refused)
     return after.value > before.value
 
 

@@ -111,6 +111,11 @@ class CountedPermit:
     def was_refused(self) -> bool:
         return self._refused
 
+    @property
+    def seconds(self) -> float:
+        """Since the request was sent."""
+        return time.monotonic() - self._sent
+
     def report(self) -> Jsonb | None:
         """Return what the release tells PostgreSQL; None for a request that was not answered, of which nothing is learned."""
         if self._refused:

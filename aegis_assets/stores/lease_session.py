@@ -156,7 +156,7 @@ class Session:
 
     async def _decide(self, lease: Lease, in_flight: int) -> None:
         async def decided(ask: Ask) -> None:
-            if await decide(ask, lease.terms, in_flight, refused=lease.permit.was_refused):
+            if await decide(ask, lease.terms, lease.permit, in_flight):
                 self._wake(lease, await ask(CALL_GRANT, self._values(lease, held=False)))
 
         await self._aside(decided)
@@ -199,7 +199,7 @@ class Session:
                     return await self._connect()
         except psycopg.OperationalError as error:
             raise StoreUnavailable("The leases (PostgreSQL) do not answer.") from error
-        except psycopg.errors.UndefinedTable as error:
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise Misconfigured("The tables of the leases are missing: run `python manage.py migrate`.") from error
         raise AssertionError("stamina returns or raises")
 

@@ -29,7 +29,8 @@ from aegis_assets.stores.lease_session import CONNECT_SECONDS, LIMIT_CHANNEL, Se
 from aegis_assets.stores.lease_sql import CAPACITIES, FOUND_LIMIT, HOLDERS
 
 LIMITS: Final[Mapping[str, str]] = {"ollama": "ollama_max_concurrent", "vram": "vram_budget_mb"}
-# Resources whose size is found out below their limit, by the name of the setting that says so, and its words as aegis_limit has them.
+# Resources whose size is found out, with the setting that says so. aegis_limit, which holds numbers, has the place of the word in
+# CHOICE_WORDS.
 CHOICES: Final[Mapping[str, str]] = {"ollama": "ollama_limit"}
 CHOICE_WORDS: Final = ("fixed", "auto")
 

@@ -1,6 +1,7 @@
 """Language-model servers in simulated time, driven by as many requests as a limit allows, and the answers that a controller sees.
 
-Slotted: N requests at once, the rest waits in its queue (Ollama, llama.cpp). Batching: all at once, slower the more there are (vLLM).
+With slots: N requests at once, the rest waits in its queue (Ollama, llama.cpp). Batching: all at once, slower the more there are
+(vLLM).
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ class Concurrency(models.Model):
 
 
 class Answer(models.Model):
-    """An answered request to a limited server, for some minutes. waited: seconds until the first token, NULL where none was noted."""
+    """An answered request to a limited server, for some minutes. waited: seconds to the first token, NULL where none was noted."""
 
     id = models.BigAutoField(primary_key=True)
     resource = models.CharField(max_length=32)
