@@ -13,7 +13,17 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 from annotated_types import Gt, Le
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aegis_assets.errors import Misconfigured
@@ -113,9 +123,22 @@ class Settings(BaseSettings):
     ollama_model: str = "qwen3:32b"
     ollama_num_ctx: PositiveInt = 8192
     ollama_num_predict: PositiveInt = 2048
-    ollama_timeout: float = 180.0
+    ollama_keep_alive: str = "30m"  # how long the server keeps the model loaded after a request
+    llm_url: str = ""  # an OpenAI-compatible server instead of Ollama: vLLM, SGLang, llama.cpp, LM Studio, LiteLLM, a paid API
+    llm_model: str = ""
+    llm_api_key: SecretStr = SecretStr("")
+    llm_context: NonNegativeInt = 0  # tokens of prompt and answer together; 0: what the server says
+    llm_max_tokens: PositiveInt = 2048  # of one answer
+    llm_monthly_tokens: NonNegativeInt = 0  # of all processes together in a calendar month (UTC); 0: no limit
+    # Options and limits of the language model, whichever server it is behind.
+    llm_temperature: float = Field(0.0, ge=0, le=2)
+    llm_seed: int = 7
+    llm_think: Literal["auto", "off", "on", "low", "medium", "high"] = "auto"  # auto: off with Ollama, the model's own otherwise
+    llm_first_token_timeout: PositiveFloat = 1800.0  # seconds of a request in the server's queue while none of ours gets on
+    llm_token_gap: PositiveFloat = 60.0  # seconds between two tokens
+    ollama_timeout: PositiveFloat = 180.0  # seconds from an answer's first token to its last, with any server
     vision_model: str = ""
-    extractor: Literal["auto", "ollama", "spacy"] = "auto"
+    extractor: Literal["auto", "ollama", "openai", "spacy"] = "auto"
     embedder: Literal["minilm", "bge-m3"] = "minilm"
     embedder_path: str = ""  # directory of BGE-M3's weights
     embedder_device: str = "cpu"
@@ -128,6 +151,7 @@ class Settings(BaseSettings):
     worker_queues: str = "docling=2,enrich=2,gpu=2,ollama=4"
 
     # Guards
+    outage_seconds: float = Field(120.0, ge=0, le=86_400)  # for which a run's calls wait for a server that is away or starting
     max_file_mb: PositiveInt = 200
     max_pages: PositiveInt = 20000
     parse_timeout: float = 300.0  # one window
@@ -224,10 +248,22 @@ class Settings(BaseSettings):
         return self.max_file_mb * 1_000_000
 
     @property
-    def extractor_engine(self) -> Literal["ollama", "spacy"]:
+    def extractor_engine(self) -> Literal["ollama", "openai", "spacy"]:
         if self.extractor == "auto":
-            return "ollama" if self.ollama_url else "spacy"
+            return self.language_server or "spacy"
         return self.extractor
+
+    @property
+    def language_server(self) -> Literal["ollama", "openai", ""]:
+        """The server that extracts, where a language model does, and describes pictures. Raises Misconfigured where two could."""
+        if self.extractor in ("ollama", "openai"):
+            return "openai" if self.extractor == "openai" else "ollama"
+        if self.ollama_url and self.llm_url and (self.extractor == "auto" or self.vision_model):
+            raise Misconfigured(
+                "AEGIS_OLLAMA_URL and AEGIS_LLM_URL are both set: set AEGIS_EXTRACTOR to ollama or openai, which says whose"
+                " language model is used."
+            )
+        return "ollama" if self.ollama_url else "openai" if self.llm_url else ""
 
 
 def bounds(name: str) -> tuple[int, int]:
@@ -254,9 +290,11 @@ def origin(name: str) -> tuple[Literal["profile", "file", "environment", "defaul
 def load() -> Settings:
     """Read everything anew. Raises Misconfigured, which names each wrong setting."""
     try:
-        return Settings(_env_file=home() / "stack.env")  # type: ignore[call-arg]
+        loaded = Settings(_env_file=home() / "stack.env")  # type: ignore[call-arg]
     except ValidationError as error:
         raise Misconfigured(" ".join(f"{_variable(wrong['loc'])}: {wrong['msg']}." for wrong in error.errors())) from None
+    _ = loaded.language_server
+    return loaded
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

@@ -25,16 +25,17 @@ def build() -> Platform:
     chosen = settings()
     engine = EngineClient.from_settings(chosen)
     url = chosen.postgres_url.get_secret_value()
+    ledger = Ledger(url, chosen.outage_seconds)
     return Platform(
-        ledger=Ledger(url),
-        bucket=open_bucket(chosen.bucket_address, chosen),
+        ledger=ledger,
+        bucket=open_bucket(chosen.bucket_address, chosen, chosen.outage_seconds),
         parser=engine,
-        vision=vision(chosen, engine),
+        vision=vision(chosen, engine, ledger),
         embedder=engine,
-        extractor=extractor(chosen, engine),
+        extractor=extractor(chosen, engine, usage=ledger),
         vectors=QdrantVectors.from_settings(chosen),
-        graph=BoltGraph.from_settings(chosen),
-        leases=Leases.from_settings(chosen),
+        graph=BoltGraph.from_settings(chosen, patience=chosen.outage_seconds),
+        leases=Leases.from_settings(chosen, outage_seconds=chosen.outage_seconds),
         numbers=Numbers.of(chosen),
         fetch=lambda key, path: fetch(chosen.watch_address, chosen, key, path),
     )

@@ -3,18 +3,66 @@
 from __future__ import annotations
 
 from aegis_assets.engines.client import EngineClient, OcrVision
-from aegis_assets.engines.ollama import OllamaExtractor
-from aegis_assets.engines.ollama_chat import Retries
-from aegis_assets.engines.ollama_vision import OllamaVision
+from aegis_assets.engines.llm.budget import Budget, MonthlyBudget, unlimited
+from aegis_assets.engines.llm.client import Client
+from aegis_assets.engines.llm.conversation import Conversation, Retries
+from aegis_assets.engines.llm.extractor import LanguageModelExtractor
+from aegis_assets.engines.llm.patience import Limits
+from aegis_assets.engines.llm.vision import LanguageModelVision
 from aegis_assets.engines.spacy_client import SpacyClient
-from aegis_assets.pipeline.ports import Extractor, Vision
+from aegis_assets.errors import Misconfigured
+from aegis_assets.pipeline.ports import Extractor, TokenUsage, Vision
 from aegis_assets.settings import Settings
 
 
-def vision(settings: Settings, engine: EngineClient) -> Vision:
-    return OllamaVision.from_settings(settings) if settings.ollama_url and settings.vision_model else OcrVision(engine)
+def vision(settings: Settings, engine: EngineClient, usage: TokenUsage | None = None) -> Vision:
+    return language_model_vision(settings, usage) if sees(settings) else OcrVision(engine)
 
 
-def extractor(settings: Settings, engine: EngineClient, retries: Retries | None = None) -> Extractor:
-    """retries: of a language model, where the caller has less time than a run."""
-    return OllamaExtractor.from_settings(settings, retries) if settings.extractor_engine == "ollama" else SpacyClient(engine)
+def extractor(
+    settings: Settings, engine: EngineClient, retries: Retries | None = None, usage: TokenUsage | None = None
+) -> Extractor:
+    """retries: of a language model, where the caller has less time than a run. usage: where the tokens of a server that is paid for
+    are counted."""
+    if settings.extractor_engine == "spacy":
+        return SpacyClient(engine)
+    return language_model_extractor(settings, retries, usage)
+
+
+def sees(settings: Settings) -> bool:
+    """Return whether a language model describes pictures."""
+    return bool(settings.vision_model and settings.language_server)
+
+
+def language_model_extractor(
+    settings: Settings, retries: Retries | None = None, usage: TokenUsage | None = None
+) -> LanguageModelExtractor:
+    if settings.extractor_engine == "openai":
+        client = _client(settings, settings.llm_model, "AEGIS_LLM_MODEL")
+    else:
+        client = _client(settings, settings.ollama_model, "AEGIS_OLLAMA_MODEL")
+    return LanguageModelExtractor(_conversation(client, settings, retries, usage))
+
+
+def language_model_vision(settings: Settings, usage: TokenUsage | None = None) -> LanguageModelVision:
+    if not settings.vision_model:
+        raise Misconfigured("AEGIS_VISION_MODEL is empty: set it to a vision model that the language model's server has.")
+    client = _client(settings, settings.vision_model, "AEGIS_VISION_MODEL")
+    return LanguageModelVision(_conversation(client, settings, None, usage))
+
+
+def _client(settings: Settings, model: str, model_setting: str) -> Client:
+    if settings.language_server == "openai":
+        from aegis_assets.engines.llm.openai_client import OpenAiClient  # here: its import takes a second that Ollama's users save
+
+        return OpenAiClient.from_settings(settings, model, model_setting)
+    from aegis_assets.engines.llm.ollama_client import OllamaClient
+
+    return OllamaClient.from_settings(settings, model, model_setting)
+
+
+def _conversation(client: Client, settings: Settings, retries: Retries | None, usage: TokenUsage | None) -> Conversation:
+    budget: Budget = unlimited
+    if settings.language_server == "openai" and usage is not None:
+        budget = MonthlyBudget(usage, settings.llm_monthly_tokens)
+    return Conversation(client, Limits.from_settings(settings), retries, budget)

@@ -40,6 +40,7 @@ from aegis_assets.model.parsing import (
     Picture,
     PictureDescription,
 )
+from aegis_assets.pipeline.ports import Slot, free_slot
 from aegis_assets.settings import Settings
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -108,7 +109,14 @@ class EngineClient:
             lease = ("vram", min(VRAM_MB[chosen.embedder], chosen.vram_budget_mb))
         token = chosen.engine_token.get_secret_value()
         size = chosen.embedding_batch_size
-        return cls(chosen.engine_address, token, lease=lease, parse_seconds=chosen.parse_timeout, texts_per_request=size)
+        return cls(
+            chosen.engine_address,
+            token,
+            lease=lease,
+            parse_seconds=chosen.parse_timeout,
+            patience=chosen.outage_seconds,
+            texts_per_request=size,
+        )
 
     def close(self) -> None:
         self._client.close()
@@ -226,7 +234,8 @@ class OcrVision:
     async def check(self) -> None:
         self._engine.server_info()
 
-    async def describe(self, picture: Picture, png: bytes) -> PictureDescription:
+    async def describe(self, picture: Picture, png: bytes, slot: Slot = free_slot) -> PictureDescription:
+        """slot: not needed, since the engine server has a queue of its own."""
         body = _Raw(png=base64.b64encode(png).decode())
         answer = await self._engine.post("/ocr", body, OcrAnswer)
         return PictureDescription(ref=picture.ref, text=answer.text, created_by="ocr")

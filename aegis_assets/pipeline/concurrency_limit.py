@@ -146,8 +146,8 @@ def adjust(found: FoundLimit, recent: Sequence[Answer], ceiling: int, now: float
     if verdict == "worse":
         return _taken_back(known, measured, limit, ceiling, now)
     raised = known.trial is not None and known.trial.limit < limit
-    if raised and verdict == "better":
-        known = replace(known, lower_rest=max(FIRST_REST, known.lower_rest))
+    if known.trial is not None and verdict == "better":
+        known = replace(known, lower_rest=max(FIRST_REST, known.lower_rest) if raised else 0)
     waits = verdict == "open" and not (raised and measured.queued > _queue_allowed(known.trial, limit))
     if measured.queued > _line(QUEUE_HIGH, limit) and limit > 1 and not known.lower_rest and not waits:
         return _lowered(known, measured, limit, now)
@@ -221,7 +221,7 @@ def _judged(trial: Trial | None, limit: int, measured: Measured) -> Literal["bet
 def _taken_back(known: FoundLimit, measured: Measured, limit: int, ceiling: int, now: float) -> FoundLimit:
     """With the limit of before the trial, which is a trial too: it was not the limit where the server itself has changed meanwhile.
     A raise that brought nothing is tried again later and later."""
-    assert known.trial is not None  # noqa: S101  a verdict is about one
+    assert known.trial is not None
     before = min(known.trial.limit, ceiling)
     back = _changed(known, before, now, trial=Trial(limit, measured.rate))
     return replace(back, lower_rest=2 * FIRST_REST) if before > limit else _rested(back)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 from uuid import UUID
@@ -90,13 +90,13 @@ class Parser(Protocol):
 
 
 class Vision(Protocol):
-    """lease: resource and weight that one call needs, None when it needs none."""
+    """lease: resource and weight that one request needs, None when it needs none. describe holds a slot while the model works."""
 
     lease: tuple[str, int] | None
 
     def fingerprint(self) -> str: ...
     async def check(self) -> None: ...
-    async def describe(self, picture: Picture, png: bytes) -> PictureDescription: ...
+    async def describe(self, picture: Picture, png: bytes, slot: Slot = free_slot) -> PictureDescription: ...
 
 
 class Embedder(Protocol):
@@ -165,3 +165,18 @@ class Leases(Protocol):
     """hold() waits for `weight` of `resource`, fair between owners, and gives it back on exit or when the holder dies."""
 
     def hold(self, resource: str, weight: int, owner: UUID) -> AbstractAsyncContextManager[Permit]: ...
+
+
+class TokenUsage(Protocol):
+    """How many tokens of a language model that is paid for the calendar month (UTC) has had, over all processes. Calls block."""
+
+    def reserve_tokens(self, tokens: int, limit: int) -> date | None:
+        """Count these before a request. Return the month that they count for; None, and count nothing, if they would pass the
+        limit. limit: 0 for none."""
+        ...
+
+    def settle_tokens(self, month: date, reserved: int, prompt_tokens: int, completion_tokens: int) -> None:
+        """Replace what was reserved by what the request took."""
+        ...
+
+    def tokens_this_month(self) -> int: ...

@@ -33,8 +33,9 @@ class BoltGraph:
         self._bolt = Bolt(address, user, password, timeout, patience)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> BoltGraph:
-        return cls(settings.graph_address, settings.neo4j_user, settings.neo4j_password.get_secret_value())
+    def from_settings(cls, settings: Settings, timeout: float = 60.0, patience: float = 60.0) -> BoltGraph:
+        """Return the graph store that the settings name."""
+        return cls(settings.graph_address, settings.neo4j_user, settings.neo4j_password.get_secret_value(), timeout, patience)
 
     def ensure_schema(self) -> None:
         for statement in cypher.SCHEMA:

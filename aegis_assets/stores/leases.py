@@ -36,10 +36,17 @@ CHOICE_WORDS: Final = ("fixed", "auto")
 
 
 def language_model_server(settings: Settings) -> str:
-    """Return what the limit found out is remembered by: the model and the server's address, without user, password and query."""
-    parts = urlsplit(settings.ollama_url if "//" in settings.ollama_url else f"//{settings.ollama_url}")
+    """Return what the limit found out is remembered by: the model and the server's address, without user, password and query.
+
+    Trade-off: a collection's own model and the vision model share it, since they share the server.
+    """
+    if settings.language_server == "openai":
+        model, url = settings.llm_model, settings.llm_url
+    else:
+        model, url = settings.ollama_model, settings.ollama_url
+    parts = urlsplit(url if "//" in url else f"//{url}")
     address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", "")).removeprefix("//")
-    return f"{settings.ollama_model} at {address}"[:300]
+    return f"{model} at {address}"[:300] if address else ""
 
 
 class Leases:
@@ -47,13 +54,21 @@ class Leases:
 
     capacities: of each resource, unless aegis_limit has a row by the name of its limit (`LIMITS`; the resource's own name where
     that has none). A changed row acts on running work within two seconds, at once after `NOTIFY aegis_limit`.
+    outage_seconds: for which a lease waits for PostgreSQL; a supervised restart takes about 2 s.
     """
 
     def __init__(
-        self, url: str, capacities: Mapping[str, int], servers: Mapping[str, str] | None = None, choice: str = "fixed"
+        self,
+        url: str,
+        capacities: Mapping[str, int],
+        servers: Mapping[str, str] | None = None,
+        choice: str = "fixed",
+        *,
+        outage_seconds: float = 6.0,
     ) -> None:
         """servers: by resource, for which server and model the size is found out. choice: `auto` or `fixed`, see CHOICES."""
         self._url = url
+        self._outage_seconds = outage_seconds
         self._capacities = dict(capacities)
         self._servers = dict(servers or {})
         self._auto = choice == "auto"
@@ -61,10 +76,11 @@ class Leases:
         self._guard = threading.Lock()
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Leases:
+    def from_settings(cls, settings: Settings, outage_seconds: float = 6.0) -> Leases:
+        url = settings.postgres_url.get_secret_value()
         capacities = {resource: getattr(settings, limit) for resource, limit in LIMITS.items()}
         servers = {"ollama": language_model_server(settings)}
-        return cls(settings.postgres_url.get_secret_value(), capacities, servers, settings.ollama_limit)
+        return cls(url, capacities, servers, settings.ollama_limit, outage_seconds=outage_seconds)
 
     @asynccontextmanager
     async def hold(self, resource: str, weight: int, owner: UUID) -> AsyncIterator[Permit]:
@@ -90,7 +106,7 @@ class Leases:
                 del self._sessions[ended]
             session = self._sessions.get(loop)
             if session is None or session.pid != os.getpid():
-                session = self._sessions[loop] = Session(self._url)
+                session = self._sessions[loop] = Session(self._url, self._outage_seconds)
             return session
 
     async def close(self) -> None:

@@ -23,31 +23,40 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from tests.doubles.ollama_answers import FAULTS
-from tests.doubles.ollama_model import Behaviour, Fault, Model, error, now
+from tests.doubles.ollama_model import Behaviour, Fault, Model
+from tests.doubles.ollama_wire import OllamaWire, error, now
 from tests.in_thread import in_thread
 
 
-async def _until_gone(request: Request, work: Awaitable[Response]) -> Response:
-    """The work's response, or the work cancelled because its client closed the connection."""
-    task = asyncio.ensure_future(work)
+class Answering(Response):
+    """A chat of the model as a response: it begins when the model says something, and ends when its client goes."""
 
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
+    def __init__(self, model: Model, body: dict[str, Any]) -> None:
+        super().__init__()
+        self.model, self.asked = model, body
 
-    watch = asyncio.ensure_future(gone())
-    try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        return Response(status_code=499)
-    finally:
-        for pending in (task, watch):
-            pending.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def reply(response: Response) -> None:
+            await response(scope, receive, send)
+
+        async def gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        task = asyncio.ensure_future(self.model.chat(self.asked, reply))
+        watch = asyncio.ensure_future(gone())
+        try:
+            await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+        finally:
+            for pending in (task, watch):
+                pending.cancel()
+            with suppress(asyncio.CancelledError, ConnectionAbortedError):
+                await task
 
 
 def application(model: Model) -> Starlette:
@@ -64,7 +73,7 @@ def application(model: Model) -> Starlette:
             return error("invalid JSON", 400)
         if not known(str(body.get("model"))):
             return error(f"model '{body.get('model')}' not found", 404)
-        return await _until_gone(request, model.chat(body))
+        return Answering(model, body)
 
     async def show(request: Request) -> Response:
         name = str((await request.json()).get("model"))
@@ -132,7 +141,7 @@ class OllamaDouble:
     """The double in a thread of this process, on a port that the system picks."""
 
     def __init__(self, port: int = 0, **behaviour: Any) -> None:
-        served = application(Model(Behaviour(**behaviour)))
+        served = application(Model(Behaviour(**behaviour), OllamaWire()))
         self._served = in_thread(served, force=True, port=port, log_level="critical")
 
     def __enter__(self) -> OllamaDouble:
@@ -176,7 +185,9 @@ def main() -> None:
     options = vars(parser.parse_args())
     port = options.pop("port")
     sys.stderr.write(f"Ollama double on http://127.0.0.1:{port}\n")
-    uvicorn.run(application(Model(Behaviour(**options))), host="127.0.0.1", port=port, log_level="critical", lifespan="off")
+    uvicorn.run(
+        application(Model(Behaviour(**options), OllamaWire())), host="127.0.0.1", port=port, log_level="critical", lifespan="off"
+    )
 
 
 if __name__ == "__main__":

@@ -29,7 +29,25 @@ FAULTS_OF_CONTENT = frozenset(
     }
 )
 FAULTS_OF_WIRE = frozenset(
-    {"html", "never", "dribble", "close", "503", "500", "429", "length", "slow", "too_long", "cuts_silently", "not_ollama"}
+    {
+        "html",
+        "never",
+        "dribble",
+        "stalls",
+        "endless",
+        "unfinished",
+        "error_line",
+        "close",
+        "503",
+        "502",
+        "500",
+        "429",
+        "length",
+        "slow",
+        "too_long",
+        "cuts_silently",
+        "not_ollama",
+    }
 )
 FAULTS = FAULTS_OF_CONTENT | FAULTS_OF_WIRE
 

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.responses import HTMLResponse, Response
 
 from tests.doubles.ollama_answers import FAULTS_OF_CONTENT, answer, extraction, faulty, latency, passage, tokens
 from tests.doubles.ollama_peers import asked
 from tests.doubles.ollama_slots import QueueFull, Slots
+from tests.doubles.pacing import Paced
 
-TOO_LONG = "the input length exceeds the context length"
-BUSY = "server busy, please try again.  maximum pending requests exceeded"
+Reply = Callable[[Response], Awaitable[None]]
+RECORDED = ("model", "options", "format", "stream", "think", "keep_alive", "truncate", "shift")
 
 
 @dataclass
 class Behaviour:
-    """slots: OLLAMA_NUM_PARALLEL. max_queue: OLLAMA_MAX_QUEUE. models: empty takes any name. load_seconds: of a (re)load."""
+    """slots: OLLAMA_NUM_PARALLEL. max_queue: OLLAMA_MAX_QUEUE. models: empty takes any name. load_seconds: of a (re)load.
+
+    first_token: the share of a latency that passes before the first token; the others come evenly in the rest.
+    """
 
     slots: int = 4
     max_queue: int = 512
     latency: str = "constant:0"
     vision_latency: str = ""  # of a question with a picture; empty: as any other
     seed: int = 1
+    first_token: float = 0.25
     load_seconds: float = 0.0
     context_length: int = 40960
     models: list[str] = field(default_factory=list)
@@ -38,36 +41,44 @@ class Behaviour:
 
 @dataclass
 class Fault:
-    """times: how many requests still to hit, None for all. match: only requests whose text has this in it. seconds: for `slow`."""
+    """times: how many requests still to hit, None for all. match: only requests whose text has this in it. seconds: for `slow`.
+    retry_after: header of a 429 or 503, '' for none."""
 
     mode: str
     times: int | None = None
     match: str = ""
     seconds: float = 5.0
+    retry_after: str = ""
 
 
-class _Broken(Response):
-    """Half an answer, then the connection goes; or, endless, blanks for ever."""
+@dataclass(frozen=True)
+class Said:
+    """What the model answers, whichever protocol carries it. reason: `stop` or `length`."""
 
-    def __init__(self, *, endless: bool) -> None:
-        super().__init__(media_type="application/json")
-        self.endless = endless
+    content: str
+    reason: str
+    prompt_tokens: int
+    spent: int
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        length = [] if self.endless else [(b"content-length", b"4096")]
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json"), *length]})
-        while True:
-            await send({"type": "http.response.body", "body": b'{"model": "x", ' if not self.endless else b" ", "more_body": True})
-            if not self.endless:
-                raise ConnectionAbortedError
-            await asyncio.sleep(0.02)
+
+class Wire(Protocol):
+    """How a protocol spells a failure and an answer."""
+
+    def busy(self, status: int, retry_after: str = "") -> Response: ...
+    def crashed(self, status: int) -> Response: ...
+    def too_long(self, needed: int, room: int) -> Response: ...
+    def whole(self, body: Mapping[str, Any], said: Said) -> Response: ...
+    def lines(self, body: Mapping[str, Any], said: Said) -> Sequence[bytes]: ...
+    def token(self, body: Mapping[str, Any], text: str) -> bytes: ...
+    def stumbled(self, body: Mapping[str, Any]) -> bytes: ...
 
 
 class Model:
     """The state of the double: behaviour, faults, account and what was asked."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, wire: Wire) -> None:
         self.behaviour = behaviour
+        self.wire = wire
         self.slots = Slots(behaviour.slots, behaviour.max_queue)
         self.faults: list[Fault] = []
         self.counts: Counter[str] = Counter()
@@ -84,80 +95,98 @@ class Model:
                 return fault
         return None
 
-    async def chat(self, body: dict[str, Any]) -> Response:
-        """One chat, from arrival to the answer. Cancelled when the client goes."""
+    async def chat(self, body: dict[str, Any], reply: Reply) -> None:
+        """One chat, from arrival until `reply` has sent the last token. Cancelled when the client goes."""
         messages = body.get("messages") or [{"role": "user", "content": body.get("prompt", "")}]
         peer = asked(messages)
         text = peer.passage if peer else passage(messages)
-        record = {
-            **{key: body.get(key) for key in ("model", "options", "format", "stream", "think", "keep_alive", "truncate", "shift")},
-            "messages": messages,
-            "text": text,
-            "arrived": time.monotonic(),
-            "outcome": "in flight",
-        }
+        record = {**self._record(body), "messages": messages, "text": text, "arrived": time.monotonic(), "outcome": "in flight"}
         self.counts["received"] += 1
         self.askers[peer.asker if peer else "ours"] += 1
         self.requests.append(record)
         fault = self.fault_for(text)
-        mode = fault.mode if fault else ""
-        if mode.isdigit():
-            record["outcome"] = mode
-            return error({"503": BUSY, "429": "rate limited"}.get(mode, "llama runner process has terminated"), int(mode))
+        if fault and fault.mode.isdigit():
+            record["outcome"] = fault.mode
+            status = int(fault.mode)
+            await reply(self.wire.busy(status, fault.retry_after) if status in (429, 503) else self.wire.crashed(status))
+            return
         try:
             async with self.slots.hold():
                 record["granted"] = time.monotonic()
-                response = await self._work(body, messages, text, fault)
+                await reply(await self._work(body, messages, text, fault))
             record["outcome"] = "answered"
             self.counts["answered"] += 1
         except QueueFull:
             record["outcome"] = "503"
             self.counts["refused_503"] += 1
-            return error(BUSY, 503)
+            await reply(self.wire.busy(503))
         except asyncio.CancelledError:
             record["outcome"] = "cancelled"
             self.counts["cancelled"] += 1
             raise
         finally:
             record["finished"] = time.monotonic()
-        return response
+
+    def _record(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {**{key: body.get(key) for key in RECORDED}, "body": body.get("body")}
 
     async def _work(self, body: dict[str, Any], messages: list[dict[str, Any]], text: str, fault: Fault | None) -> Response:
         seen = any(message.get("images") for message in messages)
         distribution = (seen and self.behaviour.vision_latency) or self.behaviour.latency
-        due = time.monotonic() + latency(distribution, self.behaviour.seed, text)
+        began, seconds = time.monotonic(), latency(distribution, self.behaviour.seed, text)
         options, mode = body.get("options") or {}, fault.mode if fault else ""
-        due += await self._load(str(body.get("model")), int(options.get("num_ctx") or 4096))
+        began += await self._load(str(body.get("model")), int(options.get("num_ctx") or 4096))
         if fault and mode == "slow":
-            due += fault.seconds
+            began += fault.seconds
         if mode == "never":
             await asyncio.Event().wait()
         prompt_tokens = sum(tokens(str(message.get("content", ""))) for message in messages)
         room = int(options.get("num_ctx") or 4096)
         if mode == "too_long" or (prompt_tokens > room and body.get("truncate") is False):
-            return error(TOO_LONG, 400)
+            return self.wire.too_long(prompt_tokens, room)
         if mode == "cuts_silently":  # as servers did before they knew `truncate`
             prompt_tokens = room + 1
         if prompt_tokens > room:
             self.counts["cut_prompts"] += 1
             text, prompt_tokens = text[-room * 2 :], room
+        said = self._answer(body, messages, text, mode, prompt_tokens)
+        if body.get("stream", True) is False or mode in ("html", "not_ollama"):
+            await asyncio.sleep(max(0.0, began + seconds - time.monotonic()))
+            if mode in ("html", "not_ollama"):
+                return HTMLResponse("<html><body><h1>Welcome to nginx!</h1></body></html>", 200 if mode == "html" else 404)
+            return self.wire.whole(body, said)
+        return self._streamed(body, said, mode, began + seconds * self.behaviour.first_token, began + seconds)
+
+    def _answer(self, body: dict[str, Any], messages: list[dict[str, Any]], text: str, mode: str, prompt_tokens: int) -> Said:
         schema = body.get("format") if isinstance(body.get("format"), dict) else {}
         images = [image for message in messages for image in message.get("images") or []]
         peer = asked(messages)
         content = peer.say(extraction(peer.text, {})) if peer else answer(text, schema or {}, images)
         if mode in FAULTS_OF_CONTENT:
             content = faulty(mode, text, schema or {}, content)
-        limit = int(options.get("num_predict") or -1)
+        limit = int((body.get("options") or {}).get("num_predict") or -1)
         reason, spent = "stop", tokens(content)
         if mode == "length" or (0 < limit < spent and mode != "huge"):
             reason, spent = "length", max(limit, 1)
             content = content[: len(content) // 2]
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        if mode in ("close", "dribble"):
-            return _Broken(endless=mode == "dribble")
-        if mode in ("html", "not_ollama"):
-            return HTMLResponse("<html><body><h1>Welcome to nginx!</h1></body></html>", 200 if mode == "html" else 404)
-        return _reply(body, content, reason, prompt_tokens, spent)
+        return Said(content, reason, prompt_tokens, spent)
+
+    def _streamed(self, body: dict[str, Any], said: Said, mode: str, first: float, last: float) -> Paced:
+        """The answer at the model's pace; or a stream that goes wrong after its first tokens, or before."""
+        lines = self.wire.lines(body, said)
+        if mode == "dribble":
+            return Paced([], first, last, then=b" ")
+        if mode == "endless":
+            return Paced(lines[:1], first, last, then=self.wire.token(body, "la "))
+        if mode == "stalls":
+            return Paced(lines[:1], first, last, then=b"")
+        if mode == "close":
+            return Paced([lines[0][: len(lines[0]) // 2]], first, last, torn=True)
+        if mode == "error_line":
+            return Paced([*lines[:1], self.wire.stumbled(body)], first, last)
+        if mode == "unfinished":
+            return Paced(lines[:1], first, last)
+        return Paced(lines, first, last)
 
     async def _load(self, model: str, num_ctx: int) -> float:
         if self.loaded.get(model) == num_ctx:
@@ -178,35 +207,3 @@ class Model:
         self.askers.clear()
         self.requests.clear()
         self.slots.restart()
-
-
-def error(message: str, status: int) -> JSONResponse:
-    return JSONResponse({"error": message}, status)
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _reply(body: dict[str, Any], content: str, reason: str, prompt_tokens: int, spent: int) -> Response:
-    """One object, or, streamed as is Ollama's default, one line per part and a last one with the counts."""
-    chat = "messages" in body
-
-    def part(text: str, *, done: bool) -> dict[str, Any]:
-        said = {"message": {"role": "assistant", "content": text}} if chat else {"response": text}
-        return {"model": body.get("model"), "created_at": now(), **said, "done": done}
-
-    end = {
-        "done_reason": reason,
-        "total_duration": 1_000_000,
-        "load_duration": 0,
-        "prompt_eval_count": prompt_tokens,
-        "prompt_eval_duration": 500_000,
-        "eval_count": spent,
-        "eval_duration": 500_000,
-    }
-    if body.get("stream", True) is False:
-        return JSONResponse({**part(content, done=True), **end})
-    lines = [part(content[start : start + 40], done=False) for start in range(0, len(content), 40)]
-    lines.append({**part("", done=True), **end})
-    return Response("".join(json.dumps(line) + "\n" for line in lines), media_type="application/x-ndjson")

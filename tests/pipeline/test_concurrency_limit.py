@@ -85,7 +85,7 @@ def test_slots_that_change_are_noticed(seed: int) -> None:
     while run.now < 1_200:
         run.run(1)
     assert run.found.value == 8
-    while run.now < 1_700:
+    while run.now < 1_500:
         run.run(1)
     assert run.found.value <= 3
 

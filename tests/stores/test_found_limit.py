@@ -259,11 +259,12 @@ async def test_tables_of_an_older_version_are_said_in_a_sentence(ledger_url: str
         ("http://user:secret@gpu:11434/", "m at http://gpu:11434"),
         ("gpu:11434", "m at gpu:11434"),
         ("https://llm/ollama?key=secret", "m at https://llm/ollama"),
-        ("", "m at "),
+        ("", ""),
     ],
 )
 def test_a_server_is_named_without_secrets(url: str, name: str) -> None:
     assert language_model_server(Settings(ollama_url=url, ollama_model="m")) == name
+    assert language_model_server(Settings(llm_url=url, llm_model="m", extractor="openai")) == name
 
 
 async def enter(held: Leases, resource: str, weight: int = 1) -> None:

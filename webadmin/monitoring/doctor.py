@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from aegis_assets.errors import EngineUnavailable, Misconfigured, StoreUnavailable, public
 from aegis_assets.model.parsing import Frozen
@@ -45,8 +45,8 @@ def diagnose() -> list[Check]:
 
 def _parts(chosen: Settings) -> list[tuple[str, str, Callable[[], str | None]]]:
     """Part, which one is used, and what asks it: raises AegisError, or returns more about it."""
-    extractor = f"Ollama {chosen.ollama_model} at {chosen.ollama_url}" if chosen.extractor_engine == "ollama" else "spaCy, embedded"
-    vision = f"Ollama {chosen.vision_model} at {chosen.ollama_url}" if _sees(chosen) else "OCR, embedded"
+    extractor = _model(chosen, chosen.ollama_model, chosen.llm_model) if chosen.extractor_engine != "spacy" else "spaCy, embedded"
+    vision = _model(chosen, chosen.vision_model, chosen.vision_model) if _sees(chosen) else "OCR, embedded"
     return [
         ("ledger", f"PostgreSQL at {_place(chosen.postgres_url.get_secret_value())}", _ledger),
         ("bucket", chosen.bucket_address, lambda: platform.bucket().check()),
@@ -94,21 +94,29 @@ def _embedder() -> str:
 
 
 def _extractor() -> str | None:
-    if settings().extractor_engine != "ollama":
+    if settings().extractor_engine == "spacy":
         return platform.engine().server_info().extractor
-    from aegis_assets.engines.ollama import OllamaExtractor
+    from aegis_assets.engines import chosen
 
-    asyncio.run(OllamaExtractor.from_settings(settings()).check())
-    return None
+    asyncio.run(chosen.language_model_extractor(settings(), usage=platform.ledger()).check())
+    return _tokens()
 
 
 def _vision() -> str | None:
     if not _sees(settings()):
         return _engine()
-    from aegis_assets.engines.ollama_vision import OllamaVision
+    from aegis_assets.engines import chosen
 
-    asyncio.run(OllamaVision.from_settings(settings()).check())
+    asyncio.run(chosen.language_model_vision(settings(), platform.ledger()).check())
     return None
+
+
+def _tokens() -> str | None:
+    """What a language model that is paid for has had this month."""
+    if settings().language_server != "openai":
+        return None
+    tokens, limit = platform.ledger().tokens_this_month(), settings().llm_monthly_tokens
+    return f"{tokens} of {limit} tokens this month" if limit else f"{tokens} tokens this month"
 
 
 def _dagster() -> str:
@@ -155,7 +163,15 @@ def _parser(chosen: Settings) -> str:
 
 
 def _sees(chosen: Settings) -> bool:
-    return bool(chosen.ollama_url and chosen.vision_model)
+    return bool(chosen.vision_model and chosen.language_server)
+
+
+def _model(chosen: Settings, of_ollama: str, of_openai: str) -> str:
+    """The language model and its server, without user and password."""
+    named, url = ("Ollama", chosen.ollama_url) if chosen.language_server == "ollama" else ("OpenAI protocol", chosen.llm_url)
+    parts = urlsplit(url)
+    shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return f"{named} {of_ollama if named == 'Ollama' else of_openai} at {shown}"
 
 
 def _place(url: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from functools import partial
 from uuid import UUID
 
 from aegis_assets.errors import Superseded
@@ -118,8 +119,8 @@ async def _picture(platform: Platform, picture: Picture, document: UUID, asked: 
             known = PictureDescription.model_validate_json(await asyncio.to_thread(platform.bucket.get, key))
             return known.model_copy(update={"ref": picture.ref})
         asked.append(picture.ref)
-        async with platform.lease(platform.vision.lease, document):
-            described = await platform.vision.describe(picture, png)
+        slot = partial(platform.lease, platform.vision.lease, document)
+        described = await platform.vision.describe(picture, png, slot)
         await asyncio.to_thread(platform.bucket.put, key, described.model_dump_json().encode())
         return described
 

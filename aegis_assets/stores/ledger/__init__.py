@@ -19,6 +19,7 @@ from aegis_assets.stores.ledger.progress import Progressing
 from aegis_assets.stores.ledger.queries import Queries
 from aegis_assets.stores.ledger.resolving import Resolving
 from aegis_assets.stores.ledger.runs import Runs
+from aegis_assets.stores.ledger.usage import Usage
 from aegis_assets.stores.ledger.watched import Watched
 from aegis_assets.stores.ledger.windows import Windows
 
@@ -39,6 +40,7 @@ class Ledger(
     Progressing,
     Measuring,
     Limits,
+    Usage,
     Queries,
 ):
     """url: postgresql://... Every method raises StoreUnavailable when PostgreSQL does not answer.

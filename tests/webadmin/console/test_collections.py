@@ -265,10 +265,10 @@ def test_the_longest_of_overlapping_names_is_marked() -> None:
 
 
 def test_a_model_of_its_own_is_another_fingerprint_and_the_default_one_is_not() -> None:
-    from aegis_assets.engines.ollama import OllamaExtractor
+    from aegis_assets.engines.chosen import language_model_extractor
 
     chosen = settings().model_copy(update={"ollama_url": "http://127.0.0.1:9", "ollama_model": "qwen3:32b"})
-    extractor = OllamaExtractor.from_settings(chosen)
+    extractor = language_model_extractor(chosen)
     assert extractor.fingerprint(Schema()) == extractor.fingerprint(Schema(model="qwen3:32b"))
     assert extractor.fingerprint(Schema()) != extractor.fingerprint(Schema(model="small:1b"))
     assert extractor.named(Schema(model="small:1b")) == "ollama small:1b"

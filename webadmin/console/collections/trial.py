@@ -76,9 +76,10 @@ async def compare(text: str, now: Schema, edited: Schema) -> tuple[Side, Side]:
 def extractor() -> Extractor:
     """Imports and a client: made in a thread."""
     from aegis_assets.engines import chosen
-    from aegis_assets.engines.ollama_chat import Retries
+    from aegis_assets.engines.llm.conversation import Retries
 
-    return chosen.extractor(settings(), platform.engine(), Retries(attempts=2, timeouts=1, wait_max=2.0))
+    retries = Retries(attempts=2, timeouts=1, refusals=3, outage=5.0, wait_max=2.0, retry_after_max=30.0)
+    return chosen.extractor(settings(), platform.engine(), retries, platform.ledger())
 
 
 async def _side(trial: _Trial, text: str, schema: Schema) -> Side:

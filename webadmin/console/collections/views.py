@@ -130,14 +130,14 @@ def chunk(request: HttpRequest, collection: UUID, chunk: UUID) -> HttpResponse:
 
 @page(CHANGE)
 async def models(request: HttpRequest) -> HttpResponse:
-    """Names to choose from. Ollama away is no error here: a name can be typed."""
-    from aegis_assets.engines.ollama import OllamaExtractor
+    """Offer names to choose from. A server that is away is no error here: a name can be typed."""
+    from aegis_assets.engines import chosen
     from aegis_assets.settings import settings
 
     names: tuple[str, ...] = ()
-    if settings().extractor_engine == "ollama":
+    if settings().extractor_engine != "spacy":
         try:
-            names = await OllamaExtractor.from_settings(settings()).models(MODELS_SECONDS)
+            names = await chosen.language_model_extractor(settings()).models(MODELS_SECONDS)
         except AegisError:
             names = ()
     return TemplateResponse(request, "console/collections/models.html", {"names": names}).render()

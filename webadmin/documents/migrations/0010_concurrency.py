@@ -5,7 +5,7 @@ from django.db.models.functions import Now
 
 
 class Migration(migrations.Migration):
-    dependencies = [("documents", "0008_chunk_since")]
+    dependencies = [("documents", "0009_llm_usage")]
 
     operations = [
         migrations.AddField("lease", "in_flight", models.PositiveIntegerField(null=True)),

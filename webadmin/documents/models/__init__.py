@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from webadmin.documents.models.content import BucketObject, Chunk, Collection, Document, Generation, Placement, Window
 from webadmin.documents.models.knowledge import Decision, Entity, Extraction, Mention, Merge, Relation
-from webadmin.documents.models.work import Answer, ChunkTask, Concurrency, Failure, Lease, Limit, RunDocument
+from webadmin.documents.models.work import Answer, ChunkTask, Concurrency, Failure, Lease, Limit, LlmUsage, RunDocument
 
 __all__ = [
     "Answer",
@@ -25,6 +25,7 @@ __all__ = [
     "Generation",
     "Lease",
     "Limit",
+    "LlmUsage",
     "Mention",
     "Merge",
     "Placement",

@@ -167,3 +167,17 @@ class Limit(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class LlmUsage(models.Model):
+    """What a language model that is paid for has had in a calendar month (UTC). tokens: those of requests in flight included, as
+    they were estimated; the others as the server counted them."""
+
+    month = models.DateField(primary_key=True)
+    tokens = models.BigIntegerField(db_default=0)
+    prompt_tokens = models.BigIntegerField(db_default=0)
+    completion_tokens = models.BigIntegerField(db_default=0)
+    requests = models.BigIntegerField(db_default=0)
+
+    class Meta:
+        db_table = "aegis_llm_usage"

@@ -7,11 +7,13 @@ import socket
 
 import pytest
 
-from aegis_assets.engines.ollama import OllamaExtractor
-from aegis_assets.engines.ollama_chat import OllamaSettings
+from aegis_assets.engines.llm.conversation import Conversation
+from aegis_assets.engines.llm.extractor import LanguageModelExtractor
+from aegis_assets.engines.llm.ollama_client import OllamaClient, OllamaSettings
+from aegis_assets.engines.llm.patience import Limits
 from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, Misconfigured
 from tests.doubles.ollama import OllamaDouble
-from tests.engines.ollama_asked import ANY, QUICK, TEXT, extractor, run
+from tests.engines.llm.asked import ANY, LIMITS, QUICK, TEXT, extractor, run
 from tests.engines.test_sandbox import until
 
 
@@ -30,6 +32,8 @@ from tests.engines.test_sandbox import until
         ("503", EngineUnavailable, "overloaded"),
         ("429", EngineUnavailable, "overloaded"),
         ("close", EngineUnavailable, "broke the connection off"),
+        ("unfinished", EngineFailed, "without finishing"),
+        ("error_line", EngineFailed, "failed in the middle of an answer"),
     ],
 )
 def test_a_lasting_fault_ends_after_four_requests_in_one_public_sentence(
@@ -62,18 +66,28 @@ def test_after_an_unusable_answer_the_model_is_told_so(ollama: OllamaDouble) -> 
     assert "could not be used" in second["messages"][2]["content"]
 
 
-@pytest.mark.parametrize("fault", ["never", "dribble"])
-def test_an_answer_that_never_ends_is_a_time_out_in_two_requests(ollama: OllamaDouble, fault: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "limits", "says"),
+    [
+        ("never", Limits(first_token=0.4), r"did not begin to answer within 0\.4 seconds.*AEGIS_LLM_FIRST_TOKEN_TIMEOUT"),
+        ("dribble", Limits(first_token=0.4), r"did not begin to answer within 0\.4 seconds"),
+        ("stalls", Limits(gap=0.4), r"stopped in the middle of an answer for 0\.4 seconds.*AEGIS_LLM_TOKEN_GAP"),
+        ("endless", Limits(answer=0.4), r"did not end its answer within 0\.4 seconds of the first token.*AEGIS_OLLAMA_TIMEOUT"),
+    ],
+)
+def test_each_limit_on_the_time_of_an_answer_ends_it_in_two_requests(
+    ollama: OllamaDouble, fault: str, limits: Limits, says: str
+) -> None:
     ollama.fault(fault)
-    with pytest.raises(EngineUnavailable, match=r"no answer within 0\.4 seconds; the request was cancelled"):
-        run(extractor(ollama, timeout=0.4))
+    with pytest.raises(EngineUnavailable, match=says):
+        run(extractor(ollama, limits))
     assert ollama.stats()["received"] == 2
 
 
 def test_a_time_out_frees_the_slot_on_the_server(ollama: OllamaDouble) -> None:
     ollama.configure(slots=1)
-    ollama.fault("never", times=1)
-    found = run(extractor(ollama, timeout=1.0))
+    ollama.fault("stalls", times=1)
+    found = run(extractor(ollama, Limits(gap=1.0)))
     assert found.mentions, "the one slot was free again for the second request"
     until(lambda: ollama.stats()["cancelled"] == 1)
     assert ollama.stats()["in_flight"] == 0
@@ -128,7 +142,7 @@ def test_a_missing_model_says_how_to_get_it_and_is_not_retried(ollama: OllamaDou
 
 def test_something_else_on_the_port_is_named_as_such(ollama: OllamaDouble) -> None:
     ollama.fault("not_ollama")
-    with pytest.raises(Misconfigured, match=r"not an Ollama server \(HTTP 404\): correct AEGIS_OLLAMA_URL"):
+    with pytest.raises(Misconfigured, match=r"is not Ollama \(HTTP 404\): correct AEGIS_OLLAMA_URL"):
         run(extractor(ollama))
 
 
@@ -136,7 +150,8 @@ def test_a_server_that_is_down_is_named_with_its_setting() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://user:secret@127.0.0.1:{free.getsockname()[1]}"
-    engine = OllamaExtractor(url, OllamaSettings(model="m", num_ctx=8192, num_predict=512), 5.0, QUICK)
+    client = OllamaClient(url, OllamaSettings(model="m", num_ctx=8192, num_predict=512))
+    engine = LanguageModelExtractor(Conversation(client, LIMITS, QUICK))
     for attempt in (engine.extract(TEXT, ANY), engine.check()):
         with pytest.raises(EngineUnavailable, match="cannot be reached: start it or correct AEGIS_OLLAMA_URL") as raised:
             asyncio.run(attempt)
@@ -154,7 +169,7 @@ def test_a_context_without_room_for_text_is_a_wrong_setting(ollama: OllamaDouble
     with pytest.raises(Misconfigured, match="AEGIS_OLLAMA_NUM_CTX"):
         run(extractor(ollama, num_ctx=2048, num_predict=2048))
     with pytest.raises(Misconfigured, match="AEGIS_OLLAMA_URL is empty"):
-        OllamaExtractor("", OllamaSettings(model="m", num_ctx=8192, num_predict=512), 5.0)
+        OllamaClient("", OllamaSettings(model="m", num_ctx=8192, num_predict=512))
 
 
 def test_what_the_model_made_up_is_not_told_back_to_it_as_an_order(ollama: OllamaDouble) -> None:

@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 
-from aegis_assets.engines.ollama import OllamaExtractor
+from aegis_assets.engines import chosen
+from aegis_assets.engines.llm.patience import Limits
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.settings import Settings
 from tests.doubles.ollama import OllamaDouble
-from tests.engines.ollama_asked import ANY, TEXT, extractor, run
+from tests.engines.llm.asked import ANY, TEXT, extractor, run
 
 
 def test_names_and_relations_come_back_grounded(ollama: OllamaDouble) -> None:
@@ -33,10 +34,10 @@ def test_the_wire_carries_one_option_set_and_forbids_silent_cutting(ollama: Olla
         assert request["truncate"] is False
         assert request["shift"] is False
         assert request["think"] is False
-        assert request["stream"] is False
+        assert request["stream"] is True
         assert request["options"] == {"temperature": 0.0, "seed": 7, "num_ctx": 8192, "num_predict": 2048}
         assert request["format"]["additionalProperties"] is False
-        assert request["keep_alive"]
+        assert request["keep_alive"] == "30m"
     assert ollama.stats()["loads"] == 1
 
 
@@ -104,16 +105,27 @@ def test_the_fingerprint_covers_model_options_prompt_and_schema(ollama: OllamaDo
         extractor(ollama, model="other").fingerprint(ANY),
         extractor(ollama, num_ctx=4096).fingerprint(ANY),
         extractor(ollama, num_predict=99).fingerprint(ANY),
+        extractor(ollama, temperature=0.5).fingerprint(ANY),
+        extractor(ollama, seed=8).fingerprint(ANY),
+        extractor(ollama, think="on").fingerprint(ANY),
         extractor(ollama).fingerprint(Schema(prompt="More.")),
         extractor(ollama).fingerprint(Schema(entity_types=("A",))),
         extractor(ollama).fingerprint(Schema(relation_types=("A",))),
     }
-    assert len(prints) == 7
-    assert extractor(ollama, timeout=1.0).fingerprint(ANY) == extractor(ollama, timeout=9.0).fingerprint(ANY)
+    assert len(prints) == 10
+    assert extractor(ollama, Limits(answer=1.0)).fingerprint(ANY) == extractor(ollama).fingerprint(ANY)
+    assert extractor(ollama, keep_alive="5m").fingerprint(ANY) == extractor(ollama).fingerprint(ANY)
+
+
+def test_the_fingerprint_of_the_default_settings_has_not_changed_since_answers_were_not_streamed() -> None:
+    """A changed one would have every document of every user extracted anew."""
+    defaults = Settings(ollama_url="http://127.0.0.1:1", vision_model="qwen3-vl:8b")
+    assert chosen.language_model_extractor(defaults).fingerprint(ANY) == "026edc59a234941064f8"
+    assert chosen.language_model_vision(defaults).fingerprint() == "55ed1b512eab43518526"
 
 
 def test_settings_make_the_extractor(ollama: OllamaDouble) -> None:
-    engine = OllamaExtractor.from_settings(Settings(ollama_url=ollama.url, ollama_model="qwen3:8b"))
+    engine = chosen.language_model_extractor(Settings(ollama_url=ollama.url, ollama_model="qwen3:8b"))
     assert engine.lease == ("ollama", 1)
     assert engine.name == "ollama qwen3:8b"
     assert run(engine).mentions

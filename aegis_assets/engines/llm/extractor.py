@@ -1,0 +1,140 @@
+"""A text and a collection's schema -> an Extraction, by a language model behind any server.
+
+The text is counted before it is sent and split at sentence ends where it would not fit; an answer that hits the token limit halves
+its text and asks again. Trade-off: relations that span a cut are lost, because overlapping the pieces would pay for every overlap
+twice and chunks are cut to fit in the first place.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aegis_assets.engines.llm.client import Connection, Message
+from aegis_assets.engines.llm.conversation import Conversation, Tally
+from aegis_assets.engines.llm.faults import CutShort, PromptTooLong
+from aegis_assets.errors import EngineFailed, Misconfigured
+from aegis_assets.model.extraction import Extraction, Schema
+from aegis_assets.model.ids import fingerprint
+from aegis_assets.pipeline.grounding import ground, merged, shifted
+from aegis_assets.pipeline.ports import Slot, free_slot
+from aegis_assets.pipeline.prompts import (
+    PROMPT_VERSION,
+    Reply,
+    defused,
+    estimate_messages,
+    estimate_tokens,
+    fenced,
+    reminder,
+    reply_schema,
+    system_prompt,
+)
+from aegis_assets.pipeline.sentences import halves, pieces
+
+MAX_PIECES: Final = 64  # of one text; a chunk takes one
+MAX_HALVINGS: Final = 3
+MIN_HALVED: Final = 160  # characters: an answer that overflows on less than a sentence or two is a model that runs on
+MIN_ROOM: Final = 256  # tokens for text
+
+
+class LanguageModelExtractor:
+    """Port Extractor. Holds no connection and no state between calls."""
+
+    lease: tuple[str, int] | None = ("ollama", 1)
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._others: dict[str, Conversation] = {}
+        self.name = _name(conversation)
+
+    def named(self, schema: Schema) -> str:
+        return _name(self._asked(schema))
+
+    def _asked(self, schema: Schema) -> Conversation:
+        """The collection's model, else that of the settings; with the same options, or a server would load each twice."""
+        if schema.model in ("", self._conversation.client.server.model):
+            return self._conversation
+        if schema.model not in self._others:
+            self._others[schema.model] = self._conversation.of(schema.model, "the collection's model")
+        return self._others[schema.model]
+
+    def fingerprint(self, schema: Schema) -> str:
+        """Return the hash of all that decides a result but the weights behind the model's name, which the server alone knows."""
+        client = self._asked(schema).client
+        return fingerprint(
+            engine=client.engine,
+            version=PROMPT_VERSION,
+            settings=sorted(client.decisive().items()),
+            prompt=system_prompt(schema),
+            reply=reply_schema(schema),
+            entity_types=schema.entity_types,
+            relation_types=schema.relation_types,
+        )
+
+    async def models(self, seconds: float) -> tuple[str, ...]:
+        return await self._conversation.client.models(seconds)
+
+    async def check(self, schema: Schema | None = None) -> None:
+        """Raise EngineUnavailable, LimitExceeded or Misconfigured, in one sentence that says what to do."""
+        await self._asked(schema or Schema()).check()
+
+    async def extract(self, text: str, schema: Schema, slot: Slot = free_slot) -> Extraction:
+        """Raise EngineUnavailable, EngineFailed, LimitExceeded or Misconfigured; a text without words costs no request."""
+        if not any(character.isalnum() for character in text):
+            return Extraction()
+        conversation = self._asked(schema)
+        async with conversation.client.connected() as connection:
+            question = _Question(conversation, connection, schema, slot)
+            extraction = await question.about(text)
+        return extraction.model_copy(
+            update={
+                "calls": question.tally.calls,
+                "prompt_tokens": question.tally.prompt_tokens,
+                "completion_tokens": question.tally.completion_tokens,
+            }
+        )
+
+
+class _Question:
+    """The requests about one text: mostly one, more where the text is split, halved or asked about again."""
+
+    def __init__(self, conversation: Conversation, connection: Connection, schema: Schema, slot: Slot) -> None:
+        self._conversation = conversation
+        self._connection = connection
+        self._schema = schema
+        self._slot = slot
+        self.tally = Tally()
+
+    async def about(self, text: str) -> Extraction:
+        room = self._room(await self._connection.context())
+        parts = pieces(text, room, lambda piece: estimate_tokens(defused(piece)))
+        if len(parts) > MAX_PIECES:
+            raise EngineFailed(f"The text is {len(parts)} times as long as the model's context allows.", retryable=False)
+        return merged([shifted(await self._ask(piece, MAX_HALVINGS), offset) for offset, piece in parts])
+
+    def _room(self, context: int) -> int:
+        """Return the tokens that a piece of text may have: the context less the answer, the rules, the fence and a reminder."""
+        client = self._conversation.client
+        taken = client.answer_tokens + estimate_messages([system_prompt(self._schema), fenced(""), reminder("x" * 60)])
+        room = context - taken
+        if room < MIN_ROOM:
+            raise Misconfigured(
+                f"{client.server.context_setting} ({context}) leaves {max(0, room)} tokens for text beside the prompt and "
+                f"{client.server.answer_setting} ({client.answer_tokens}): set it to {taken + 1024} or more."
+            )
+        return room
+
+    async def _ask(self, text: str, halvings: int) -> Extraction:
+        schema = self._schema
+        messages = [Message("system", system_prompt(schema)), Message("user", fenced(text))]
+        try:
+            reply = await self._conversation.insist(self._connection, messages, reply_schema(schema), Reply, self.tally, self._slot)
+        except (CutShort, PromptTooLong):
+            if halvings == 0 or len(text) < MIN_HALVED:
+                raise
+        else:
+            return ground(reply, text, schema)
+        return merged([shifted(await self._ask(half, halvings - 1), offset) for offset, half in halves(text)])
+
+
+def _name(conversation: Conversation) -> str:
+    return f"{conversation.client.engine} {conversation.client.server.model}"
