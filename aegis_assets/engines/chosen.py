@@ -65,4 +65,4 @@ def _conversation(client: Client, settings: Settings, retries: Retries | None, u
     budget: Budget = unlimited
     if settings.language_server == "openai" and usage is not None:
         budget = MonthlyBudget(usage, settings.llm_monthly_tokens)
-    return Conversation(client, Limits.from_settings(settings), retries, budget)
+    return Conversation(client, Limits.from_settings(settings), retries or Retries(outage=settings.outage_seconds), budget)

@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from starlette.responses import HTMLResponse, Response
@@ -62,7 +63,9 @@ class Said:
 
 
 class Wire(Protocol):
-    """How a protocol spells a failure and an answer."""
+    """How a protocol spells a failure and an answer. stream_type: content type of a streamed one."""
+
+    stream_type: str
 
     def busy(self, status: int, retry_after: str = "") -> Response: ...
     def crashed(self, status: int) -> Response: ...
@@ -174,19 +177,20 @@ class Model:
     def _streamed(self, body: dict[str, Any], said: Said, mode: str, first: float, last: float) -> Paced:
         """The answer at the model's pace; or a stream that goes wrong after its first tokens, or before."""
         lines = self.wire.lines(body, said)
+        paced = partial(Paced, first=first, last=last, media_type=self.wire.stream_type)
         if mode == "dribble":
-            return Paced([], first, last, then=b" ")
+            return paced([], then=b" ")
         if mode == "endless":
-            return Paced(lines[:1], first, last, then=self.wire.token(body, "la "))
+            return paced(lines[:1], then=self.wire.token(body, "la "))
         if mode == "stalls":
-            return Paced(lines[:1], first, last, then=b"")
+            return paced([self.wire.token(body, "{")], then=b"")
         if mode == "close":
-            return Paced([lines[0][: len(lines[0]) // 2]], first, last, torn=True)
+            return paced([self.wire.token(body, "{"), lines[0][: len(lines[0]) // 2]], torn=True)
         if mode == "error_line":
-            return Paced([*lines[:1], self.wire.stumbled(body)], first, last)
+            return paced([*lines[:1], self.wire.stumbled(body)])
         if mode == "unfinished":
-            return Paced(lines[:1], first, last)
-        return Paced(lines, first, last)
+            return paced(lines[:1])
+        return paced(lines)
 
     async def _load(self, model: str, num_ctx: int) -> float:
         if self.loaded.get(model) == num_ctx:

@@ -27,6 +27,8 @@ def now() -> str:
 class OllamaWire:
     """Implements the doubles' `Wire`: one object, or one line per part and a last one with the counts."""
 
+    stream_type = "application/x-ndjson"
+
     def busy(self, status: int, retry_after: str = "") -> Response:
         words = BUSY if status == 503 else "rate limited"
         return error(words, status, {"retry-after": retry_after} if retry_after else None)

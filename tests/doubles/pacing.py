@@ -16,8 +16,17 @@ class Paced(Response):
     """first, last: monotonic times of the first and the last part. then: sent for ever after them, b'' for silence; None ends.
     torn: the connection goes in the middle."""
 
-    def __init__(self, parts: Sequence[bytes], first: float, last: float, *, then: bytes | None = None, torn: bool = False) -> None:
-        super().__init__(media_type="application/x-ndjson")
+    def __init__(
+        self,
+        parts: Sequence[bytes],
+        first: float,
+        last: float,
+        *,
+        then: bytes | None = None,
+        torn: bool = False,
+        media_type: str = "application/x-ndjson",
+    ) -> None:
+        super().__init__(media_type=media_type)
         self.parts, self.first, self.last, self.then, self.torn = parts, first, last, then, torn
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

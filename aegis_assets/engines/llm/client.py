@@ -42,6 +42,10 @@ class Connection(Protocol):
         the server stops."""
         ...
 
+    def spelled(self, messages: Sequence[Message], schema: Schema) -> Sequence[Message]:
+        """Return the messages as they are sent: with the schema in words where the server takes no other."""
+        ...
+
     async def context(self) -> int:
         """Return how many tokens prompt and answer may have together."""
         ...

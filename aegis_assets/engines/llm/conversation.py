@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Final, TypeVar
 
@@ -141,26 +141,37 @@ class Conversation:
     ) -> M:
         """Ask until the answer is a `kind` or the attempts are used up. After an unusable answer the model hears what is wrong.
         slot: held for each request."""
-        patience, retries = _Patience(self._retries, tally), self._retries
-        async for attempt in stamina.retry_context(
-            on=patience,
-            attempts=MAX_REQUESTS,
-            timeout=None,
-            wait_initial=retries.wait_initial,
-            wait_max=retries.wait_max,
-            wait_jitter=retries.wait_jitter,
-        ):
+        patience = _Patience(self._retries, tally)
+        async for attempt in self._attempts(patience):
             with attempt:
                 reminded = [Message("user", reminder(patience.problem))] if patience.problem else []
                 answer = await self._request(connection, [*messages, *reminded], schema, tally, slot)
                 return parsed(answer, kind, self.client.server.model)
         raise AssertionError("retry_context ends by return or raise")
 
+    async def context(self, connection: Connection, tally: Tally) -> int:
+        """Return how many tokens prompt and answer may have together; a server that has to say it may be away for a while."""
+        async for attempt in self._attempts(_Patience(self._retries, tally)):
+            with attempt:
+                return await connection.context()
+        raise AssertionError("retry_context ends by return or raise")
+
+    def _attempts(self, patience: _Patience) -> AsyncIterator[stamina.Attempt]:
+        retries = self._retries
+        return stamina.retry_context(
+            on=patience,
+            attempts=MAX_REQUESTS,
+            timeout=None,
+            wait_initial=retries.wait_initial,
+            wait_max=retries.wait_max,
+            wait_jitter=retries.wait_jitter,
+        )
+
     async def _request(
         self, connection: Connection, messages: Sequence[Message], schema: Schema, tally: Tally, slot: Slot
     ) -> Answer:
         """Ask once, in a slot. The budget is asked before and told after, outside of it."""
-        estimate = estimate_messages([message.text for message in messages])
+        estimate = estimate_messages([message.text for message in connection.spelled(messages, schema)])
         context = await connection.context()
         if estimate + self.client.answer_tokens > context:
             raise too_long(self.client.server, context)
@@ -223,15 +234,17 @@ def _counted(end: Piece, tokens: int) -> Piece:
     return Piece(reason=end.reason, prompt_tokens=end.prompt_tokens, completion_tokens=tokens)
 
 
-_FENCED: Final = re.compile(r"\A\s*(?:<think>.*?</think>\s*)?(?:```(?:json)?\s*\n(.*?)```\s*\Z)?", re.DOTALL)
+_FENCED: Final = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)```\s*\Z", re.DOTALL)
+_THOUGHT_END: Final = "</think>"
 
 
 def parsed(answer: Answer, kind: type[M], model: str) -> M:
     """Return the answer as `kind`. Forgive thinking and a code fence around the JSON: `think: false` can switch off `format`."""
-    match = _FENCED.match(answer.content)
     content = answer.content
-    if match:
-        content = match.group(1) if match.group(1) is not None else answer.content[match.end() :]
+    if not content.lstrip().startswith("{"):
+        content = content.rpartition(_THOUGHT_END)[2]
+    if match := _FENCED.match(content):
+        content = match.group(1)
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:

@@ -105,7 +105,7 @@ class _Question:
         self.tally = Tally()
 
     async def about(self, text: str) -> Extraction:
-        room = self._room(await self._connection.context())
+        room = self._room(await self._conversation.context(self._connection, self.tally))
         parts = pieces(text, room, lambda piece: estimate_tokens(defused(piece)))
         if len(parts) > MAX_PIECES:
             raise EngineFailed(f"The text is {len(parts)} times as long as the model's context allows.", retryable=False)
@@ -114,18 +114,24 @@ class _Question:
     def _room(self, context: int) -> int:
         """Return the tokens that a piece of text may have: the context less the answer, the rules, the fence and a reminder."""
         client = self._conversation.client
-        taken = client.answer_tokens + estimate_messages([system_prompt(self._schema), fenced(""), reminder("x" * 60)])
+        empty = [*self._messages(""), Message("user", reminder("x" * 60))]
+        sent = self._connection.spelled(empty, reply_schema(self._schema))
+        taken = client.answer_tokens + estimate_messages([message.text for message in sent])
         room = context - taken
         if room < MIN_ROOM:
             raise Misconfigured(
-                f"{client.server.context_setting} ({context}) leaves {max(0, room)} tokens for text beside the prompt and "
-                f"{client.server.answer_setting} ({client.answer_tokens}): set it to {taken + 1024} or more."
+                f"The context of {client.server.model} ({context} tokens, {client.server.context_setting}) leaves {max(0, room)}"
+                f" tokens for text beside the prompt and {client.server.answer_setting} ({client.answer_tokens}): make it"
+                f" {taken + 1024} or more."
             )
         return room
 
+    def _messages(self, text: str) -> list[Message]:
+        return [Message("system", system_prompt(self._schema)), Message("user", fenced(text))]
+
     async def _ask(self, text: str, halvings: int) -> Extraction:
         schema = self._schema
-        messages = [Message("system", system_prompt(schema)), Message("user", fenced(text))]
+        messages = self._messages(text)
         try:
             reply = await self._conversation.insist(self._connection, messages, reply_schema(schema), Reply, self.tally, self._slot)
         except (CutShort, PromptTooLong):

@@ -54,10 +54,14 @@ class BadReply(EngineFailed):
 
 
 class Server(BaseModel):
-    """Which server and model a request went to, and which settings correct what is wrong with them."""
+    """Which server and model a request went to, and which settings correct what is wrong with them.
+
+    name: begins sentences. kind: what should answer at the address.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
+    kind: str
     url: str
     model: str
     url_setting: str
@@ -124,7 +128,7 @@ def refused(server: Server, status: int, words: str, context: int, retry_after: 
         return Unreachable(f"{server.place} cannot be reached through its proxy (HTTP {status}): start it.")
     if status in (301, 302, 303, 307, 308, 404, 405):
         return Misconfigured(
-            f"What answers at {server.address} is not {server.name} (HTTP {status}): correct {server.url_setting}."
+            f"What answers at {server.address} is not {server.kind} (HTTP {status}): correct {server.url_setting}."
         )
     if status in (401, 403):
         return Misconfigured(f"{server.place} refuses access (HTTP {status}): correct {server.access_setting}.")

@@ -104,6 +104,7 @@ class OllamaClient:
         self._tls = tls or tls_context("")
         self.server = Server(
             name="Ollama",
+            kind="an Ollama server",
             url=url,
             model=settings.model,
             url_setting="AEGIS_OLLAMA_URL",
@@ -205,6 +206,9 @@ class OllamaConnection:
         self.client = client
         self._wire = wire
         self._model = model
+
+    def spelled(self, messages: Sequence[Message], schema: Schema) -> Sequence[Message]:
+        return messages
 
     async def context(self) -> int:
         return self._model.settings.num_ctx

@@ -142,7 +142,7 @@ def test_a_missing_model_says_how_to_get_it_and_is_not_retried(ollama: OllamaDou
 
 def test_something_else_on_the_port_is_named_as_such(ollama: OllamaDouble) -> None:
     ollama.fault("not_ollama")
-    with pytest.raises(Misconfigured, match=r"is not Ollama \(HTTP 404\): correct AEGIS_OLLAMA_URL"):
+    with pytest.raises(Misconfigured, match=r"is not an Ollama server \(HTTP 404\): correct AEGIS_OLLAMA_URL"):
         run(extractor(ollama))
 
 
