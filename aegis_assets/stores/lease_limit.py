@@ -44,11 +44,11 @@ async def decide(ask: Ask, terms: Terms, permit: CountedPermit, in_flight: int) 
     before = _read(state)
     if permit.was_refused:
         after = refuse(before, now - permit.seconds, in_flight, ceiling, now)
+        if after is before:
+            return False
     else:
         answers = [Answer(*row) for row in await ask(RECENT_ANSWERS, {**values, "recent": RECENT})]
         after = adjust(before, answers[::-1], ceiling, now)
-    if after == before:
-        return False
     saved = {"value": after.value, "since": after.since, "due": after.due, "state": Jsonb(asdict(after)), "seen": version}
     if not await ask(SAVE_LIMIT, {**values, **saved}):
         return False  # another process has decided meanwhile
