@@ -20,7 +20,7 @@ help:
 	@echo "make test     set everything up and run every test but the slow ones; test-full runs those too"
 	@echo "make test-neo4j     the tests on a real Neo4j alone (needs Java and Maven)"
 	@echo "make test-servers   every server that this machine can have, as a table"
-	@echo "make bench-NAME   measure: origin, extraction, overhead, cpu, documents, bulk, peers, workers, diff, kills, embedder or console"
+	@echo "make bench-NAME   measure: origin, extraction, overhead, cpu, documents, bulk, peers, workers, diff, kills, limits, embedder or console"
 	@echo "make up       start the stack        make down    stop it"
 	@echo "make status   what runs              make clean   stop it and delete its data"
 	@echo "make worker QUEUES=gpu=2   take steps from these queues, on this or another machine (docs/distributed.md)"

@@ -171,6 +171,8 @@ class Settings(BaseSettings):
         4, le=1024, validation_alias=_limit("parallel_chunks_per_doc", "GRAPH_EXTRACTION_WORKERS")
     )
     ollama_max_concurrent: PositiveInt = Field(8, le=1024, validation_alias=_limit("ollama_max_concurrent"))
+    # auto: requests in flight are found out, between 1 and ollama_max_concurrent. fixed: they are as many as that.
+    ollama_limit: Literal["auto", "fixed"] = Field("auto", validation_alias=_limit("ollama_limit"))
     embedding_batch_size: PositiveInt = Field(16, le=256, validation_alias=_limit("embedding_batch_size", "EMBEDDING_BATCH_SIZE"))
     window_pages: PositiveInt = Field(16, le=1000, validation_alias=_limit("window_pages"))
     window_chunks: PositiveInt = Field(64, le=10_000, validation_alias=_limit("window_chunks"))

@@ -103,6 +103,18 @@ COLUMNS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "of_whole": "of a whole batch's time",
         },
     ),
+    "limits": (
+        "cases",
+        {
+            "slots": "LLM slots",
+            "limit": "limit",
+            "rate": "answers per s",
+            "of_best": "of the best fixed",
+            "last_limit": "limit at the end",
+            "most_waiting": "most in the server's queue",
+            "cancelled": "aborted",
+        },
+    ),
     "console": ("pages", {"page": "page", "ms": "ms"}),
 }
 

@@ -35,9 +35,7 @@ def build() -> Platform:
         extractor=extractor(chosen, engine, usage=ledger),
         vectors=QdrantVectors.from_settings(chosen),
         graph=BoltGraph.from_settings(chosen, patience=chosen.outage_seconds),
-        leases=Leases(
-            url, {"ollama": chosen.ollama_max_concurrent, "vram": chosen.vram_budget_mb}, outage_seconds=chosen.outage_seconds
-        ),
+        leases=Leases.from_settings(chosen, outage_seconds=chosen.outage_seconds),
         numbers=Numbers.of(chosen),
         fetch=lambda key, path: fetch(chosen.watch_address, chosen, key, path),
     )

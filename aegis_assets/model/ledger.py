@@ -223,3 +223,14 @@ class LeaseRow(Frozen):
     holder: str
     requested_at: datetime
     granted_at: datetime | None
+
+
+class FoundLimitRow(Frozen):
+    """Requests to a language-model server. limit: how many there may be now; auto: found out, between 1 and ceiling.
+    answered: in the last minute. server: its model and address."""
+
+    server: str
+    auto: bool
+    limit: int
+    ceiling: int
+    answered: int

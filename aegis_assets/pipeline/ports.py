@@ -164,7 +164,7 @@ class Graph(Protocol):
 class Leases(Protocol):
     """hold() waits for `weight` of `resource`, fair between owners, and gives it back on exit or when the holder dies."""
 
-    def hold(self, resource: str, weight: int, owner: UUID) -> AbstractAsyncContextManager[None]: ...
+    def hold(self, resource: str, weight: int, owner: UUID) -> AbstractAsyncContextManager[Permit]: ...
 
 
 class TokenUsage(Protocol):

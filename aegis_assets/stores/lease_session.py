@@ -13,8 +13,10 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Coroutine
-from dataclasses import dataclass
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
@@ -26,6 +28,8 @@ from psycopg.rows import TupleRow
 from aegis_assets.errors import AegisError, Misconfigured, StoreUnavailable
 from aegis_assets.logs import logger
 from aegis_assets.outages import OutageClock
+from aegis_assets.stores.lease_limit import PROGRESS_SECONDS, Ask, decide, share_progress
+from aegis_assets.stores.lease_permit import CountedPermit, Lease, Progress, Terms
 from aegis_assets.stores.lease_sql import CALL_GRANT, CALL_RELEASE, CALL_REQUEST, FUNCTIONS, LOCK_SESSION
 
 log = logger(__name__)
@@ -49,23 +53,6 @@ CLIENT_OPTIONS: Final[dict[str, Any]] = {
 }
 
 
-@dataclass(eq=False)
-class Lease:
-    """granted: done when it is held, or when it never can be."""
-
-    id: UUID
-    resource: str
-    weight: int
-    owner: UUID
-    fallback: int
-    limit: str
-    granted: asyncio.Future[None]
-
-    @property
-    def held(self) -> bool:
-        return self.granted.done() and not self.granted.cancelled() and self.granted.exception() is None
-
-
 class Session:
     """Use within one event loop only."""
 
@@ -76,6 +63,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()  # one statement at a time
         self._leases: dict[UUID, Lease] = {}
+        self._progress: defaultdict[Terms, Progress] = defaultdict(Progress)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._connection: psycopg.AsyncConnection[TupleRow] | None = None
         self._key = 0
@@ -83,9 +71,9 @@ class Session:
         self._look = asyncio.Event()
         self._watch = self._loop.create_task(self._watching())
 
-    async def acquire(self, resource: str, weight: int, owner: UUID, fallback: int, limit: str) -> Lease:
-        """Waits its turn. Raises Misconfigured for what can never fit, StoreUnavailable."""
-        lease = Lease(uuid4(), resource, weight, owner, fallback, limit, self._loop.create_future())
+    async def acquire(self, terms: Terms, weight: int, owner: UUID) -> Lease:
+        """Wait for a turn. Raises Misconfigured for what can never fit, StoreUnavailable."""
+        lease = Lease(uuid4(), terms, weight, owner, CountedPermit(self._progress[terms]), self._loop.create_future())
         self._leases[lease.id] = lease
         try:
             await self._unbroken(self._call(CALL_REQUEST, lease))
@@ -93,6 +81,7 @@ class Session:
         except BaseException:
             await self.release(lease)
             raise
+        lease.permit.send()
         return lease
 
     async def release(self, lease: Lease) -> None:
@@ -110,10 +99,13 @@ class Session:
 
     async def _unbroken(self, work: Coroutine[Any, Any, T]) -> T:
         """In a task of its own: a cancelled statement would leave the connection in the middle of an answer."""
+        return await asyncio.shield(self._start(work))
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        return task
 
     async def _call(self, statement: str, lease: Lease) -> None:
         """Run it for a lease, once more on a new connection, and wake whom it granted."""
@@ -125,7 +117,7 @@ class Session:
             for last in (False, True):
                 connection = await self._connected()
                 try:
-                    self._wake(lease, await self._execute(connection, statement, lease, held=False))
+                    self._wake(lease, await self._execute(connection, statement, self._values(lease, held=False)))
                 except psycopg.OperationalError as error:
                     self._drop()
                     if last:
@@ -133,42 +125,67 @@ class Session:
                 else:
                     return
 
-    async def _execute(
-        self, connection: psycopg.AsyncConnection[TupleRow], statement: str, lease: Lease, *, held: bool
-    ) -> list[TupleRow]:
-        values = {
+    def _values(self, lease: Lease, *, held: bool) -> dict[str, Any]:
+        return {
+            **lease.terms.values(),
             "lease": lease.id,
-            "resource": lease.resource,
             "weight": lease.weight,
             "owner": lease.owner,
             "session": self._key,
             "holder": self._holder,
-            "fallback": lease.fallback,
-            "limit": lease.limit,
             "held": held,
+            "report": lease.permit.report(),
         }
+
+    async def _execute(
+        self, connection: psycopg.AsyncConnection[TupleRow], statement: str, values: Mapping[str, Any]
+    ) -> list[TupleRow]:
         self._loop.remove_reader(connection.fileno())  # psycopg waits on the same socket
         cursor = await connection.execute(statement, values)
-        rows: list[TupleRow] = await cursor.fetchall()
+        rows: list[TupleRow] = await cursor.fetchall() if cursor.description else []
         self._listen(connection)
         return rows
 
-    def _wake(self, lease: Lease, rows: list[TupleRow]) -> None:
-        for granted, capacity in rows:
+    def _wake(self, lease: Lease, rows: Sequence[Sequence[Any]]) -> None:
+        """Tell who was granted and who never can be; decide on the limit where the release said that it is time to."""
+        for granted, capacity, in_flight in rows:
             if granted is not None:
                 self._granted(granted)
-            self._refuse(lease.resource, capacity)
+            if in_flight is not None:
+                self._start(self._decide(lease, in_flight))
+            else:
+                self._refuse(lease.terms, capacity)
+
+    async def _decide(self, lease: Lease, in_flight: int) -> None:
+        async def decided(ask: Ask) -> None:
+            if await decide(ask, lease.terms, lease.permit, in_flight):
+                self._wake(lease, await ask(CALL_GRANT, self._values(lease, held=False)))
+
+        await self._aside(decided)
+
+    async def _aside(self, work: Callable[[Ask], Awaitable[None]]) -> None:
+        """Do what leases get on without, while there is a connection."""
+        async with self._lock:
+            connection = self._connection
+            if connection is None:
+                return
+            try:
+                await work(partial(self._execute, connection))
+            except psycopg.OperationalError:
+                self._drop()
 
     def _granted(self, identity: UUID) -> None:
         lease = self._leases.get(identity)
         if lease is not None and not lease.granted.done():
             lease.granted.set_result(None)
 
-    def _refuse(self, resource: str, capacity: int) -> None:
+    def _refuse(self, terms: Terms, capacity: int) -> None:
         for lease in list(self._leases.values()):
-            if lease.resource == resource and lease.weight > capacity and not lease.granted.done():
+            if lease.terms == terms and lease.weight > capacity and not lease.granted.done():
                 lease.granted.set_exception(
-                    Misconfigured(f"A call needs {lease.weight} of '{resource}' and {lease.limit} allows {capacity}: raise it.")
+                    Misconfigured(
+                        f"A call needs {lease.weight} of '{terms.resource}' and {terms.limit} allows {capacity}: raise it."
+                    )
                 )
 
     # The connection
@@ -191,7 +208,7 @@ class Session:
                     return connection
         except psycopg.OperationalError as error:
             raise StoreUnavailable("The leases (PostgreSQL) do not answer.") from error
-        except psycopg.errors.UndefinedTable as error:
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise Misconfigured("The tables of the leases are missing: run `python manage.py migrate`.") from error
         raise AssertionError("stamina returns or raises")
 
@@ -209,7 +226,7 @@ class Session:
             connection.add_notify_handler(lambda notify: self._notified(notify.channel, notify.payload))
             self._connection = connection
             for lease in list(self._leases.values()):
-                self._wake(lease, await self._execute(connection, CALL_REQUEST, lease, held=lease.held))
+                self._wake(lease, await self._execute(connection, CALL_REQUEST, self._values(lease, held=lease.held)))
         except BaseException:
             self._drop()
             await connection.close()
@@ -250,7 +267,8 @@ class Session:
     # The watch
 
     async def _watching(self) -> None:
-        """Every few seconds, or when told to; it asks PostgreSQL only while somebody waits, or holds without a connection."""
+        """Every few seconds, or when told to; it asks PostgreSQL only while somebody waits, holds without a connection, or has a
+        request under way whose progress others may wait for."""
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -261,13 +279,16 @@ class Session:
             self._drop()
 
     async def _recheck(self) -> None:
-        waiting = {lease.resource: lease for lease in self._leases.values() if not lease.granted.done()}
+        waiting = {lease.terms: lease for lease in self._leases.values() if not lease.granted.done()}
         lost = self._connection is None and bool(self._leases)
         try:
             for lease in waiting.values():
                 await self._unbroken(self._call(CALL_GRANT, lease))
             if lost and not waiting:
                 await self._unbroken(self._reconnect())
+            for terms in {lease.terms for lease in self._leases.values() if lease.terms.server and lease.held}:
+                if time.monotonic() - self._progress[terms].asked >= PROGRESS_SECONDS:
+                    await self._unbroken(self._aside(partial(share_progress, terms=terms, progress=self._progress[terms])))
         except AegisError as error:
             for lease in waiting.values():
                 if not lease.granted.done():

@@ -110,10 +110,9 @@ def undo_decision(collection: UUID, decision: int, by: str) -> UUID:
 
 def leases() -> Leases:
     """To look at: who holds what, living ones only, and what there is. It connects per question."""
-    from aegis_assets.stores.leases import LIMITS, Leases
+    from aegis_assets.stores.leases import Leases
 
-    chosen = settings()
-    return Leases(chosen.postgres_url.get_secret_value(), {resource: getattr(chosen, limit) for resource, limit in LIMITS.items()})
+    return Leases.from_settings(settings())
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,13 @@ GAUGES: Final[Mapping[str, Metric]] = {
         ("vram", "aegis_pipeline_vram_utilization_percent", "GPU memory that is leased, of what there is to lease."),
         ("ollama", "aegis_ollama_concurrent_requests", "Requests to Ollama in flight."),
         ("ollama_waiting", "aegis_ollama_waiting_requests", "Requests that wait for a slot of Ollama."),
-        ("ollama_most", "aegis_ollama_max_concurrent_requests", "Slots of Ollama (ollama_max_concurrent)."),
+        (
+            "ollama_limit",
+            "aegis_ollama_concurrent_requests_limit",
+            "Requests to Ollama that may be in flight now.",
+        ),
+        ("ollama_answered", "aegis_ollama_answered_requests_per_minute", "Requests to Ollama answered in the last minute."),
+        ("ollama_most", "aegis_ollama_max_concurrent_requests", "Requests to Ollama at most (ollama_max_concurrent)."),
     )
 }
 # By the name in the ledger's totals: the metric, and the labels that its words are.
@@ -77,7 +83,7 @@ def scrape() -> str:
 
 def _gauges(now: Measures) -> Iterable[str]:
     leases = platform.leases()
-    capacities, rows = leases.capacities(), leases.holders()
+    capacities, rows, found = leases.capacities(), leases.holders(), leases.found_limit("ollama")
     held = {resource: sum(row.weight for row in rows if row.resource == resource and row.held) for resource in LIMITS}
     waiting = sum(1 for row in rows if row.resource == "ollama" and not row.held)
     samples: dict[str, list[Sample]] = {
@@ -88,6 +94,8 @@ def _gauges(now: Measures) -> Iterable[str]:
         "vram": [((), 100 * held["vram"] / max(1, capacities["vram"]))],
         "ollama": [((), held["ollama"])],
         "ollama_waiting": [((), waiting)],
+        "ollama_limit": [((), found.limit)],
+        "ollama_answered": [((), found.answered)],
         "ollama_most": [((), capacities["ollama"])],
     }
     return (_written(GAUGES[key], samples[key]) for key in GAUGES)

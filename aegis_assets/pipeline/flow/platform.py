@@ -152,8 +152,8 @@ class Platform:
         if need is None:
             yield UncountedPermit()
             return
-        async with self.leases.hold(need[0], need[1], owner):
-            yield UncountedPermit()
+        async with self.leases.hold(need[0], need[1], owner) as permit:
+            yield permit
 
 
 def record(

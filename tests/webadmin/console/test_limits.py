@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from aegis_assets.pipeline.flow.platform import ACTING as FOLLOWED
 from aegis_assets.settings import bounds, origin, settings
-from aegis_assets.stores.leases import LIMITS
+from aegis_assets.stores.leases import LIMITS, Leases, language_model_server
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.conftest import browser
 from tests.webadmin.test_admin import new
 from webadmin.console.limits.numbers import ACTING
 from webadmin.console.models import AuditEntry
-from webadmin.documents.models import Lease, Limit
+from webadmin.documents.models import Answer, Concurrency, Lease, Limit
 
 PAGE = "/admin/limits/"
 
 
 def form(**changed: int | str) -> dict[str, Any]:
     """As the browser sends it: what was shown, and what the person made of it."""
-    shown = {number.name: getattr(settings(), number.name) for number in ACTING}
+    shown = {name: getattr(settings(), name) for name in (*(number.name for number in ACTING), "ollama_limit")}
     return {f"was_{name}": value for name, value in shown.items()} | shown | changed
 
 
@@ -55,6 +59,44 @@ def test_a_change_is_announced_kept_and_written_down_and_can_be_taken_back(admin
         ("limit.add", "ollama_max_concurrent", {"before": None, "after": 3}),
         ("limit.delete", "ollama_max_concurrent", {"before": 3}),
     ]
+
+
+def test_whether_the_limit_is_found_out_can_be_chosen_and_taken_back(admin: Client, ledger_url: str) -> None:
+    page = admin.get(PAGE).content.decode()
+    assert re.search('name="ollama_limit" value="auto"[^>]* checked', page)
+    assert admin.post(PAGE, form(ollama_limit="fixed")).status_code == 302
+    assert [(row.name, row.value) for row in Limit.objects.all()] == [("ollama_limit", 0)]
+    assert not Leases.from_settings(settings()).found_limit("ollama").auto
+    page = admin.get(PAGE).content.decode()
+    assert "The settings say: Found out" in page
+    assert admin.post(PAGE, form(was_ollama_limit="fixed", ollama_limit="fixed", parallel_documents=4)).status_code == 302
+    assert admin.post(f"{PAGE}reset", {"name": "ollama_limit"}).status_code == 302
+    assert [row.name for row in Limit.objects.all()] == ["parallel_documents"]
+    assert admin.post(PAGE, form(ollama_limit="luck")).status_code == 400
+    changes = [(entry.action, entry.details) for entry in AuditEntry.objects.filter(target="ollama_limit").order_by("id")]
+    assert changes == [("limit.add", {"before": None, "after": 0}), ("limit.delete", {"before": 0})]
+
+
+def test_the_limit_found_out_is_shown_with_its_ceiling_and_what_was_answered(
+    admin: Client, ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AEGIS_OLLAMA_URL", "http://127.0.0.1:11434")
+    settings.cache_clear()
+    server = language_model_server(settings())
+    now = timezone.now()
+    Concurrency.objects.create(resource="ollama", server=server, value=3, since=now, due=4)
+    for seconds in (1, 20, 90):
+        ended = now - timedelta(seconds=seconds)
+        Answer.objects.create(resource="ollama", server=server, in_flight=1, granted_at=ended, ended_at=ended)
+    part = " ".join(admin.get(f"{PAGE}use").content.decode().split())
+    assert "of 3 in use" in part
+    assert "Found out, at most 8." in part
+    assert '<b>2</b> <span class="quiet">answered in the last minute' in part
+    Limit.objects.create(name="ollama_limit", value=0)
+    cache.clear()
+    part = admin.get(f"{PAGE}use").content.decode()
+    assert "of 8 in use" in part
+    assert "Found out" not in part
 
 
 def test_what_somebody_else_changed_meanwhile_stays(admin: Client) -> None:

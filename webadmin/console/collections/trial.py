@@ -53,16 +53,15 @@ class _Trial:
             yield UncountedPermit()
             return
         self.waiting += 1
-        async with self.leases.hold(need[0], need[1], self.owner):
+        async with self.leases.hold(need[0], need[1], self.owner) as permit:
             self.waiting -= 1
-            yield UncountedPermit()
+            yield permit
 
 
 async def compare(text: str, now: Schema, edited: Schema) -> tuple[Side, Side]:
     """Equal schemas cost one call. Raises AegisError where no extractor can be had; what goes wrong with one side is said there."""
     made = await sync_to_async(extractor)()
-    chosen = settings()
-    leases = Leases(chosen.postgres_url.get_secret_value(), {"ollama": chosen.ollama_max_concurrent, "vram": chosen.vram_budget_mb})
+    leases = Leases.from_settings(settings())
     trial = _Trial(made, leases)
     try:
         if now == edited:

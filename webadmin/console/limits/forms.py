@@ -7,17 +7,21 @@ from collections.abc import Mapping
 from django import forms
 from django.utils.translation import gettext as _
 
-from webadmin.console.limits.numbers import ACTING, Shown
+from aegis_assets.stores.leases import CHOICE_WORDS
+from webadmin.console.limits.numbers import ACTING, CHOICE, CHOICE_LABELS, Shown, ShownChoice
 from webadmin.documents import platform
 
 
 class LimitsForm(forms.Form):
-    """All numbers at once. What the page showed comes back beside each: only what differs from that was meant to be changed, and a
-    number that somebody else changed meanwhile stays as it is now."""
+    """All numbers and the choice at once. What the page showed comes back beside each: only what differs from that was meant to be
+    changed, and a number that somebody else changed meanwhile stays as it is now."""
 
-    def __init__(self, shown: Mapping[str, Shown], *args: object, **kwargs: object) -> None:
+    def __init__(self, shown: Mapping[str, Shown], choice: ShownChoice, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.shown = shown
+        words = [(word, CHOICE_LABELS[word]) for word in reversed(CHOICE_WORDS)]
+        self.fields[CHOICE] = forms.ChoiceField(choices=words, initial=choice.value, widget=forms.RadioSelect)
+        self.fields[was(CHOICE)] = forms.ChoiceField(choices=words, initial=choice.value, widget=forms.HiddenInput)
         for number in ACTING:
             one = shown[number.name]
             self.fields[number.name] = forms.IntegerField(
@@ -45,9 +49,12 @@ class LimitsForm(forms.Form):
 
     @property
     def changed(self) -> dict[str, int]:
-        """Name -> new value, of what the person changed."""
+        """Name -> new value, of what the person changed. A choice is a number too: the place of its word in CHOICE_WORDS."""
         values = self.cleaned_data
-        return {number.name: int(values[number.name]) for number in ACTING if values[number.name] != values[was(number.name)]}
+        changed = {number.name: int(values[number.name]) for number in ACTING if values[number.name] != values[was(number.name)]}
+        if values[CHOICE] != values[was(CHOICE)]:
+            changed[CHOICE] = CHOICE_WORDS.index(values[CHOICE])
+        return changed
 
 
 def was(name: str) -> str:

@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from aegis_assets.settings import bounds, origin, settings
-from aegis_assets.stores.leases import LIMITS
+from aegis_assets.stores.leases import CHOICE_WORDS, CHOICES, LIMITS
 from webadmin.documents.models import Limit
 
 
@@ -60,6 +60,12 @@ ACTING: Final = (
         _("With the next call to the embedder, which takes eight such batches: within seconds on a GPU."),
     ),
 )
+# How many of the requests to Ollama there are: as settings and aegis_limit have the words (stores.leases.CHOICE_WORDS).
+CHOICE: Final = CHOICES["ollama"]
+CHOICE_LABELS: Final = {
+    "auto": _("Found out: as many as the server works on at once, up to this number"),
+    "fixed": _("Fixed: always this number"),
+}
 # What decides how a document is cut: changed under a running document, its windows would be no windows of one plan.
 AT_START: Final = (
     Number("window_pages", _("Pages of a PDF per window"), _("A document's next run cuts and parses it anew.")),
@@ -95,6 +101,31 @@ def shown(number: Number, changes: Mapping[str, int]) -> Shown:
         least=least,
         most=most,
         top=min(most, -(-AROUND * max(value, configured) // number.step) * number.step),
+    )
+
+
+@dataclass(frozen=True)
+class ShownChoice:
+    """A word among CHOICE_WORDS, with the same members as `Shown`."""
+
+    value: str
+    configured: str
+    changed: bool
+    source: tuple[str, str]
+
+    @property
+    def configured_label(self) -> Promise:
+        return CHOICE_LABELS[self.configured]
+
+
+def shown_choice(changes: Mapping[str, int]) -> ShownChoice:
+    configured, number = settings().ollama_limit, changes.get(CHOICE)
+    known = number is not None and 0 <= number < len(CHOICE_WORDS)
+    return ShownChoice(
+        value=CHOICE_WORDS[number] if known and number is not None else configured,
+        configured=configured,
+        changed=known,
+        source=origin(CHOICE),
     )
 
 

@@ -48,7 +48,8 @@ class InFlight(Frozen):
 
 
 class Use(Frozen):
-    """Of one number. used is of the same kind as the number; more: holders that are not shown."""
+    """Of one number. used is of the same kind as the number; more: holders that are not shown. ceiling: above a capacity that is
+    found out, 0 for none. answered: requests in the last minute, None where nobody counts them."""
 
     name: str
     used: int
@@ -56,6 +57,8 @@ class Use(Frozen):
     waiting: int = 0
     holders: tuple[Holder, ...] = ()
     more: int = 0
+    ceiling: int = 0
+    answered: int | None = None
     in_flight: tuple[InFlight, ...] = ()
 
     @property
@@ -126,7 +129,8 @@ def _embedding(capacity: int) -> Use:
 
 def _leases(capacity: dict[str, int]) -> dict[str, Use]:
     """Of living holders only, whatever a killed one left in the table."""
-    rows = platform.leases().holders()
+    leases = platform.leases()
+    rows, found = leases.holders(), leases.found_limit("ollama")
     names = dict(Document.objects.filter(pk__in={row.owner for row in rows}).values_list("pk", "name"))
     uses = {}
     for resource, limit in LIMITS.items():
@@ -150,6 +154,10 @@ def _leases(capacity: dict[str, int]) -> dict[str, Use]:
             holders=holders,
             more=max(0, len(here) - HOLDERS_SHOWN),
         )
+    name = LIMITS["ollama"]
+    uses[name] = uses[name].model_copy(
+        update={"capacity": found.limit, "ceiling": found.ceiling if found.auto else 0, "answered": found.answered}
+    )
     return uses
 
 

@@ -16,10 +16,11 @@ from django.utils.translation import gettext_lazy
 
 from aegis_assets.errors import AegisError
 from aegis_assets.logs import logger
+from aegis_assets.stores.leases import CHOICE_WORDS, LIMITS
 from webadmin.console.audit import trail
 from webadmin.console.limits import queries
 from webadmin.console.limits.forms import LimitsForm, was
-from webadmin.console.limits.numbers import ACTING, AT_START, changes, shown
+from webadmin.console.limits.numbers import ACTING, AT_START, CHOICE, CHOICE_LABELS, changes, shown, shown_choice
 from webadmin.console.page import READING, WRITING, page, render
 from webadmin.documents import services
 from webadmin.documents.models import Limit
@@ -33,7 +34,8 @@ def limits(request: HttpRequest) -> HttpResponse:
     may_change = request.user.has_perm("documents.change_limit")
     changed = changes()
     numbers = {number.name: shown(number, changed) for number in ACTING}
-    form = LimitsForm(numbers, request.POST if request.method == "POST" else None)
+    choice = shown_choice(changed)
+    form = LimitsForm(numbers, choice, request.POST if request.method == "POST" else None)
     if request.method == "POST":
         if not may_change:
             raise PermissionDenied
@@ -42,8 +44,21 @@ def limits(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(reverse("console:limits"))
     engaged = queries.engaged()
     context = {
+        "choice": {
+            "one": choice,
+            "name": CHOICE,
+            "field": form[CHOICE],
+            "was": form[was(CHOICE)],
+            "label": CHOICE_LABELS[choice.value],
+        },
         "rows": [
-            {"one": one, "field": form[name], "was": form[was(name)], "use": engaged.uses.get(name)}
+            {
+                "one": one,
+                "field": form[name],
+                "was": form[was(name)],
+                "use": engaged.uses.get(name),
+                "chosen": name == LIMITS["ollama"],
+            }
             for name, one in numbers.items()
         ],
         "form": form,
@@ -58,7 +73,7 @@ def limits(request: HttpRequest) -> HttpResponse:
 def reset(request: HttpRequest) -> HttpResponse:
     """One number back to what the settings say."""
     name = request.POST.get("name", "")
-    if name not in {number.name for number in ACTING}:
+    if name not in {CHOICE, *(number.name for number in ACTING)}:
         raise Http404("There is no such limit.")
     with transaction.atomic():
         row = Limit.objects.select_for_update().filter(pk=name).first()
@@ -93,7 +108,8 @@ def _save(request: HttpRequest, wanted: Mapping[str, int]) -> None:
         if wanted:
             transaction.on_commit(_announce)
     for name, value in wanted.items():
-        messages.success(request, _("{} is {} now.").format(_label(name), value))
+        said = CHOICE_LABELS[CHOICE_WORDS[value]] if name == CHOICE else value
+        messages.success(request, _("{} is {} now.").format(_label(name), said))
     if not wanted:
         messages.info(request, _("Nothing was changed."))
 
@@ -107,4 +123,6 @@ def _announce() -> None:
 
 
 def _label(name: str) -> str:
+    if name == CHOICE:
+        return _("Requests in flight")
     return next(str(number.label) for number in ACTING if number.name == name)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from webadmin.documents.models.content import BucketObject, Chunk, Collection, Document, Generation, Placement, Window
 from webadmin.documents.models.knowledge import Decision, Entity, Extraction, Mention, Merge, Relation
-from webadmin.documents.models.work import ChunkTask, Failure, Lease, Limit, LlmUsage, RunDocument
+from webadmin.documents.models.work import Answer, ChunkTask, Concurrency, Failure, Lease, Limit, LlmUsage, RunDocument
 
 __all__ = [
+    "Answer",
     "BucketObject",
     "Chunk",
     "ChunkTask",
     "Collection",
+    "Concurrency",
     "Decision",
     "Document",
     "Entity",

@@ -92,7 +92,8 @@ class RunDocument(models.Model):
 
 
 class Lease(models.Model):
-    """A slot held or waited for. session: the advisory lock key of the holder's connection; it goes with the holder."""
+    """A slot held or waited for. session: the advisory lock key of the holder's connection; it goes with the holder.
+    in_flight: of the resource when this was granted, itself included."""
 
     id = models.UUIDField(primary_key=True)
     resource = models.CharField(max_length=32)
@@ -103,10 +104,51 @@ class Lease(models.Model):
     holder = models.CharField(max_length=128, db_default="")
     requested_at = models.DateTimeField(db_default=Now())
     granted_at = models.DateTimeField(null=True)
+    in_flight = models.PositiveIntegerField(null=True)
 
     class Meta:
         db_table = "aegis_lease"
         indexes = [models.Index(fields=["resource", "held", "requested_at"], name="aegis_lease_queue")]
+
+
+class Concurrency(models.Model):
+    """The limit found out for a server and its model (`aegis_assets/pipeline/concurrency_limit.py`), and its last progress.
+
+    value, since, due: of state, as SQL reads them. version: counts the decisions, so that of two processes one makes each.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    resource = models.CharField(max_length=32)
+    server = models.CharField(max_length=300)
+    value = models.PositiveIntegerField()
+    since = models.DateTimeField()
+    due = models.PositiveIntegerField()
+    state = models.JSONField(db_default={})
+    version = models.BigIntegerField(db_default=0)
+    decided_at = models.DateTimeField(db_default=Now())
+    progress_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "aegis_concurrency"
+        constraints = [models.UniqueConstraint(fields=["resource", "server"], name="aegis_concurrency_server")]
+
+
+class Answer(models.Model):
+    """An answered request to a limited server, for some minutes. waited: seconds to the first token, NULL where none was noted."""
+
+    id = models.BigAutoField(primary_key=True)
+    resource = models.CharField(max_length=32)
+    server = models.CharField(max_length=300)
+    in_flight = models.PositiveIntegerField()
+    granted_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+    waited = models.FloatField(null=True)
+    served = models.FloatField(null=True)
+    tokens = models.PositiveIntegerField(db_default=0)
+
+    class Meta:
+        db_table = "aegis_answer"
+        indexes = [models.Index(fields=["resource", "server", "ended_at"], name="aegis_answer_recent")]
 
 
 class Limit(models.Model):
