@@ -292,6 +292,14 @@ def test_what_the_server_is_is_believed_for_as_long_as_asked_for(server: Scripte
     assert [client.fingerprint(), client.fingerprint()] == ["old", "new"]
 
 
+def test_what_the_server_is_can_be_asked_anew(server: Scripted) -> None:
+    server.script = [info(parser="old"), info(parser="new")]
+    client = EngineClient(server.address)
+    assert [client.fingerprint(), client.fingerprint()] == ["old", "old"]
+    client.forget()
+    assert client.fingerprint() == "new"
+
+
 def test_the_doctor_hears_what_parses_elsewhere(server: Scripted) -> None:
     server.script = [(200, {"parser": "1.38.0"}), encode_error(Misconfigured("The key is wrong."))]
     assert EngineClient(server.address).check_parser() == "1.38.0"
