@@ -21,6 +21,7 @@ from dagster_shared.record import replace
 from kombu import Queue
 
 from aegis_assets.defs.platform import build
+from aegis_assets.engines.client import EngineClient
 from aegis_assets.errors import AegisError, Misconfigured
 from aegis_assets.model.extraction import Schema
 from aegis_assets.model.ids import fingerprint
@@ -119,7 +120,7 @@ class Step(celery.Task):
                 f"The worker {self.request.hostname} is on another machine than the stack, whose bucket or vectors are a directory:"
                 " set AEGIS_BUCKET_URL and AEGIS_QDRANT_URL to what all machines reach, or run workers beside the stack only."
             )
-        if asked and agreed() not in ("", asked):
+        if asked and agreed() not in ("", asked) and agreed(anew=True) not in ("", asked):
             raise Misconfigured(
                 f"The worker {self.request.hostname} has other engines or limits than the run was planned with: give all machines"
                 " the same AEGIS_ settings of parser, embedder, models and windows."
@@ -142,9 +143,15 @@ def headers(chosen: Settings) -> dict[str, str]:
     return {AGREED: agreed(), ONLY_AT: socket.gethostname() if chosen.kept_here else ""}
 
 
-def agreed() -> str:
-    """What decides the results of this machine's engines; '' while they do not answer, which steps find out by themselves."""
+def agreed(*, anew: bool = False) -> str:
+    """What decides the results of this machine's engines; '' while they do not answer, which steps find out by themselves.
+
+    anew: ask them, and do not believe what they were when this process first asked: a docling-serve may have been exchanged since.
+    """
+    platform = build()
+    if anew and isinstance(platform.parser, EngineClient):
+        platform.parser.forget()
     try:
-        return fingerprint(**vars(current(build(), Schema())))
+        return fingerprint(**vars(current(platform, Schema())))
     except AegisError:
         return ""

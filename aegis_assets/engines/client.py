@@ -201,6 +201,11 @@ class EngineClient:
             self._info_until = time.monotonic() + self._info_seconds
         return answer
 
+    def forget(self) -> None:
+        """Ask again what the server is, the next time that it is needed."""
+        with self._lock:
+            self._info = None
+
     def _post(self, path: str, body: BaseModel, answer: type[Answer], seconds: float) -> Answer:
         return self._call("POST", path, _encode(body), answer, seconds)
 

@@ -266,3 +266,42 @@ def test_importing_the_client_loads_nothing_heavy() -> None:
     code = f"import sys, aegis_assets.engines.client; print(sorted({heavy} & set(sys.modules)))"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert output.stdout.strip() == "[]"
+
+
+def info(**changes: object) -> tuple[int, Any]:
+    return 200, {"parser": "p", "ocr": "o", "embedder": INFO, "extractor": "e", "extractor_fingerprint": "f", **changes}
+
+
+def test_a_parser_elsewhere_that_is_away_is_an_error_of_the_parser_alone_and_asked_for_again(server: Scripted) -> None:
+    """A search asks what the embedder is, and needs no parser."""
+    away = {"kind": "engine_unavailable", "message": "docling-serve is away.", "retryable": True}
+    server.script = [info(parser="", problem=away), info(parser="", problem=away), info(parser="back")]
+    client = EngineClient(server.address)
+    assert client.info().name == INFO["name"]
+    with pytest.raises(EngineUnavailable, match="docling-serve is away") as caught:
+        client.fingerprint()
+    assert caught.value.retryable
+    assert client.fingerprint() == "back"
+    assert client.fingerprint() == "back"
+    assert len(server.seen) == 3
+
+
+def test_what_the_server_is_is_believed_for_as_long_as_asked_for(server: Scripted) -> None:
+    server.script = [info(parser="old"), info(parser="new")]
+    client = EngineClient(server.address, info_seconds=0.0)
+    assert [client.fingerprint(), client.fingerprint()] == ["old", "new"]
+
+
+def test_what_the_server_is_can_be_asked_anew(server: Scripted) -> None:
+    server.script = [info(parser="old"), info(parser="new")]
+    client = EngineClient(server.address)
+    assert [client.fingerprint(), client.fingerprint()] == ["old", "old"]
+    client.forget()
+    assert client.fingerprint() == "new"
+
+
+def test_the_doctor_hears_what_parses_elsewhere(server: Scripted) -> None:
+    server.script = [(200, {"parser": "1.38.0"}), encode_error(Misconfigured("The key is wrong."))]
+    assert EngineClient(server.address).check_parser() == "1.38.0"
+    with pytest.raises(Misconfigured, match="The key is wrong"):
+        EngineClient(server.address).check_parser()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing import forkserver
 from pathlib import Path
 from threading import Event, Thread
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import pytest
 from pydantic import SecretStr
 
+from aegis_assets.engines.client import EngineClient
 from aegis_assets.engines.sandbox import Cancelled, Child, Sandbox
 from aegis_assets.engines.service import served
 from aegis_assets.engines.service.documents import Documents
@@ -26,6 +28,7 @@ from aegis_assets.stores.bucket import open_bucket
 from tests import waiting
 from tests.doubles import docling_serve as double
 from tests.doubles import docling_serve_work as work
+from tests.engine_service import start_engine_server, stop
 from tests.engines.parsing import makers
 from tests.engines.parsing.serving import request
 
@@ -259,3 +262,56 @@ def test_settings_that_no_request_can_be_made_of_are_said_before_any(bench: Benc
 def test_a_parser_of_this_machine_is_not_tried(bench: Bench) -> None:
     assert bench.documents(parser="rules").check_parser(Event()).parser == ""
     assert bench.server.calls == {}
+
+
+# The engine server
+
+
+def test_an_engine_server_that_is_killed_leaves_its_task_to_the_next(running: double.Double, tmp_path: Path) -> None:
+    running.reset()
+    running.gate.clear()
+    env = {"AEGIS_DOCLING_SERVE_URL": running.address(), "AEGIS_BUCKET_URL": (tmp_path / "bucket").as_uri()}
+    bucket = open_bucket(env["AEGIS_BUCKET_URL"], Settings())
+    bucket.put("blobs/a", work.pdf(list(work.texts(5))))
+    asked = request(2, 3, 5).model_copy(update={"blob": "blobs/a", "artifacts": "artifacts/d/window-2-f"})
+    process, address, token = start_engine_server(tmp_path / "home", env)
+    try:
+        first = EngineClient(address, token, patience=0.5)
+        thread = Thread(target=lambda: suppressed(lambda: first.parse(asked)))
+        thread.start()
+        waiting.until(lambda: list(bucket.keys(PREFIX)), 60)
+        process.kill()
+        process.wait(20)
+        thread.join(20)
+    finally:
+        stop(process)
+    running.gate.set()
+    process, address, token = start_engine_server(tmp_path / "home", env)
+    try:
+        client = EngineClient(address, token, patience=5)
+        assert client.parse(asked).items == 8
+        assert (running.done, running.calls["POST /v1/convert/file/async"]) == (1, 1)
+        assert client.check_parser().startswith("1.38.0")
+        known = client.fingerprint()
+        assert EngineClient(address, token, patience=5).fingerprint() == known
+    finally:
+        stop(process)
+
+
+def suppressed(call: Callable[[], object]) -> None:
+    with suppress(AegisError):
+        call()
+
+
+def test_an_engine_server_whose_parser_is_away_answers_searches(tmp_path: Path) -> None:
+    process, address, token = start_engine_server(tmp_path / "home", {"AEGIS_DOCLING_SERVE_URL": "http://127.0.0.1:9"})
+    try:
+        client = EngineClient(address, token, patience=5)
+        assert client.embed(["pump"], "query")
+        assert client.info().name
+        with pytest.raises(EngineUnavailable, match=r"docling-serve at http://127\.0\.0\.1:9 does not answer"):
+            client.fingerprint()
+        with pytest.raises(EngineUnavailable, match="docling-serve"):
+            client.check_parser()
+    finally:
+        stop(process)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+from aegis_assets.engines.parsing.docling_serve.server import without_password
 from aegis_assets.errors import EngineUnavailable, Misconfigured, StoreUnavailable, public
 from aegis_assets.model.parsing import Frozen
 from aegis_assets.pipeline.flow.preflight import DISK_FLOOR_MB
@@ -57,7 +58,7 @@ def _parts(chosen: Settings) -> list[tuple[str, str, Callable[[], str | None]]]:
             lambda: aside.call(platform.check_graph),
         ),
         ("engine server", chosen.engine_address, _engine),
-        ("parser", _parser(chosen), _engine),
+        ("parser", _parser(chosen), _parser_answers),
         ("embedder", f"{chosen.embedder} on {chosen.embedder_device}", _embedder),
         ("extractor", extractor, _extractor),
         ("vision", vision, _vision),
@@ -86,6 +87,11 @@ def _ledger() -> None:
 def _engine() -> str | None:
     platform.engine().server_info()
     return None
+
+
+def _parser_answers() -> str | None:
+    """Where a docling-serve parses it has converted a page, asked by the engine server: this machine need not reach it."""
+    return platform.engine().check_parser() or None
 
 
 def _embedder() -> str:
@@ -159,7 +165,7 @@ def _disk() -> str:
 
 def _parser(chosen: Settings) -> str:
     served = chosen.docling_serve_url if chosen.parser in ("auto", "docling-serve") else ""
-    return f"docling-serve at {served}" if served else PARSERS[chosen.parser]
+    return f"docling-serve at {without_password(served)}" if served else PARSERS[chosen.parser]
 
 
 def _sees(chosen: Settings) -> bool:

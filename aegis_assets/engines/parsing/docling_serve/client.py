@@ -202,7 +202,7 @@ class _Calls:
             raise unreachable(error, self._shown) from error
         except httpx.HTTPError as error:
             raise unreachable(error, self._shown) from error
-        if answer.status_code == httpx.codes.NOT_FOUND and described(body) == TASK_GONE.rstrip("."):
+        if answer.status_code == httpx.codes.NOT_FOUND and described(body) == TASK_GONE:
             raise TaskLost
         if answer.status_code != httpx.codes.OK:
             raise refusal(answer, body, self._shown)

@@ -17,7 +17,7 @@ import httpx
 
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, EngineUnavailable, LimitExceeded, Misconfigured
 
-TASK_GONE: Final = "Task not found."  # the server was started anew, or has thrown the result away
+TASK_GONE: Final = "Task not found"  # the server was started anew, or has thrown the result away
 RESULT_GONE: Final = "Task result not found"  # the task ended without a result: it failed inside the server
 _AWAY: Final = frozenset({408, 429, 502, 503, 504})
 NO_REASON: Final = "it gives no reason"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -43,9 +43,8 @@ class Server:
 
     @property
     def shown(self) -> str:
-        """The address without a password, as sentences name it."""
-        parts = urlsplit(self.url)
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+        """The address as sentences name it."""
+        return without_password(self.url)
 
     def open(self) -> httpx.Client:
         """Return a client of this server. No redirect is followed: it would carry the key to another address."""
@@ -71,6 +70,13 @@ class Server:
         if answer.status_code != httpx.codes.OK:
             raise refusal(answer, answer.content, self.shown)
         return _known(answer, self.shown)
+
+
+def without_password(url: str) -> str:
+    """Return an address that may be shown, also of one that is none."""
+    scheme, mark, rest = url.partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}".rstrip("/")
 
 
 def _known(answer: httpx.Response, shown: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from webadmin.console.sentences.german.asking import ASKING
 from webadmin.console.sentences.german.dagster import DAGSTER
+from webadmin.console.sentences.german.docling_serve import DOCLING_SERVE
 from webadmin.console.sentences.german.documents import DOCUMENTS
 from webadmin.console.sentences.german.engines import ENGINES
 from webadmin.console.sentences.german.files import FILES
@@ -23,6 +24,7 @@ from webadmin.console.sentences.german.stores import STORES
 SENTENCES: Final[dict[str, str]] = {
     **FILES,
     **PARSING,
+    **DOCLING_SERVE,
     **ENGINES,
     **OLLAMA,
     **STORES,

@@ -1,4 +1,4 @@
-"""What goes wrong with a parser: our own in its sandbox, or docling-serve."""
+"""What goes wrong with a parser of our own in its sandbox, and in the settings of any."""
 
 from __future__ import annotations
 
@@ -48,51 +48,5 @@ PARSING: Final = {
     ),
     "Chunks of {limit} tokens are too small to hold text. Raise the embedder's limit.": (
         "Textstücke von {limit} Tokens sind zu klein für Text. Erhöhen Sie die Grenze des Embedders."
-    ),
-    # docling-serve
-    "docling-serve does not read {kind} documents. Save it in another format and upload that.": (
-        "docling-serve liest keine Dokumente der Art {kind}. Speichern Sie es in einem anderen Format, und laden Sie dieses hoch."
-    ),
-    "docling-serve could not read the document. Save it in another format and upload that.": (
-        "docling-serve konnte das Dokument nicht lesen. Speichern Sie es in einem anderen Format, und laden Sie dieses hoch."
-    ),
-    "docling-serve read only a part of the document. Its log has the details.": (
-        "docling-serve hat nur einen Teil des Dokuments gelesen. Die Einzelheiten stehen in seinem Protokoll."
-    ),
-    "docling-serve answered with an error (HTTP {status}). Its log has the details.": (
-        "docling-serve antwortete mit einem Fehler (HTTP {status}). Die Einzelheiten stehen in seinem Protokoll."
-    ),
-    "docling-serve answered with a damaged document. Its log has the details.": (
-        "docling-serve antwortete mit einem beschädigten Dokument. Die Einzelheiten stehen in seinem Protokoll."
-    ),
-    "docling-serve answered without a document. Check that its version is 1 or newer.": (
-        "docling-serve antwortete ohne Dokument. Prüfen Sie, ob seine Version 1 oder neuer ist."
-    ),
-    "docling-serve answered with something that is not JSON. Check AEGIS_DOCLING_SERVE_URL.": (
-        "docling-serve antwortete mit etwas, das kein JSON ist. Prüfen Sie AEGIS_DOCLING_SERVE_URL."
-    ),
-    "docling-serve answered with more than {limit} MB. Split the document.": (
-        "docling-serve antwortete mit mehr als {limit} MB. Teilen Sie das Dokument."
-    ),
-    "docling-serve refuses access. Set AEGIS_DOCLING_SERVE_API_KEY to its DOCLING_SERVE_API_KEY.": (
-        "docling-serve verweigert den Zugriff. Setzen Sie AEGIS_DOCLING_SERVE_API_KEY auf dessen DOCLING_SERVE_API_KEY."
-    ),
-    "docling-serve at {url} is overloaded (HTTP {status}). Retry later.": (
-        "docling-serve unter {url} ist überlastet (HTTP {status}). Versuchen Sie es später erneut."
-    ),
-    "docling-serve gave up on the document: it took too long there. Raise its DOCLING_SERVE_MAX_SYNC_WAIT.": (
-        "docling-serve hat das Dokument aufgegeben: Es dauerte dort zu lange. Erhöhen Sie dessen DOCLING_SERVE_MAX_SYNC_WAIT."
-    ),
-    "There is no docling-serve with interface v1 at {url}. Check AEGIS_DOCLING_SERVE_URL.": (
-        "Unter {url} gibt es kein docling-serve mit der Schnittstelle v1. Prüfen Sie AEGIS_DOCLING_SERVE_URL."
-    ),
-    "The document is larger than docling-serve accepts. Split it.": (
-        "Das Dokument ist größer, als docling-serve annimmt. Teilen Sie es."
-    ),
-    "docling-serve at {url} did not answer within {seconds} s.": (
-        "docling-serve unter {url} hat binnen {seconds} s nicht geantwortet."
-    ),
-    "docling-serve at {url} does not answer ({error}). Start it, or check AEGIS_DOCLING_SERVE_URL.": (
-        "docling-serve unter {url} antwortet nicht ({error}). Starten Sie es, oder prüfen Sie AEGIS_DOCLING_SERVE_URL."
     ),
 }

@@ -17,6 +17,7 @@ PHRASES: Final = {
     "Cutting the text into chunks": "Das Schneiden in Textstücke",
     "Drawing page {page}": "Das Zeichnen der Seite {page}",
     "Starting the parser": "Das Starten des Parsers",
+    "Converting a page by docling-serve": "Das Umwandeln einer Seite mit docling-serve",
     "Reading the text of a picture": "Das Lesen des Textes in einem Bild",
     "a fixed limit": "eine feste Grenze",
     "PDF, Word, PowerPoint, Excel, OpenDocument, EPUB, HTML, Markdown, text, CSV, e-mail and pictures": (
@@ -33,6 +34,7 @@ PHRASES: Final = {
     "the collection's model": "das Modell der Sammlung",
     "not JSON": "kein JSON",
     "no reason given": "ohne Angabe eines Grundes",
+    "it gives no reason": "es nennt keinen Grund",
     # Who wants a port, and who has it
     "the graph server": "Graph-Server",
     "the engine server": "Dienste-Server",
