@@ -71,6 +71,13 @@ def ocr(payload: Json) -> Json:
     return {"text": read_text(Path(payload["path"]).read_bytes())}
 
 
+def rerank(payload: Json) -> Json:
+    _still()
+    from aegis_assets.engines.reranker import rank
+
+    return {"scores": rank(Path(payload["path"]), payload["device"], payload["query"], payload["texts"])}
+
+
 def _serve(payload: Json) -> DoclingServe | None:
     """The server that parses in docling's place, where one is configured."""
     if not payload["serve"]:

@@ -73,6 +73,17 @@ class ExtractAnswer(Frozen):
     extractions: tuple[Extraction, ...]
 
 
+class RerankBody(Frozen):
+    query: str
+    texts: tuple[str, ...] = Field(max_length=TEXTS_PER_REQUEST)
+
+
+class RerankAnswer(Frozen):
+    """scores: how well each text answers the query, from 0 to 1."""
+
+    scores: tuple[float, ...]
+
+
 class OcrBody(Frozen):
     png: Base64Bytes
 
@@ -102,13 +113,14 @@ class ChunkAnswer(Frozen):
 
 
 class ServerInfo(Frozen):
-    """Fingerprints of everything the server does. extractor: the name of the local one."""
+    """Fingerprints of everything the server does. extractor: the name of the local one. reranker: its name, '' for none."""
 
     parser: str
     ocr: str
     embedder: EmbedderInfo
     extractor: str
     extractor_fingerprint: str
+    reranker: str = ""
 
 
 class Health(Frozen):
