@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -19,6 +20,7 @@ from aegis_assets.errors import EngineFailed, Misconfigured
 
 FILES: Final = ("config.json", "tokenizer.json")
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
+HEAD: Final = "ForSequenceClassification"  # without one, transformers invents a random one and says so only in a log
 MAX_TOKENS: Final = 512  # of question and text together: what bge-reranker was trained at
 BATCH: Final = 16
 
@@ -31,6 +33,8 @@ def weights(path: Path) -> Path:
         missing.append("model.safetensors or pytorch_model.bin")
     if missing:
         raise Misconfigured(f"AEGIS_RERANKER_PATH is not a directory with a reranker's weights: {', '.join(missing)} missing.")
+    if not any(name.endswith(HEAD) for name in _architectures(path / "config.json")):
+        raise Misconfigured("AEGIS_RERANKER_PATH has no head that scores: an embedder is no reranker. Correct the path.")
     return there[0]
 
 
@@ -46,6 +50,13 @@ def rank(path: Path, device: str, query: str, texts: Sequence[str]) -> list[floa
     if len(found) != len(texts) or not all(map(math.isfinite, found)):
         raise EngineFailed("The reranker returned scores that are no numbers.", retryable=False)
     return found
+
+
+def _architectures(config: Path) -> list[str]:
+    try:
+        return [str(name) for name in json.loads(config.read_text())["architectures"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 @lru_cache(maxsize=1)
