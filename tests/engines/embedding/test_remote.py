@@ -254,7 +254,7 @@ def test_a_text_that_is_too_long_is_embedded_in_parts_and_the_others_as_they_are
 def test_a_text_that_no_part_of_fits_fails_alone_with_a_sentence(protocol: Any) -> None:
     with (
         EmbeddingDouble(protocol, limit=50) as double,
-        pytest.raises(BadInput, match=r"also in 8 parts.*AEGIS_EMBEDDING_MAX_TOKENS"),
+        pytest.raises(BadInput, match=r"also in 16 parts.*AEGIS_EMBEDDING_MAX_TOKENS"),
     ):
         embed(double.url, ["mesh " * 1000], embedding_max_tokens=50)
 
