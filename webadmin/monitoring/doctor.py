@@ -100,7 +100,7 @@ def _reranker() -> str:
     name = platform.engine().server_info().reranker
     if not name:
         raise Misconfigured("AEGIS_RERANKER_PATH is set here and not for the engine server: set it there, and restart it.")
-    platform.engine().rerank("Who wrote it?", ["Ada wrote it."], settings().rerank_timeout)
+    platform.engine().rerank("Who wrote it?", ["Ada wrote it"], settings().rerank_timeout)
     return f"the first {settings().rerank_hits} hits"
 
 

@@ -79,8 +79,8 @@ class TeiEmbeddings:
             )
         if splade and not self._sparse:
             raise Misconfigured(
-                f"The embedding server at {self.server.address} runs {info.model_id} with SPLADE pooling, so not densely:"
-                " name it in AEGIS_EMBEDDING_SPARSE_URL, and in AEGIS_EMBEDDING_URL another."
+                f"The embedding server at {self.server.address} runs {info.model_id} with SPLADE pooling, which makes no dense"
+                " vectors: name it in AEGIS_EMBEDDING_SPARSE_URL, and another one in AEGIS_EMBEDDING_URL."
             )
         return Served(
             name=info.model_id,

@@ -56,9 +56,11 @@ class RerankDesk:
         with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as name:
             try:
                 outcome = self._child.call(JOB, payload, Path(name), limits, "Reranking the hits", Event())
-            except BaseException:
+            except Exception as error:
                 if self._child.closed or not self._child.alive():
                     self.rest()
+                    if isinstance(error, EngineFailed):  # its sentence speaks of a parser
+                        raise EngineFailed("The reranker ended before it had answered: the next search starts it anew.") from error
                 raise
         try:
             return RerankAnswer.model_validate(outcome.result)

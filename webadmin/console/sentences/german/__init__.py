@@ -11,6 +11,7 @@ from typing import Final
 from webadmin.console.sentences.german.asking import ASKING
 from webadmin.console.sentences.german.dagster import DAGSTER
 from webadmin.console.sentences.german.documents import DOCUMENTS
+from webadmin.console.sentences.german.embedding import EMBEDDING
 from webadmin.console.sentences.german.engines import ENGINES
 from webadmin.console.sentences.german.files import FILES
 from webadmin.console.sentences.german.languages import LANGUAGES
@@ -24,6 +25,7 @@ SENTENCES: Final[dict[str, str]] = {
     **FILES,
     **PARSING,
     **ENGINES,
+    **EMBEDDING,
     **OLLAMA,
     **STORES,
     **DOCUMENTS,

@@ -18,6 +18,7 @@ PHRASES: Final = {
     "Drawing page {page}": "Das Zeichnen der Seite {page}",
     "Starting the parser": "Das Starten des Parsers",
     "Reading the text of a picture": "Das Lesen des Textes in einem Bild",
+    "Reranking the hits": "Das Ordnen der Treffer",
     "a fixed limit": "eine feste Grenze",
     "PDF, Word, PowerPoint, Excel, OpenDocument, EPUB, HTML, Markdown, text, CSV, e-mail and pictures": (
         "PDF, Word, PowerPoint, Excel, OpenDocument, EPUB, HTML, Markdown, Text, CSV, E-Mail und Bilder"
@@ -33,6 +34,7 @@ PHRASES: Final = {
     "the collection's model": "das Modell der Sammlung",
     "not JSON": "kein JSON",
     "no reason given": "ohne Angabe eines Grundes",
+    "no list of its models": "keine Liste seiner Modelle",
     # Who wants a port, and who has it
     "the graph server": "Graph-Server",
     "the engine server": "Dienste-Server",
