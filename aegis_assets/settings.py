@@ -146,9 +146,23 @@ class Settings(BaseSettings):
     ollama_timeout: PositiveFloat = 180.0  # seconds from an answer's first token to its last, with any server
     vision_model: str = ""
     extractor: Literal["auto", "ollama", "openai", "spacy"] = "auto"
-    embedder: Literal["minilm", "bge-m3"] = "minilm"
+    # auto: the server at embedding_url (text-embeddings-inference, or else an OpenAI-compatible one), without it MiniLM
+    embedder: Literal["auto", "minilm", "bge-m3", "openai", "tei"] = "auto"
     embedder_path: str = ""  # directory of BGE-M3's weights
     embedder_device: str = "cpu"
+    embedding_url: str = ""
+    embedding_model: str = ""  # empty: the only model that the server has
+    embedding_api_key: SecretStr = SecretStr("")
+    embedding_sparse_url: str = ""  # text-embeddings-inference with SPLADE pooling; empty: sparse vectors are lexical
+    embedding_max_tokens: int = Field(0, ge=0)  # of a text, that the model reads; 0: what the server says, else 512
+    embedding_tokenizer: str = ""  # the model's tokenizer.json; empty: MiniLM's stands in for it, with a margin
+    embedding_query_prefix: str = ""  # "query: " and "passage: " for E5, whose vectors are poor without
+    embedding_passage_prefix: str = ""
+    embedding_timeout: float = Field(120.0, gt=0)  # one request, with its time in the server's queue
+    reranker_path: str = ""  # directory of bge-reranker's weights; empty: hits stay as the search fused them
+    reranker_device: str = ""  # empty: embedder_device
+    rerank_hits: int = Field(40, ge=1, le=200)  # the first hits of a search, which the reranker orders
+    rerank_timeout: float = Field(30.0, gt=0)  # loading the model included; after it the search answers without
 
     # Who executes the ops of a run. A run of a few pages stays in its own process, whatever this says.
     executor: Literal["threads", "celery", "k8s"] = "threads"
@@ -253,6 +267,15 @@ class Settings(BaseSettings):
     def max_file_bytes(self) -> int:
         """The one meaning of MAX_FILE_MB, wherever a file comes in."""
         return self.max_file_mb * 1_000_000
+
+    @property
+    def embeds_by_url(self) -> bool:
+        return self.embedder in ("openai", "tei") or (self.embedder == "auto" and bool(self.embedding_url))
+
+    @property
+    def local_embedder(self) -> Literal["minilm", "bge-m3"]:
+        """Whose weights the engine server loads, and whose tokenizer counts, where no server embeds."""
+        return "bge-m3" if self.embedder == "bge-m3" else "minilm"
 
     @property
     def extractor_engine(self) -> Literal["ollama", "openai", "spacy"]:

@@ -37,7 +37,7 @@ def main() -> None:
                 marked = cursor.fetchone() is not None
             if marked:
                 searches += 1
-                if any(hit.name == asked["name"] for hit in search(asked["text"], asked["collection"], 5)):
+                if any(hit.name == asked["name"] for hit in search(asked["text"], asked["collection"], 5).hits):
                     break
             time.sleep(LOOK_SECONDS)
         else:

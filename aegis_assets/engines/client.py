@@ -28,6 +28,8 @@ from aegis_assets.engines.service.wire import (
     PageAnswer,
     PageBody,
     ParserAnswer,
+    RerankAnswer,
+    RerankBody,
     ServerInfo,
     decode_error,
     error_of,
@@ -115,8 +117,8 @@ class EngineClient:
     @classmethod
     def from_settings(cls, chosen: Settings) -> EngineClient:
         lease = None
-        if chosen.embedder_device.startswith("cuda"):
-            lease = ("vram", min(VRAM_MB[chosen.embedder], chosen.vram_budget_mb))
+        if chosen.embedder_device.startswith("cuda") and not chosen.embeds_by_url:
+            lease = ("vram", min(VRAM_MB[chosen.local_embedder], chosen.vram_budget_mb))
         token = chosen.engine_token.get_secret_value()
         size = chosen.embedding_batch_size
         return cls(
@@ -185,6 +187,24 @@ class EngineClient:
             if self._info is not None and self._info.embedder != answer.info:
                 self._info = None  # the server came back with another model
         return answer.embeddings
+
+    # Reranker
+
+    def rerank(self, query: str, texts: Sequence[str], seconds: float) -> tuple[float, ...]:
+        """Return how well each text answers the query, from 0 to 1. Raises AegisError, after `seconds` at the latest."""
+        body = RerankBody(query=writable(query), texts=tuple(writable(text) for text in texts))
+        try:
+            scores = self._post("/rerank", body, RerankAnswer, seconds).scores
+        except EngineUnavailable as error:
+            if not isinstance(error.__cause__, httpx.ReadTimeout):
+                raise
+            raise EngineUnavailable(
+                f"The reranker did not answer within {seconds:g} s: it may still be loading; else give it a GPU, or lower"
+                " AEGIS_RERANK_HITS."
+            ) from error
+        if len(scores) != len(texts):
+            raise EngineFailed("The reranker's answer has the wrong shape.", retryable=False)
+        return scores
 
     # What the server is
 

@@ -34,7 +34,7 @@ GIVE_BACK_SECONDS: Final = 2.0
 
 def model_path(chosen: Settings) -> Path:
     """Directory of the weights and the tokenizer. Raises Misconfigured with what to do."""
-    if chosen.embedder == "minilm":
+    if chosen.local_embedder == "minilm":
         return _wheel_path()
     if not chosen.embedder_path:
         raise Misconfigured(
@@ -52,13 +52,22 @@ def model_path(chosen: Settings) -> Path:
 
 
 def tokenizer_path(chosen: Settings) -> Path:
-    """What the chunker counts tokens with."""
-    return model_path(chosen)
+    """Return the directory of the tokenizer.json that the chunker counts with. Raises Misconfigured if there is none.
+
+    Nothing is fetched from a model hub, so where a server embeds, the model's own tokenizer is the one that a person has put there.
+    """
+    if not chosen.embeds_by_url or not chosen.embedding_tokenizer:
+        return model_path(chosen)
+    path = Path(chosen.embedding_tokenizer)
+    directory = path.parent if path.name == "tokenizer.json" else path
+    if not (directory / "tokenizer.json").is_file():
+        raise Misconfigured("AEGIS_EMBEDDING_TOKENIZER is neither a tokenizer.json nor a directory with one: correct the path.")
+    return directory
 
 
 def chunk_tokens(chosen: Settings) -> int:
-    """The most tokens of a chunk: what the embedder reads of a text."""
-    return MAX_TOKENS[chosen.embedder]
+    """Return the most tokens of a chunk: what the embedder reads of a text."""
+    return MAX_TOKENS[chosen.local_embedder]
 
 
 def _wheel_path() -> Path:
@@ -78,12 +87,12 @@ class Embedder:
         path = model_path(chosen)
         self._device = chosen.embedder_device
         self._batch = chosen.embedding_batch_size
-        self._sparse_head = chosen.embedder == "bge-m3"
+        self._sparse_head = chosen.local_embedder == "bge-m3"
         self._max_tokens = chunk_tokens(chosen)
         threads = _prepare(self._device)
         lexical.query_weights("warm")  # the stemmer takes a second to import
         with _quiet():
-            self._model = _load(chosen.embedder, path, self._device)
+            self._model = _load(chosen.local_embedder, path, self._device)
         self._gave_back = 0.0
         if self._device == "cpu":
             encoder = self._model.model.model if self._sparse_head else self._model.model

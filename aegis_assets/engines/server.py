@@ -40,8 +40,10 @@ def main() -> None:
     from aegis_assets.engines.sandbox import Sandbox
     from aegis_assets.engines.service.app import Service
     from aegis_assets.engines.service.documents import Documents, OcrDesk
-    from aegis_assets.engines.service.group import CALLERS_ON_CPU, CALLERS_ON_GPU, Models
+    from aegis_assets.engines.service.embeddings import embeddings
+    from aegis_assets.engines.service.group import CALLERS_ON_CPU, CALLERS_ON_GPU, NAMES, Models
     from aegis_assets.engines.service.parser import ParserFingerprint
+    from aegis_assets.engines.service.ranking import RerankDesk
     from aegis_assets.stores.bucket import open_bucket
 
     scratch = chosen.home / "scratch" / f"engine-{chosen.engine_port}"
@@ -51,10 +53,14 @@ def main() -> None:
     scratch.mkdir(mode=0o700)
     sandbox = Sandbox(preload=["aegis_assets.engines.service.preload"])
     sandbox.start()
+    callers = CALLERS_ON_CPU if chosen.embedder_device == "cpu" else CALLERS_ON_GPU
+    models = Models(scratch, callers, ("extractor",) if chosen.embeds_by_url else NAMES)
     service = Service(
         Documents(chosen, open_bucket(chosen.bucket_address, chosen, chosen.outage_seconds), sandbox, scratch),
         OcrDesk(chosen, sandbox, scratch),
-        Models(scratch, CALLERS_ON_CPU if chosen.embedder_device == "cpu" else CALLERS_ON_GPU),
+        models,
+        embeddings(chosen, models),
+        RerankDesk(chosen, sandbox, scratch),
         token=chosen.engine_token.get_secret_value(),
         parser=ParserFingerprint(chosen),
         patience=chosen.parse_timeout,

@@ -16,13 +16,20 @@ class Embedding(Frozen):
 
 
 class EmbedderInfo(Frozen):
-    """name as people know it, what the sparse weights are ('bge-m3' or 'lexical'), and the fingerprint of both."""
+    """Which model makes the vectors, and the fingerprint of all that decides them.
+
+    name: as people know it. sparse: what the sparse weights are ('bge-m3', 'splade' or 'lexical'). max_tokens: of a chunk, as
+    `tokenizer` counts; empty if it is the model's own and goes by its name. server: kind and address of what embeds, empty if it is
+    the engine server itself.
+    """
 
     name: str
     dimension: int
     sparse: str
     max_tokens: int
     fingerprint: str
+    tokenizer: str = ""
+    server: str = ""
 
 
 class VectorPoint(Frozen):

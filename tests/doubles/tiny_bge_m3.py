@@ -22,7 +22,7 @@ def make(directory: Path) -> Path:
 
     directory.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(7)
-    size = _tokenizer(directory)
+    size = write_tokenizer(directory)
     config = XLMRobertaConfig(
         vocab_size=size,
         hidden_size=HIDDEN,
@@ -41,7 +41,7 @@ def make(directory: Path) -> Path:
     return directory
 
 
-def _tokenizer(directory: Path) -> int:
+def write_tokenizer(directory: Path) -> int:
     """A unigram tokenizer as XLM-RoBERTa's, trained on a few sentences. Returns the size of its vocabulary."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 

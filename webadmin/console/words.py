@@ -43,6 +43,7 @@ PARTS: Final[dict[str, Promise]] = {
     "engine server": _("engine server"),
     "parser": _("parser"),
     "embedder": _("embedder"),
+    "reranker": _("reranker"),
     "extractor": _("extractor"),
     "vision": _("vision"),
     "dagster": _("Dagster"),

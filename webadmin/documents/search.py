@@ -1,4 +1,8 @@
-"""A question -> chunks with where they stand: embedded by the engine server, found by the vectors, shown from the ledger."""
+"""A question -> chunks with where they stand: embedded by the engine server, found by the vectors, shown from the ledger.
+
+Where the engine server has a reranker, it orders the first hits. A search can do without: when the reranker fails or is slow, the
+hits come as they were fused, and the result says so.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from aegis_assets.errors import BadInput, NotFound
+from aegis_assets.errors import AegisError, BadInput, NotFound
 from aegis_assets.model.embedding import VectorHit
 from aegis_assets.model.ledger import SearchRow
 from aegis_assets.model.parsing import Frozen
+from aegis_assets.settings import settings
 from aegis_assets.stores.ledger.base import clean
 from webadmin.documents import platform
 from webadmin.documents.aside import aside
@@ -20,7 +25,10 @@ LONGEST: Final = 8000  # characters; embedders read a few hundred words and leav
 
 
 class Hit(Frozen):
-    """score: fused over both searches; dense, sparse: their own, None where one did not find the chunk."""
+    """score: fused over both searches; dense, sparse: their own, None where one did not find the chunk.
+
+    rerank: the reranker's, from 0 to 1, by which such hits are ordered; None where it has not read the chunk.
+    """
 
     chunk: UUID
     document: UUID
@@ -31,30 +39,59 @@ class Hit(Frozen):
     score: float
     dense: float | None
     sparse: float | None
+    rerank: float | None = None
     text: str
     entities: tuple[dict[str, str], ...] = Field(default=())
 
 
-def search(text: str, collection: str | None, limit: int) -> list[Hit]:
-    """Best first. collection None: all of them. Raises BadInput, NotFound, EngineUnavailable, StoreUnavailable."""
+class SearchResult(Frozen):
+    """hits: best first. note: why they are in another order than they should be, '' when all went well."""
+
+    hits: tuple[Hit, ...] = ()
+    note: str = ""
+
+
+def search(text: str, collection: str | None, limit: int) -> SearchResult:
+    """collection None: all of them. Raises BadInput, NotFound, EngineUnavailable, StoreUnavailable."""
     text = clean(text).strip()
     if not text:
         raise BadInput("The search text is empty.")
     if len(text) > LONGEST:
         raise BadInput(f"The search text has {len(text):,} characters; ask in at most {LONGEST:,}.")
-    scopes = dict(Collection.objects.order_by("name").values_list("id", "name"))
-    if collection is not None:
-        scopes = {identity: name for identity, name in scopes.items() if name == collection}
-        if not scopes:
-            raise NotFound(f"There is no collection named {collection!r}.")
+    scopes = _scopes(collection)
     if not scopes:
-        return []
+        return SearchResult()
     query = platform.engine().embed([text], "query")[0]
-    hits = aside.call(platform.search_vectors, list(scopes), query, limit)
-    found = [(hit, name) for name, those in zip(scopes.values(), hits, strict=True) for hit in those]
-    found.sort(key=lambda pair: (-pair[0].score, str(pair[0].id)))
-    rows = {row.chunk: row for row in platform.ledger().search_rows([hit.id for hit, _ in found])}
-    return [_hit(hit, rows[hit.id], name) for hit, name in found if hit.id in rows][:limit]
+    reranked = settings().rerank_hits if platform.engine().server_info().reranker else 0
+    ranked = aside.call(platform.search_vectors, list(scopes), query, max(limit, reranked))
+    pairs = [(hit, name) for name, hits in zip(scopes.values(), ranked, strict=True) for hit in hits]
+    pairs.sort(key=lambda pair: (-pair[0].score, str(pair[0].id)))
+    rows = {row.chunk: row for row in platform.ledger().search_rows([hit.id for hit, _ in pairs])}
+    hits = [_hit(hit, rows[hit.id], name) for hit, name in pairs if hit.id in rows]
+    return _rerank(text, hits, reranked, limit) if reranked else SearchResult(hits=tuple(hits[:limit]))
+
+
+def _scopes(collection: str | None) -> dict[UUID, str]:
+    """Return the names of the collections to search, by id. Raises NotFound if there is none of that name."""
+    scopes = dict(Collection.objects.order_by("name").values_list("id", "name"))
+    if collection is None:
+        return scopes
+    scopes = {identity: name for identity, name in scopes.items() if name == collection}
+    if not scopes:
+        raise NotFound(f"There is no collection named {collection!r}.")
+    return scopes
+
+
+def _rerank(text: str, hits: list[Hit], count: int, limit: int) -> SearchResult:
+    """Order the first `count` hits by the reranker's scores. Equal ones, and the rest, stay as they were fused."""
+    first, rest = hits[:count], hits[count:]
+    try:
+        scores = platform.engine().rerank(text, [hit.text for hit in first], settings().rerank_timeout)
+    except AegisError as error:
+        return SearchResult(hits=tuple(hits[:limit]), note=f"The hits are not reranked: {error.message}")
+    scored = [hit.model_copy(update={"rerank": score}) for hit, score in zip(first, scores, strict=True)]
+    scored.sort(key=lambda hit: -(hit.rerank or 0.0))
+    return SearchResult(hits=tuple([*scored, *rest][:limit]))
 
 
 def _hit(hit: VectorHit, row: SearchRow, collection: str) -> Hit:

@@ -59,7 +59,8 @@ def _parts(chosen: Settings) -> list[tuple[str, str, Callable[[], str | None]]]:
         ),
         ("engine server", chosen.engine_address, _engine),
         ("parser", _parser(chosen), _parser_answers),
-        ("embedder", f"{chosen.embedder} on {chosen.embedder_device}", _embedder),
+        ("embedder", _embedder_used(chosen), _embedder),
+        *([("reranker", f"{chosen.reranker_path} on {_reranker_device(chosen)}", _reranker)] if chosen.reranker_path else []),
         ("extractor", extractor, _extractor),
         ("vision", vision, _vision),
         ("dagster", chosen.dagster_address, _dagster),
@@ -96,7 +97,17 @@ def _parser_answers() -> str | None:
 
 def _embedder() -> str:
     info = platform.engine().info()
-    return f"{info.name}, {info.dimension} dimensions, sparse {info.sparse}"
+    protocol = f"{info.server.partition(' at ')[0]}, " if info.server else ""
+    return f"{protocol}{info.name}, {info.dimension} dimensions, sparse {info.sparse}, chunks of {info.max_tokens} tokens"
+
+
+def _reranker() -> str:
+    """Rerank one text, which loads the model."""
+    name = platform.engine().server_info().reranker
+    if not name:
+        raise Misconfigured("AEGIS_RERANKER_PATH is set here and not for the engine server: set it there, and restart it.")
+    platform.engine().rerank("Who wrote it?", ["Ada wrote it"], settings().rerank_timeout)
+    return f"the first {settings().rerank_hits} hits"
 
 
 def _extractor() -> str | None:
@@ -166,6 +177,17 @@ def _disk() -> str:
 def _parser(chosen: Settings) -> str:
     served = chosen.docling_serve_url if chosen.parser in ("auto", "docling-serve") else ""
     return f"docling-serve at {without_password(served)}" if served else PARSERS[chosen.parser]
+
+
+def _embedder_used(chosen: Settings) -> str:
+    if not chosen.embeds_by_url:
+        return f"{chosen.local_embedder} on {chosen.embedder_device}"
+    parts = urlsplit(chosen.embedding_url)
+    return f"server at {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _reranker_device(chosen: Settings) -> str:
+    return chosen.reranker_device or chosen.embedder_device
 
 
 def _sees(chosen: Settings) -> bool:

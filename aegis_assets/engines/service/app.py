@@ -22,10 +22,22 @@ from starlette.routing import Route
 from aegis_assets.engines.sandbox import frames
 from aegis_assets.engines.service.desk import Desk
 from aegis_assets.engines.service.documents import PARSES_AT_ONCE, Documents, OcrDesk, ocr_fingerprint
+from aegis_assets.engines.service.embeddings import Embeddings
 from aegis_assets.engines.service.group import READY, STARTING, Models
 from aegis_assets.engines.service.parser import ParserFingerprint
+from aegis_assets.engines.service.ranking import RerankDesk
 from aegis_assets.engines.service.requests import GONE, as_error, as_json, no_such_route, read, while_connected
-from aegis_assets.engines.service.wire import EmbedBody, ExtractBody, Health, OcrBody, PageBody, Problem, ServerInfo, problem_of
+from aegis_assets.engines.service.wire import (
+    EmbedBody,
+    ExtractBody,
+    Health,
+    OcrBody,
+    PageBody,
+    Problem,
+    RerankBody,
+    ServerInfo,
+    problem_of,
+)
 from aegis_assets.errors import AegisError, NotAllowed, public
 from aegis_assets.logs import logger
 from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest
@@ -43,12 +55,23 @@ log = logger(__name__)
 
 class Service:
     def __init__(
-        self, documents: Documents, ocr: OcrDesk, models: Models, *, token: str, parser: ParserFingerprint, patience: float
+        self,
+        documents: Documents,
+        ocr: OcrDesk,
+        models: Models,
+        embeddings: Embeddings,
+        reranker: RerankDesk,
+        *,
+        token: str,
+        parser: ParserFingerprint,
+        patience: float,
     ) -> None:
         """Without a token everyone who reaches the address may ask."""
         self._documents = documents
         self._ocr = ocr
         self._models = models
+        self._embeddings = embeddings
+        self._reranker = reranker
         self._token = token.encode()
         self._parser = parser
         self._parser_state = STARTING
@@ -57,6 +80,7 @@ class Service:
         self._pictures = Desk(1, patience)
         self._pages = Desk(PAGES_AT_ONCE, min(patience, PAGE_PATIENCE))
         self._checks = Desk(1, min(patience, PAGE_PATIENCE))
+        self._rankings = Desk(1, reranker.seconds)
 
     def app(self) -> Starlette:
         routes = [
@@ -69,13 +93,15 @@ class Service:
             Route("/page", self._post(PageBody, self._page), methods=["POST"]),
             Route("/ocr", self._post(OcrBody, self._read), methods=["POST"]),
             Route("/embed", self._post(EmbedBody, self._embed), methods=["POST"]),
+            Route("/rerank", self._post(RerankBody, self._rerank), methods=["POST"]),
             Route("/extract", self._post(ExtractBody, self._extract), methods=["POST"]),
         ]
         return Starlette(routes=routes, lifespan=self._life, exception_handlers={HTTPException: no_such_route})
 
     @asynccontextmanager
     async def _life(self, _: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(task) for task in (self._models.supervise(), self._warm(), self._rest())]
+        running = (self._models.supervise(), self._embeddings.watch(), self._warm(), self._rest())
+        tasks = [asyncio.create_task(task) for task in running]
         try:
             yield
         finally:
@@ -83,7 +109,9 @@ class Service:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._models.close()
+            await self._embeddings.close()
             self._ocr.rest()
+            self._reranker.rest()
             self._documents.rest()
 
     async def _warm(self) -> None:
@@ -105,12 +133,15 @@ class Service:
             if self._pictures.idle() > REST_SECONDS:
                 with suppress(AegisError, OSError):  # pictures came in between; the next time, then
                     await self._pictures.run(lambda _: self._ocr.rest())
+            if self._rankings.idle() > REST_SECONDS:
+                with suppress(AegisError, OSError):  # as above
+                    await self._rankings.run(lambda _: self._reranker.rest())
 
     # Routes
 
     async def health(self, _: Request) -> Response:
         """200 when everything is ready, else 503; the body is the same."""
-        engines = {"parser": self._parser_state, **self._models.states()}
+        engines = {"parser": self._parser_state, **self._models.states(), "embedder": self._embeddings.state()}
         health = Health(ready=all(state == READY for state in engines.values()), engines=engines)
         return JSONResponse(health.model_dump(), 200 if health.ready else 503)
 
@@ -120,9 +151,10 @@ class Service:
             parser=parser,
             problem=problem,
             ocr=ocr_fingerprint(),
-            embedder=self._models.embedder(),
+            embedder=await self._embeddings.info(),
             extractor="spacy en-core-web-sm",
             extractor_fingerprint=self._models.extractor_fingerprint(),
+            reranker=self._reranker.name,
         )
         return JSONResponse(info.model_dump())
 
@@ -140,13 +172,15 @@ class Service:
         return await while_connected(request, check())
 
     async def _inspect(self, body: InspectRequest) -> Response:
-        return as_json(await self._parses.run(lambda cancelled: self._documents.inspect(body, cancelled)))
+        tokens = await self._embeddings.chunk_tokens()
+        return as_json(await self._parses.run(lambda cancelled: self._documents.inspect(body, cancelled, tokens)))
 
     async def _parse(self, body: ParseRequest) -> Response:
         return as_json(await self._parses.run(lambda cancelled: self._documents.parse(body, cancelled)))
 
     async def _chunk(self, body: ChunkRequest) -> Response:
-        return as_json(await self._chunks.run(lambda cancelled: self._documents.chunk(body, cancelled)))
+        tokens = await self._embeddings.chunk_tokens()
+        return as_json(await self._chunks.run(lambda cancelled: self._documents.chunk(body, cancelled, tokens)))
 
     async def _page(self, body: PageBody) -> Response:
         return as_json(await self._pages.run(lambda cancelled: self._documents.page(body, cancelled)))
@@ -155,7 +189,11 @@ class Service:
         return as_json(await self._pictures.run(lambda cancelled: self._ocr.read(body.png, cancelled)))
 
     async def _embed(self, body: EmbedBody) -> Response:
-        return Response(await self._models.embed(body), media_type="application/json")
+        return Response(await self._embeddings.embed(body), media_type="application/json")
+
+    async def _rerank(self, body: RerankBody) -> Response:
+        """A caller who goes does not end the model that is loading: the next search would wait for it again."""
+        return as_json(await self._rankings.run(lambda _: self._reranker.rank(body)))
 
     async def _extract(self, body: ExtractBody) -> Response:
         return Response(await self._models.extract(body), media_type="application/json")

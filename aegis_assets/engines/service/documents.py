@@ -70,14 +70,15 @@ class Documents:
         self._warm.rest(seconds)
         self._shared.rest(seconds)
 
-    def inspect(self, request: InspectRequest, cancelled: Event) -> Inspection:
+    def inspect(self, request: InspectRequest, cancelled: Event, tokens: int = 0) -> Inspection:
+        """tokens: the most of a chunk; 0 for what the local embedder reads."""
         with self._folder() as folder:
             payload = {
                 "path": str(self._document(request.blob, folder / "document")),
                 "name": request.name,
                 "out": str(folder / "out"),
                 "max_pages": self._chosen.max_pages,
-                "window_tokens": chunk_tokens(self._chosen) * min(SECTION_CHUNKS, self._chosen.window_chunks),
+                "window_tokens": (tokens or chunk_tokens(self._chosen)) * min(SECTION_CHUNKS, self._chosen.window_chunks),
                 "shared": False,
                 "serve": None,
             }
@@ -125,14 +126,15 @@ class Documents:
             update = {"artifact": _key(keys, parsed.artifact), "pictures": pictures, "peak_mb": round(outcome.peak_mb, 1)}
             return parsed.model_copy(update=update)
 
-    def chunk(self, request: ChunkRequest, cancelled: Event) -> ChunkAnswer:
+    def chunk(self, request: ChunkRequest, cancelled: Event, tokens: int = 0) -> ChunkAnswer:
+        """tokens: the most of a chunk; 0 for what the local embedder reads."""
         with self._folder() as folder:
             self._bucket.download(request.artifact, folder / "artifact.json")
             payload = {
                 "artifact": str(folder / "artifact.json"),
                 "request": request.model_dump(mode="json"),
                 "tokenizer": str(tokenizer_path(self._chosen)),
-                "max_tokens": chunk_tokens(self._chosen),
+                "max_tokens": tokens or chunk_tokens(self._chosen),
             }
             return _valid(ChunkAnswer, self._together("chunk", payload, folder, "Cutting the text into chunks", cancelled))
 

@@ -1,4 +1,4 @@
-"""The process that holds the embedder and spaCy: kept alive, asked whether it is ready, and spoken to over its unix socket.
+"""The process of spaCy and, unless a server embeds, the embedder: kept alive, asked whether it is ready, spoken to over its socket.
 
 A process of its own under LitServe, because a worker that dies leaves LitServe's queues in an unknown state: all of it is replaced.
 """
@@ -48,8 +48,9 @@ log = logger(__name__)
 
 
 class Models:
-    def __init__(self, directory: Path, callers_at_once: int = CALLERS_ON_CPU) -> None:
-        """directory: where the socket is made."""
+    def __init__(self, directory: Path, callers_at_once: int = CALLERS_ON_CPU, names: tuple[Name, ...] = NAMES) -> None:
+        """directory: where the socket is made. names: of the models that the process has."""
+        self._names = names
         self._known: dict[Name, BaseModel | AegisError] = {}
         self._waiting: Counter[str] = Counter()  # texts, by path
         self._answered: dict[str, float] = {}
@@ -69,7 +70,7 @@ class Models:
 
     def states(self) -> dict[str, str]:
         """By engine: 'ready', 'starting', or the sentence that says what is wrong."""
-        return {name: _state(self._known.get(name)) for name in NAMES}
+        return {name: _state(self._known.get(name)) for name in self._names}
 
     # Life
 
@@ -88,7 +89,7 @@ class Models:
     async def _run_once(self) -> None:
         command = (sys.executable, "-m", "aegis_assets.engines.service.models", str(self._directory))
         self._process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
-        probes = [asyncio.create_task(self._probe(name)) for name in NAMES]
+        probes = [asyncio.create_task(self._probe(name)) for name in self._names]
         try:
             code = await self._process.wait()
             log.error("models_ended", exit_code=code)

@@ -81,6 +81,13 @@ def check(payload: Json) -> Json:
     return {"seconds": seconds_of_a_page(serve)}
 
 
+def rerank(payload: Json) -> Json:
+    _still()
+    from aegis_assets.engines.reranker import rank
+
+    return {"scores": rank(Path(payload["path"]), payload["device"], payload["query"], payload["texts"])}
+
+
 def _serve(payload: Json) -> DoclingServe | None:
     """Return the server that parses in docling's place, where one is configured."""
     if not payload["serve"]:

@@ -164,10 +164,11 @@ def main(directory: str) -> None:
     configure(chosen.log_level)
     logging.disable(logging.ERROR)  # LitServe logs the input of a request that fails
     batch = max(2, chosen.embedding_batch_size)  # of requests; LitServe takes 1 for "no batches", with other types
-    apis = [
-        EmbedApi(max_batch_size=batch, batch_timeout=BATCH_SECONDS, api_path="/embed", loop=PatientLoop()),
-        ExtractApi(max_batch_size=4, batch_timeout=BATCH_SECONDS, api_path="/extract", loop=PatientLoop()),
+    apis: list[litserve.LitAPI] = [
+        ExtractApi(max_batch_size=4, batch_timeout=BATCH_SECONDS, api_path="/extract", loop=PatientLoop())
     ]
+    if not chosen.embeds_by_url:
+        apis.insert(0, EmbedApi(max_batch_size=batch, batch_timeout=BATCH_SECONDS, api_path="/embed", loop=PatientLoop()))
     server = litserve.LitServer(apis, accelerator="cpu", devices=1, timeout=False, disable_openapi_url=True)
     server._monitor_workers = False
     Thread(target=_end_with_workers, args=(server,), daemon=True).start()

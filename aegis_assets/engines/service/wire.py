@@ -73,6 +73,17 @@ class ExtractAnswer(Frozen):
     extractions: tuple[Extraction, ...]
 
 
+class RerankBody(Frozen):
+    query: str
+    texts: tuple[str, ...] = Field(max_length=TEXTS_PER_REQUEST)
+
+
+class RerankAnswer(Frozen):
+    """scores: how well each text answers the query, from 0 to 1."""
+
+    scores: tuple[float, ...]
+
+
 class OcrBody(Frozen):
     png: Base64Bytes
 
@@ -116,7 +127,8 @@ class Problem(Frozen):
 
 
 class ServerInfo(Frozen):
-    """Fingerprints of everything the server does. extractor: the name of the local one. problem: why the parser's is not known."""
+    """Fingerprints of everything the server does. extractor: the name of the local one. reranker: its name, '' for none.
+    problem: why the parser's fingerprint is not known."""
 
     parser: str
     problem: Problem | None = None
@@ -124,6 +136,7 @@ class ServerInfo(Frozen):
     embedder: EmbedderInfo
     extractor: str
     extractor_fingerprint: str
+    reranker: str = ""
 
 
 class Health(Frozen):

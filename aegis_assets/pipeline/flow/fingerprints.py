@@ -47,8 +47,9 @@ def current(engines: Engines, schema: Schema) -> Fingerprints:
     """Of the settings and engines as they are now."""
     embedder = engines.embedder.info()
     parse = engines.parser.fingerprint()
+    tokenizer = embedder.tokenizer or embedder.name
     chunks = fingerprint(
-        parse=parse, vision=engines.vision.fingerprint(), tokenizer=embedder.name, max_tokens=embedder.max_tokens, chunker=1
+        parse=parse, vision=engines.vision.fingerprint(), tokenizer=tokenizer, max_tokens=embedder.max_tokens, chunker=1
     )
     return Fingerprints(
         parse=parse,

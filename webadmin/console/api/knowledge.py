@@ -17,10 +17,10 @@ MOST_HITS: Final = 100
 @api("documents.view_document")
 @said
 def hits(request: HttpRequest) -> HttpResponse:
-    """Best first, over one collection or all."""
+    """Best first, over one collection or all. note: why they are not reranked, '' when all went well."""
     limit = number_of(request, "limit", 10, MOST_HITS)
-    found = search.search(request.GET.get("q", ""), request.GET.get("collection") or None, limit)
-    return JsonResponse({"hits": [hit.model_dump(mode="json") for hit in found]})
+    result = search.search(request.GET.get("q", ""), request.GET.get("collection") or None, limit)
+    return JsonResponse({"hits": [hit.model_dump(mode="json") for hit in result.hits], "note": result.note})
 
 
 @api("documents.view_collection")

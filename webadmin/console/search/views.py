@@ -55,12 +55,13 @@ def page_of_hits(request: HttpRequest) -> HttpResponse:
     context: dict[str, object] = {"question": question, "chosen": chosen, "collections": collections(), "limit": limit}
     if question:
         try:
-            hits = search(question, chosen or None, limit)
+            result = search(question, chosen or None, limit)
         except AegisError as error:
             context["problem"] = error.message
         else:
-            shown = _shown(question, hits)
-            context |= {"hits": shown, "drawn": _drawn(shown), "more": MOST_HITS if len(hits) == limit < MOST_HITS else 0}
+            shown = _shown(question, result.hits)
+            more = MOST_HITS if len(result.hits) == limit < MOST_HITS else 0
+            context |= {"hits": shown, "drawn": _drawn(shown), "more": more, "note": result.note}
     return render(request, "console/search/search.html", context, title=_("Search"))
 
 
@@ -69,7 +70,7 @@ def _limit(asked: str) -> int:
 
 
 def _shown(question: str, hits: Sequence[Hit]) -> list[Shown]:
-    """Bars beside the best of the page: of three searches only the dense one, a cosine, has a scale of its own."""
+    """Bars beside the best of the page: only the dense search, a cosine, and the reranker have a scale of their own."""
     fused = max((hit.score for hit in hits), default=0.0)
     sparse = max((hit.sparse or 0.0 for hit in hits), default=0.0)
     contents = links.pictured(hit.document for hit in hits)
@@ -84,9 +85,10 @@ def _one(question: str, hit: Hit, fused: float, sparse: float, content: str) -> 
         Bar(name="dense", value=_part(hit.dense, 1.0), number=hit.dense),
         Bar(name="sparse", value=_part(hit.sparse, sparse), number=hit.sparse),
     )
+    reranked = () if hit.rerank is None else (Bar(name="reranked", value=_part(hit.rerank, 1.0), number=hit.rerank),)
     return Shown(
         hit=hit,
-        bars=bars,
+        bars=reranked + bars,
         pieces=marked(hit.text, start, end, marks),
         whole=marked(hit.text, 0, len(hit.text), marks),
         before=start > 0,

@@ -12,6 +12,7 @@ from webadmin.console.sentences.german.asking import ASKING
 from webadmin.console.sentences.german.dagster import DAGSTER
 from webadmin.console.sentences.german.docling_serve import DOCLING_SERVE
 from webadmin.console.sentences.german.documents import DOCUMENTS
+from webadmin.console.sentences.german.embedding import EMBEDDING
 from webadmin.console.sentences.german.engines import ENGINES
 from webadmin.console.sentences.german.files import FILES
 from webadmin.console.sentences.german.languages import LANGUAGES
@@ -26,6 +27,7 @@ SENTENCES: Final[dict[str, str]] = {
     **PARSING,
     **DOCLING_SERVE,
     **ENGINES,
+    **EMBEDDING,
     **OLLAMA,
     **STORES,
     **DOCUMENTS,

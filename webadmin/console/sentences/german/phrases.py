@@ -19,6 +19,7 @@ PHRASES: Final = {
     "Starting the parser": "Das Starten des Parsers",
     "Converting a page by docling-serve": "Das Umwandeln einer Seite mit docling-serve",
     "Reading the text of a picture": "Das Lesen des Textes in einem Bild",
+    "Reranking the hits": "Das Ordnen der Treffer",
     "a fixed limit": "eine feste Grenze",
     "PDF, Word, PowerPoint, Excel, OpenDocument, EPUB, HTML, Markdown, text, CSV, e-mail and pictures": (
         "PDF, Word, PowerPoint, Excel, OpenDocument, EPUB, HTML, Markdown, Text, CSV, E-Mail und Bilder"
@@ -35,6 +36,7 @@ PHRASES: Final = {
     "not JSON": "kein JSON",
     "no reason given": "ohne Angabe eines Grundes",
     "it gives no reason": "es nennt keinen Grund",
+    "no list of its models": "keine Liste seiner Modelle",
     # Who wants a port, and who has it
     "the graph server": "Graph-Server",
     "the engine server": "Dienste-Server",

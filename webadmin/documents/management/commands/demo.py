@@ -58,7 +58,7 @@ class Command(console.Command):
 
     def _hits(self) -> None:
         self.out(f"\nSearch: {QUESTION}")
-        for number, hit in enumerate(search(QUESTION, COLLECTION, HITS), 1):
+        for number, hit in enumerate(search(QUESTION, COLLECTION, HITS).hits, 1):
             self.out(show(number, hit))
 
     def _relations(self, document: str) -> None:

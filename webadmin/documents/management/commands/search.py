@@ -16,7 +16,7 @@ SNIPPET = 300
 
 
 class Command(console.Command):
-    help = "Search the collections: dense and lexical together."
+    help = "Search the collections: dense and lexical together, then reranked where there is a reranker."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("text")
@@ -25,20 +25,23 @@ class Command(console.Command):
         parser.add_argument("--json", action="store_true", help="one JSON list instead of text")
 
     def act(self, *, text: str, collection: str | None, limit: int, json: bool, **_: Any) -> bool:
-        hits = search(text, collection, limit)
+        result = search(text, collection, limit)
+        if result.note:
+            self.say(result.note)
         if json:
-            self.out_json([hit.model_dump(mode="json") for hit in hits])
+            self.out_json([hit.model_dump(mode="json") for hit in result.hits])
             return True
-        for number, hit in enumerate(hits, 1):
+        for number, hit in enumerate(result.hits, 1):
             self.out(show(number, hit))
-        if not hits:
+        if not result.hits:
             self.say("Nothing was found.")
         return True
 
 
 def show(number: int, hit: Hit) -> str:
     where = f", page {', '.join(map(str, hit.pages))}" if hit.pages else ""
-    scores = " ".join(f"{name} {value:.3f}" for name, value in (("dense", hit.dense), ("sparse", hit.sparse)) if value is not None)
+    singles = (("reranked", hit.rerank), ("dense", hit.dense), ("sparse", hit.sparse))
+    scores = " ".join(f"{name} {value:.3f}" for name, value in singles if value is not None)
     lines = [f"{number}. {hit.name}{where}  [{hit.score:.4f}; {scores}]"]
     if hit.headings:
         lines.append("   " + " › ".join(hit.headings))

@@ -1,0 +1,143 @@
+"""Searches with a reranker: a real engine server with a checkpoint whose order is known, and an embedding server's double."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from aegis_assets.engines.client import EngineClient
+from aegis_assets.model.embedding import VectorPoint
+from aegis_assets.model.ids import collection_id
+from tests.doubles import tiny_reranker
+from tests.doubles.embedding_server import EmbeddingDouble
+from tests.engine_service import READY_SECONDS, start_engine_server, stop
+from tests.stores.ledger.build import done, enriched, planned, publish, running
+from tests.webadmin.conftest import browser, forget
+from tests.webadmin.console.test_search import page
+from tests.webadmin.typed import Typed
+from webadmin.documents import platform
+from webadmin.documents.search import search
+from webadmin.monitoring.doctor import diagnose
+
+QUESTION = "a field and a solver of it"
+LIKE, HALF, MESH = "a field and a solver of it", "the mesh mesh and a field", "mesh mesh mesh mesh mesh"
+FUSED, RERANKED = [LIKE, HALF, MESH], [MESH, HALF, LIKE]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_reranker.make(tmp_path_factory.mktemp("reranker") / "tiny-reranker")
+
+
+@pytest.fixture(scope="module")
+def reranking(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Settings of the web process; the engine server has its own."""
+    with EmbeddingDouble(dimension=64) as embeddings:
+        shared = {"AEGIS_EMBEDDING_URL": embeddings.url, "AEGIS_RERANKER_PATH": str(checkpoint)}
+        process, address, token = start_engine_server(tmp_path_factory.mktemp("engine"), shared)
+        EngineClient(address, token, patience=READY_SECONDS).rerank("a", ["a"], READY_SECONDS)  # it is loaded from now on
+        yield {**shared, "AEGIS_ENGINE_URL": address, "AEGIS_ENGINE_TOKEN": token}
+        stop(process)
+
+
+@pytest.fixture
+def indexed(site: Path, reranking: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Three chunks that answer searches."""
+    for name, value in reranking.items():
+        monkeypatch.setenv(name, value)
+    forget()
+    ledger, scope = platform.ledger(), collection_id("books")
+    document = running(ledger, "a.md", "a.md", "books")
+    generation = planned(ledger, document, "k1", content="a.md")
+    (window,) = ledger.windows(generation.id)
+    chunks: list[UUID] = enriched(ledger, window.id, FUSED)
+    done(ledger, document, chunks)
+    publish(ledger, document, generation.id)
+    platform.vectors().ensure(scope, platform.engine().info())
+    pairs = zip(chunks, platform.engine().embed(FUSED, "passage"), strict=True)
+    points = [VectorPoint(id=chunk, document=document, embedding=vector, live=True) for chunk, vector in pairs]
+    platform.vectors().upsert(scope, points)
+    return monkeypatch
+
+
+def changed(environment: pytest.MonkeyPatch, **values: str) -> None:
+    for name, value in values.items():
+        environment.setenv(name, value)
+    forget()
+
+
+def test_hits_are_in_the_order_of_the_rerankers_scores(indexed: pytest.MonkeyPatch) -> None:
+    result = search(QUESTION, None, 10)
+    assert [hit.text for hit in result.hits] == RERANKED
+    scores = [hit.rerank for hit in result.hits]
+    assert all(score is not None and 0 < score < 1 for score in scores)
+    assert result.note == ""
+    assert [hit.text for hit in sorted(result.hits, key=lambda hit: -hit.score)] == FUSED, "the search's own order is another"
+
+
+def test_the_best_of_the_first_hits_is_found_though_only_one_is_wanted(indexed: pytest.MonkeyPatch) -> None:
+    assert [hit.text for hit in search(QUESTION, None, 1).hits] == [MESH]
+
+
+def test_only_the_first_hits_are_reranked(indexed: pytest.MonkeyPatch) -> None:
+    changed(indexed, AEGIS_RERANK_HITS="2")
+    hits = search(QUESTION, None, 10).hits
+    assert [hit.text for hit in hits] == [HALF, LIKE, MESH]
+    assert [hit.rerank is None for hit in hits] == [False, False, True]
+
+
+def test_page_api_and_command_show_the_order_and_the_score(indexed: pytest.MonkeyPatch) -> None:
+    shown = page(browser(group="viewer"), QUESTION)
+    assert "reranked" in shown
+    assert shown.index(MESH) < shown.index("<mark>solver</mark>")
+    answer = browser(group="viewer").get("/api/search", {"q": QUESTION}).json()
+    assert [hit["text"] for hit in answer["hits"]] == RERANKED
+    assert answer["hits"][0]["rerank"] > answer["hits"][1]["rerank"]
+    assert answer["note"] == ""
+    typed = Typed("search", QUESTION, "--json")
+    assert [hit["text"] for hit in json.loads(typed.out)] == RERANKED
+    assert "reranked 0." in Typed("search", QUESTION).out
+
+
+def test_a_reranker_that_is_too_slow_leaves_the_fused_order_and_says_so(indexed: pytest.MonkeyPatch) -> None:
+    changed(indexed, AEGIS_RERANK_TIMEOUT="0.001")
+    result = search(QUESTION, None, 10)
+    assert [hit.text for hit in result.hits] == FUSED
+    assert "The hits are not reranked: The reranker did not answer within 0.001 s" in result.note
+    assert [hit.rerank for hit in result.hits] == [None] * 3
+    shown = page(browser(group="viewer"), QUESTION)
+    assert "The hits are not reranked" in shown
+    answer = browser(group="viewer").get("/api/search", {"q": QUESTION})
+    assert (answer.status_code, "AEGIS_RERANK_HITS" in answer.json()["note"]) == (200, True)
+    typed = Typed("search", QUESTION, "--json")
+    assert typed.code == 0
+    assert "not reranked" in typed.err
+    assert [hit["text"] for hit in json.loads(typed.out)] == FUSED
+
+
+def test_weights_that_are_gone_leave_the_fused_order_and_say_so(indexed: pytest.MonkeyPatch, checkpoint: Path) -> None:
+    os.rename(checkpoint, checkpoint.with_name("elsewhere"))
+    try:
+        result = search(QUESTION, None, 10)
+        (row,) = [check for check in diagnose() if check.part == "reranker"]
+    finally:
+        os.rename(checkpoint.with_name("elsewhere"), checkpoint)
+    assert [hit.text for hit in result.hits] == FUSED
+    assert "AEGIS_RERANKER_PATH is not a directory with a reranker's weights" in result.note
+    assert (row.ok, "AEGIS_RERANKER_PATH" in row.sentence) == (False, True)
+
+
+def test_the_doctor_names_server_model_dimension_and_reranker(indexed: pytest.MonkeyPatch, reranking: dict[str, str]) -> None:
+    checks = {check.part: check for check in diagnose()}
+    assert checks["embedder"].ok
+    assert checks["embedder"].used == (
+        f"server at {reranking['AEGIS_EMBEDDING_URL']} "
+        "(OpenAI-compatible, tiny-embedder, 64 dimensions, sparse lexical, chunks of 384 tokens)"
+    )
+    assert checks["reranker"].ok, checks["reranker"].sentence
+    assert "the first 40 hits" in checks["reranker"].used
