@@ -92,16 +92,6 @@ def test_materializing_from_dagsters_page_works_as_from_the_admin(person: Person
     assert work == {"parsed_windows": 0, "embedded_chunks": 0, "extracted_chunks": 0, "llm_calls": 0}
 
 
-def worker(person: Person, document: UUID) -> int | None:
-    """The process of the run that works on the document: Dagster tells its pid."""
-    run = person.ledger.document(document).run_id
-    query = "query($r: ID!) { logsForRun(runId: $r) { ... on EventConnection { events { ... on MessageEvent { message } } } } }"
-    for event in person.dagster(query, r=run).get("events", []):
-        if event.get("message", "").startswith("Started process for run (pid: "):
-            return int(event["message"].split("pid: ")[1].rstrip(")."))
-    return None
-
-
 @pytest.mark.timeout(600)
 def test_a_killed_run_is_noticed_and_a_retry_ends_as_if_nothing_had_been(person: Person, tmp_path: Path) -> None:
     paper = tmp_path / "engines.pdf"
@@ -115,7 +105,7 @@ def test_a_killed_run_is_noticed_and_a_retry_ends_as_if_nothing_had_been(person:
         collection = f"killed-{number}"
         document = person.launch(tmp_path / "later.pdf", collection)
         until(lambda d=document, m=moment: person.ledger.progress(d).fraction >= m * 0.9 or None)  # type: ignore[misc]
-        os.kill(until(lambda d=document: worker(person, d)), signal.SIGKILL)  # type: ignore[misc]
+        os.kill(until(lambda d=document: person.worker(d)), signal.SIGKILL)  # type: ignore[misc]
         code, out, err = person.manage("retry", str(document), seconds=280)
         assert code == 0, out + err
         result = person.ledger.result(document)
