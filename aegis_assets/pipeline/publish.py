@@ -19,7 +19,6 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation
-from aegis_assets.model.ids import relation_id
 from aegis_assets.model.parsing import Frozen
 from aegis_assets.pipeline.ports import Bucket, Graph, Vectors
 
@@ -264,7 +263,7 @@ def write(facts: Facts, graph: Graph, collection: UUID, scope: Scope, live: Sequ
 def rewrite(facts: Facts, graph: Graph, collection: UUID, scope: Scope) -> None:
     """By what is live alone: written where there is evidence, deleted where there is none."""
     gone = scope.less(write(facts, graph, collection, scope, []))
-    graph.delete_relations(collection, [relation_id(*triple) for triple in sorted(gone.triples)])
+    graph.delete_relations(collection, sorted(gone.triples))
     graph.delete_entities(collection, sorted(gone.entities))
 
 

@@ -68,9 +68,7 @@ def graph() -> BoltGraph:
     """Gives up after seconds where publish waits a minute. Nothing is read through it: what pages show stands in the ledger too."""
     from aegis_assets.stores.graph import BoltGraph
 
-    chosen = settings()
-    password = chosen.neo4j_password.get_secret_value()
-    return BoltGraph(chosen.graph_address, chosen.neo4j_user, password, timeout=20.0, patience=3.0)
+    return BoltGraph.from_settings(settings(), timeout=20.0, patience=3.0)
 
 
 def search_vectors(collections: list[UUID], query: Embedding, limit: int) -> list[list[VectorHit]]:
@@ -82,14 +80,13 @@ def check_vectors() -> None:
     vectors().check()
 
 
-def check_graph() -> None:
-    """By a client of its own: the runs' one waits a minute for a server that is being restarted."""
+def check_graph() -> str:
+    """Return which server answers. By a client of its own: the runs' one waits a minute for a server that is being restarted."""
     from aegis_assets.stores.graph import BoltGraph
 
-    chosen = settings()
-    asked = BoltGraph(chosen.graph_address, chosen.neo4j_user, chosen.neo4j_password.get_secret_value(), timeout=5, patience=3)
+    asked = BoltGraph.from_settings(settings(), timeout=5.0, patience=3.0)
     try:
-        asked.check()
+        return str(asked.check())
     finally:
         asked.close()
 

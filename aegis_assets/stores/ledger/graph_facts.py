@@ -78,8 +78,9 @@ WITH wanted AS MATERIALIZED (
     FROM said GROUP BY source, type, target
 )
 SELECT f.source, f.type, f.target, f.confidence, f.chunks, f.documents,
-    left(substr(c.text, f.start + 1, f."end" - f.start), %(length)s) AS evidence
-FROM found f JOIN aegis_chunk c ON c.id = f.best ORDER BY f.source, f.type, f.target"""
+    left(substr(c.text, f.start + 1, f."end" - f.start), %(length)s) AS evidence, f.type = ANY(k.relation_types) AS in_schema
+FROM found f JOIN aegis_chunk c ON c.id = f.best JOIN aegis_entity e ON e.id = f.source
+JOIN aegis_collection k ON k.id = e.collection_id ORDER BY f.source, f.type, f.target"""
 
 COUNT_ENTITIES: Final = """
 SELECT p.generation_id AS generation, count(DISTINCT e.canonical_id) AS n
