@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ from psycopg import sql
 from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.settings import ROOT
 from tests import services
+from tests.server_skips import pytest_report_teststatus, pytest_terminal_summary, skipped_if_unavailable
+
+__all__ = ["pytest_report_teststatus", "pytest_terminal_summary"]  # hooks
+
+FOR_TESTS = ("AEGIS_TEST_", "AEGIS_REQUIRE_SERVERS")  # AEGIS_TEST_QDRANT_URL, ...: servers that tests may use
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,27 @@ class Stack:
         return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=time_out, check=False)
 
 
+@dataclass(frozen=True)
+class GraphServer:
+    """kind: arcadedb or neo4j."""
+
+    kind: str
+    address: str
+    user: str
+    password: str
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-servers", action="store_true", help="a server that cannot be had fails its tests instead of skipping them"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """No test may meet the settings or the stack of whoever runs it."""
-    for name in [name for name in os.environ if name.startswith("AEGIS_")]:
+    """No test may meet the settings or the stack of whoever runs it. FOR_TESTS stay: xdist's workers look at them too."""
+    if os.environ.get("AEGIS_REQUIRE_SERVERS") == "1":
+        config.option.require_servers = True
+    for name in [name for name in os.environ if name.startswith("AEGIS_") and not name.startswith(FOR_TESTS)]:
         del os.environ[name]
     os.environ["AEGIS_HOME"] = str(Path(tempfile.gettempdir()) / "aegis-test-no-home")
 
@@ -103,6 +127,34 @@ def arcadedb(session_folder: Path) -> Iterator[tuple[str, str]]:
 
     with services.shared(session_folder, "arcadedb", start) as values:
         yield values["address"], values["password"]
+
+
+@pytest.fixture(scope="session")
+def neo4j_server(session_folder: Path, pytestconfig: pytest.Config) -> Iterator[GraphServer]:
+    """The session's Neo4j. Tests keep apart by their collections, and skip without a JRE or Maven (--require-servers: fail)."""
+
+    def start(directory: Path) -> services.Started:
+        from tests.neo4j_service import start_neo4j
+
+        process, address, password = start_neo4j(directory)
+        return services.Started({"address": address, "password": password}, (process.pid,), signal.SIGKILL)  # asked, it takes 10 s
+
+    with skipped_if_unavailable("Neo4j", pytestconfig), services.shared(session_folder, "neo4j", start) as values:
+        yield GraphServer("neo4j", values["address"], "neo4j", values["password"])
+
+
+@pytest.fixture(scope="session")
+def llamacpp_server(session_folder: Path, pytestconfig: pytest.Config) -> Iterator[str]:
+    """Address of the session's llama.cpp server, which has one slot. Tests that need other slots, or a kill, start their own."""
+
+    def start(directory: Path) -> services.Started:
+        from tests.llamacpp_service import start_llamacpp
+
+        process, address = start_llamacpp(directory)
+        return services.Started({"address": address}, (process.pid,))
+
+    with skipped_if_unavailable("llama.cpp", pytestconfig), services.shared(session_folder, "llamacpp", start) as values:
+        yield values["address"]
 
 
 @pytest.fixture(scope="session")

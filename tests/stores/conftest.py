@@ -10,6 +10,7 @@ import pytest
 
 from aegis_assets.settings import Settings
 from aegis_assets.stores.vectors import QdrantVectors
+from tests.conftest import GraphServer
 from tests.stores.points import INFO, ONE
 from tests.stores.seaweed_service import ACCESS, SECRET, start_seaweed
 
@@ -25,13 +26,6 @@ class S3:
         return Settings(s3_endpoint=self.endpoint, s3_access_key=ACCESS, s3_secret_key=SECRET, **changes)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True)
-class GraphServer:
-    address: str
-    user: str
-    password: str
-
-
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     process, endpoint, filer = start_seaweed(tmp_path_factory.mktemp("seaweed"))
@@ -40,10 +34,14 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     process.wait(10)
 
 
-@pytest.fixture(scope="session")
-def graph_server(arcadedb: tuple[str, str]) -> GraphServer:
-    address, password = arcadedb
-    return GraphServer(address, "root", password)
+@pytest.fixture(scope="session", params=["arcadedb", pytest.param("neo4j", marks=pytest.mark.neo4j)])
+def graph_server(request: pytest.FixtureRequest) -> GraphServer:
+    """Every server that the graph's port has: a test that asks for it runs on each."""
+    if request.param == "neo4j":
+        server: GraphServer = request.getfixturevalue("neo4j_server")
+        return server
+    address, password = request.getfixturevalue("arcadedb")
+    return GraphServer("arcadedb", address, "root", password)
 
 
 @pytest.fixture

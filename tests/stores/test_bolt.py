@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from aegis_assets.embedded import arcadedb
 from aegis_assets.errors import Misconfigured, StoreUnavailable
 from aegis_assets.stores.graph import BoltGraph
 from tests.arcadedb_service import start_arcadedb, stop
-from tests.stores.conftest import GraphServer
+from tests.conftest import GraphServer
 from tests.waiting import until
 
 
@@ -54,7 +53,6 @@ def test_what_is_wrong_is_said_and_a_wrong_password_is_not_tried_again(graph_ser
     assert caught.value.retryable
     with pytest.raises(Misconfigured, match="AEGIS_NEO4J_URL"):
         BoltGraph("http://127.0.0.1", "root", "x").check()
-    assert graph_server.user == arcadedb.USER
 
 
 def test_a_forked_child_opens_connections_of_its_own(graph: BoltGraph) -> None:

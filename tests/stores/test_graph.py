@@ -1,4 +1,4 @@
-"""The graph store on a real ArcadeDB over Bolt, in Cypher that Neo4j speaks too."""
+"""The contract of the graph's port on every real server that there is: ArcadeDB and Neo4j."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aegis_assets.model.ids import relation_id
 from aegis_assets.stores.bolt import Bolt
 from aegis_assets.stores.graph import BoltGraph, keyed
 from tests.arcadedb_service import free_ports, start_arcadedb, stop
-from tests.stores.conftest import GraphServer
+from tests.conftest import GraphServer
 
 DOCUMENT, SECOND = UUID(int=21), UUID(int=22)
 
