@@ -2,8 +2,8 @@
 
 Statements that read or delete relations name RELATES_TO; `of_any_type` makes them see relations of every type. Nodes carry `key` =
 collection:id, so that tenants cannot meet. What looks roundabout is measured on ArcadeDB 26.10: an edge from a hub is looked for
-from its other end (1,000 edges 0.4 s, by MERGE from the hub 9 s); UNWIND with an equality uses the index where IN does not; deleting
-edges while walking them from one node fails, so they are collected first.
+from its other end (1,000 edges 0.4 s, by MERGE from the hub 9 s); UNWIND with an equality uses the index where IN does not;
+deleting edges while walking them from one node fails, so they are collected first.
 """
 
 from __future__ import annotations
