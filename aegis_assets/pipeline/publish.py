@@ -20,6 +20,7 @@ from uuid import UUID
 
 from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation
 from aegis_assets.model.parsing import Frozen
+from aegis_assets.pipeline.graph_embeddings import add_embeddings
 from aegis_assets.pipeline.ports import Bucket, Graph, Vectors
 
 T = TypeVar("T")
@@ -95,6 +96,7 @@ class Facts(Protocol):
 
     def placed(self, generations: Sequence[int]) -> dict[int, set[UUID]]: ...
     def embedded(self, generations: Sequence[int]) -> dict[int, set[UUID]]: ...
+    def embedders(self, generations: Sequence[int]) -> dict[str, set[UUID]]: ...
     def chunks(self, generation: int) -> Iterator[GraphChunk]: ...
     def mentioned(self, documents: Sequence[UUID]) -> set[UUID]: ...
     def stated(self, documents: Sequence[UUID]) -> set[Triple]: ...
@@ -167,10 +169,13 @@ def publish(
         facts = ledger.graph_facts()
         scope = scope_of(facts, graph, collection, [target.document for target in targets])
         graph.write_documents(collection, [(_document(target), facts.chunks(target.generation)) for target in targets])
+        add_embeddings(collection, [target.document for target in targets], facts.embedders(generations(targets)), vectors, graph)
         written = write(facts, graph, collection, scope, generations(targets))
-        vectors.set_live(collection, set().union(*facts.placed(generations(targets)).values()))
+        placed = facts.placed(generations(targets))
+        vectors.set_live(collection, set().union(*placed.values()))
         still_held()
         switched = ledger.switch(targets, run_id)
+        graph.mark_live(collection, {one.document: placed[one.generation] for one in targets if one.document in switched})
 
         def correct(after: Facts, dropped: Dropped, left: Sequence[Target]) -> None:
             still_held()

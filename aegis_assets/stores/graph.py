@@ -18,7 +18,7 @@ from uuid import UUID
 
 from aegis_assets.errors import Misconfigured
 from aegis_assets.model.graph import GraphChunk, GraphCounts, GraphDocument, GraphEntity, GraphRelation, GraphServer
-from aegis_assets.model.ids import relation_id
+from aegis_assets.model.ids import fingerprint, relation_id
 from aegis_assets.settings import Settings
 from aegis_assets.stores import cypher, graph_rows
 from aegis_assets.stores.bolt import Bolt, Row
@@ -52,6 +52,7 @@ class BoltGraph:
         self._bolt = Bolt(address, user, password, timeout, patience, database=database, ca_file=ca_file)
         self._search = ChunkSearch(self._bolt)
         self._typed, self._searchable = typed, searchable
+        self._shape = fingerprint(address=address, database=database, typed=typed, searchable=searchable)
         self._guard = threading.Lock()
         self._server: GraphServer | None = None
 
@@ -91,6 +92,10 @@ class BoltGraph:
             if self._server is None:
                 self._server = self._bolt.server()
             return self._server
+
+    def shape(self) -> str:
+        """Return a fingerprint of where this writes and what: another one means that the graph must be rebuilt."""
+        return self._shape
 
     def _dynamic(self) -> bool:
         """Return whether statements may have labels and relationship types as parameters. Raise Misconfigured if they must."""

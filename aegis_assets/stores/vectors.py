@@ -139,6 +139,22 @@ class QdrantVectors:
 
         return self._qdrant.run(name, read, missing={document: set() for document in documents})
 
+    def dense_of(self, collection: UUID, chunks: Sequence[UUID]) -> dict[UUID, tuple[float, ...]]:
+        """Return the chunks' dense vectors. A chunk that is not here is left out."""
+        name = named(collection)
+
+        def read(client: QdrantClient) -> dict[UUID, tuple[float, ...]]:
+            vectors: dict[UUID, tuple[float, ...]] = {}
+            for start in range(0, len(chunks), BATCH):
+                ids = [str(chunk) for chunk in chunks[start : start + BATCH]]
+                for point in client.retrieve(name, ids, with_payload=False, with_vectors=[DENSE]):
+                    dense = (point.vector or {}).get(DENSE) if isinstance(point.vector, dict) else None
+                    if dense is not None:
+                        vectors[UUID(str(point.id))] = tuple(dense)  # type: ignore[arg-type]  # numbers, as `_create` has it
+            return vectors
+
+        return self._qdrant.run(name, read, missing={})
+
     def count(self, collection: UUID, document: UUID | None = None) -> int:
         name = named(collection)
         only = _of(document) if document else None

@@ -15,13 +15,14 @@ from aegis_assets.settings import settings
 from webadmin.orchestrator.client import DagsterClient
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from uuid import UUID
 
     from aegis_assets.engines.client import EngineClient
     from aegis_assets.model.embedding import Embedding, VectorHit
     from aegis_assets.pipeline.flow.fingerprints import Fingerprints
     from aegis_assets.pipeline.flow.platform import Numbers
+    from aegis_assets.pipeline.flow.rebuild import RebuildProgress
     from aegis_assets.pipeline.ports import Extractor, Vision
     from aegis_assets.stores.bucket import ObjectBucket
     from aegis_assets.stores.graph import BoltGraph
@@ -89,6 +90,18 @@ def check_graph() -> str:
         return str(asked.check())
     finally:
         asked.close()
+
+
+def rebuild(store: str, collection: UUID, anew: bool) -> Iterator[RebuildProgress]:
+    """Write a store anew for a collection. store: 'graph'."""
+    from aegis_assets.pipeline.flow.rebuild import rebuild_graph
+    from aegis_assets.stores.graph import BoltGraph
+
+    patient = BoltGraph.from_settings(settings())  # the pages' one gives up after seconds
+    try:
+        yield from rebuild_graph(ledger(), bucket(), vectors(), patient, collection, anew=anew)
+    finally:
+        patient.close()
 
 
 def merge_entities(collection: UUID, pair: tuple[UUID, UUID], by: str) -> int:
