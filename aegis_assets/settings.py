@@ -131,6 +131,7 @@ class Settings(BaseSettings):
     worker_queues: str = "docling=2,enrich=2,gpu=2,ollama=4"
 
     # Guards
+    outage_seconds: float = Field(120.0, ge=0, le=86_400)  # for which a run's calls wait for a server that is away or starting
     max_file_mb: PositiveInt = 200
     max_pages: PositiveInt = 20000
     parse_timeout: float = 300.0  # one window

@@ -48,18 +48,10 @@ def start_llamacpp(
     model = model_file()
     port = port or free_ports(1)[0]
     home.mkdir(parents=True, exist_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "tests.llamacpp_service",
-        str(model),
-        f"--port={port}",
-        f"--slots={slots}",
-        f"--context={context}",
-    ]
+    options = [f"--port={port}", f"--slots={slots}", f"--context={context}"]
     with (home / "llamacpp.log").open("ab") as log:
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "tests.llamacpp_service", str(model), *options],
             cwd=ROOT,
             env={**os.environ, **SLEEPING_THREADS, "LLAMACPP_API_KEY": api_key},
             stdin=subprocess.DEVNULL,

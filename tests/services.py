@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -129,9 +129,9 @@ def stack_command(action: str) -> list[str]:
     return [sys.executable, "-m", "aegis_assets.embedded.cli", action]
 
 
-def start_stack(directory: Path) -> Started:
-    """All parts, as `make up` starts them."""
-    environment = stack_environment(directory / "home")
+def start_stack(directory: Path, settings: Mapping[str, str] | None = None) -> Started:
+    """All parts, as `make up` starts them. settings: of servers that are elsewhere."""
+    environment = {**stack_environment(directory / "home"), **(settings or {})}
     done = subprocess.run(
         stack_command("up"), cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=600, check=False
     )

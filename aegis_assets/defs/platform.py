@@ -26,15 +26,17 @@ def build() -> Platform:
     engine = EngineClient.from_settings(chosen)
     url = chosen.postgres_url.get_secret_value()
     return Platform(
-        ledger=Ledger(url),
-        bucket=open_bucket(chosen.bucket_address, chosen),
+        ledger=Ledger(url, chosen.outage_seconds),
+        bucket=open_bucket(chosen.bucket_address, chosen, chosen.outage_seconds),
         parser=engine,
         vision=vision(chosen, engine),
         embedder=engine,
         extractor=extractor(chosen, engine),
         vectors=QdrantVectors.from_settings(chosen),
-        graph=BoltGraph.from_settings(chosen),
-        leases=Leases(url, {"ollama": chosen.ollama_max_concurrent, "vram": chosen.vram_budget_mb}),
+        graph=BoltGraph.from_settings(chosen, patience=chosen.outage_seconds),
+        leases=Leases(
+            url, {"ollama": chosen.ollama_max_concurrent, "vram": chosen.vram_budget_mb}, outage_seconds=chosen.outage_seconds
+        ),
         numbers=Numbers.of(chosen),
         fetch=lambda key, path: fetch(chosen.watch_address, chosen, key, path),
     )

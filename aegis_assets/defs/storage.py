@@ -1,20 +1,31 @@
-"""Dagster's PostgreSQL storage with connections that are kept.
+"""Dagster's PostgreSQL storage with connections that are kept, and calls that outlive an outage of PostgreSQL.
 
-Dagster's own opens one for every statement, and looks for its tables three times in every new process and every tick of a sensor;
-that cost more than the statements. Here a process has one engine for all of it. Its connections are asked before use, so that a
-restarted server is noticed there and not by an event that cannot be written.
+Dagster's own opens a connection for every statement, and looks for its tables three times in every new process and every tick of a
+sensor; that cost more than the statements. Here a process has one engine for all of it. Its connections are asked before use, so
+that a restarted server is noticed there and not by an event that cannot be written. A run whose event cannot be written is dead,
+whatever its document has reached: so a connection waits for AEGIS_OUTAGE_SECONDS, and a call whose connection breaks is repeated.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy
+import stamina
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn
+from sqlalchemy.exc import DBAPIError
+
+from aegis_assets.outages import OutageClock
+from aegis_assets.settings import settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 TABLES = "SELECT to_regclass('runs') IS NOT NULL AND to_regclass('event_logs') IS NOT NULL AND to_regclass('job_ticks') IS NOT NULL"
 
@@ -28,13 +39,59 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
             assert hasattr(part, "_engine"), "dagster_postgres keeps its engine elsewhere: look again how to share one"
             part._engine = engine
+            _repeat_broken_calls(part)
         return storage
 
 
 @lru_cache(maxsize=4)
 def _engine(url: str, pid: int) -> sqlalchemy.Engine:
     """pid: a forked child makes its own."""
-    return create_pg_engine(url, isolation_level="AUTOCOMMIT", pool_size=2, max_overflow=30, pool_pre_ping=True)
+    engine = create_pg_engine(url, isolation_level="AUTOCOMMIT", pool_size=2, max_overflow=30, pool_pre_ping=True)
+    outage = OutageClock(settings().outage_seconds)
+
+    @sqlalchemy.event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, _: Any, arguments: Any, options: Any) -> Any:
+        """Connect in SQLAlchemy's stead; wait for a server that is away, stopping or starting."""
+        for attempt in stamina.retry_context(
+            on=lambda error: isinstance(error, dialect.loaded_dbapi.OperationalError) and outage.keep_waiting(),
+            attempts=None,
+            timeout=None,
+            wait_initial=0.1,
+            wait_max=2.0,
+            wait_jitter=0.5,
+        ):
+            with attempt:
+                connection = dialect.connect(*arguments, **options)
+                outage.answered()
+                return connection
+        raise AssertionError("stamina returns or raises")
+
+    return engine
+
+
+def _repeat_broken_calls(storage: object) -> None:
+    """Wrap the storage's public methods, which are called from within each other: a broken connection is met by the innermost."""
+    for name, _ in inspect.getmembers(type(storage), inspect.isfunction):
+        if not name.startswith("_"):
+            setattr(storage, name, repeated(getattr(storage, name)))
+
+
+def repeated(call: Callable[P, R]) -> Callable[P, R]:
+    """Repeat a call whose connection broke while it was used, once: the second time `connect` waits.
+
+    Trade-off: an event that was written just before its connection broke is written twice. Dagster takes the later.
+    """
+
+    @wraps(call)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(*args, **kwargs)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return call(*args, **kwargs)
+
+    return wrapper
 
 
 def _has_tables(engine: sqlalchemy.Engine) -> bool:

@@ -108,7 +108,14 @@ class EngineClient:
             lease = ("vram", min(VRAM_MB[chosen.embedder], chosen.vram_budget_mb))
         token = chosen.engine_token.get_secret_value()
         size = chosen.embedding_batch_size
-        return cls(chosen.engine_address, token, lease=lease, parse_seconds=chosen.parse_timeout, texts_per_request=size)
+        return cls(
+            chosen.engine_address,
+            token,
+            lease=lease,
+            parse_seconds=chosen.parse_timeout,
+            patience=chosen.outage_seconds,
+            texts_per_request=size,
+        )
 
     def close(self) -> None:
         self._client.close()

@@ -51,7 +51,7 @@ def main() -> None:
     sandbox = Sandbox(preload=["aegis_assets.engines.service.preload"])
     sandbox.start()
     service = Service(
-        Documents(chosen, open_bucket(chosen.bucket_address, chosen), sandbox, scratch),
+        Documents(chosen, open_bucket(chosen.bucket_address, chosen, chosen.outage_seconds), sandbox, scratch),
         OcrDesk(chosen, sandbox, scratch),
         Models(scratch, CALLERS_ON_CPU if chosen.embedder_device == "cpu" else CALLERS_ON_GPU),
         token=chosen.engine_token.get_secret_value(),

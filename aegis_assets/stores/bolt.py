@@ -32,7 +32,6 @@ Statement = tuple[str, Mapping[str, Any]]
 
 CONNECT_SECONDS = 5.0
 TRANSACTION_SECONDS = 60.0  # a batch takes 0.1 to 4 s on two busy cores
-ATTEMPTS = 30
 RETRY_SECONDS = 60.0  # ends the attempts; a supervised restart of the embedded server takes about 3 s
 SCHEMES = {f"{scheme}{security}" for scheme in ("bolt", "neo4j") for security in ("", "+s", "+ssc")}
 BAD_ADDRESS = "The graph server's address must begin with bolt:// or neo4j://: check AEGIS_NEO4J_URL."
@@ -91,7 +90,7 @@ class Bolt:
     def _repeating(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         for attempt in stamina.retry_context(
             on=lambda error: isinstance(error, StoreUnavailable) and error.retryable,
-            attempts=ATTEMPTS,
+            attempts=None,  # a refused connection fails at once: thirty were over after 80 s
             timeout=self._patience,
             wait_initial=0.05,
             wait_max=3.0,

@@ -30,13 +30,9 @@ MAX_NAME_BYTES = 255  # a file system's limit for one segment
 PART = 8 * 1024 * 1024  # bytes of one part of an upload or download
 PARTS_IN_FLIGHT = 4  # so a 200 MB file costs 32 MB of memory
 
-# Failing fast matters more than riding out an outage: a retry of the whole stage comes from above.
 CLIENT = {"timeout": "60s", "connect_timeout": "3s"}
-RETRY: dict[str, Any] = {
-    "max_retries": 4,
-    "retry_timeout": timedelta(seconds=20),
-    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=3), "base": 2},
-}
+PAGE_SECONDS = 20.0  # for which a server that is away is asked again where a person waits; a run waits for AEGIS_OUTAGE_SECONDS
+BACKOFF = {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=3), "base": 2}  # with jitter
 
 
 class ObjectBucket:
@@ -123,10 +119,10 @@ class ObjectBucket:
             raise translated(error, self._name) from error
 
 
-def open_bucket(url: str, settings: Settings) -> ObjectBucket:
-    """file:///directory (made 0700 if missing) or s3://bucket/prefix."""
+def open_bucket(url: str, settings: Settings, outage_seconds: float = PAGE_SECONDS) -> ObjectBucket:
+    """file:///directory (made 0700 if missing) or s3://bucket/prefix. outage_seconds: for which calls wait for an S3 server."""
     if url.startswith("s3://"):
-        return ObjectBucket(s3_store(url, settings), f"bucket {url}")
+        return ObjectBucket(s3_store(url, settings, outage_seconds), f"bucket {url}")
     root = local_root(url)
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -145,7 +141,7 @@ def local_root(url: str) -> Path:
     return Path(unquote(parts.path))
 
 
-def s3_store(url: str, settings: Settings) -> Any:
+def s3_store(url: str, settings: Settings, outage_seconds: float = PAGE_SECONDS) -> Any:
     parts = urlsplit(url)
     if not parts.netloc:
         raise Misconfigured(f"A bucket address must be s3://bucket/prefix, not {url!r}.")
@@ -160,8 +156,10 @@ def s3_store(url: str, settings: Settings) -> Any:
     if settings.s3_access_key.get_secret_value():
         options["access_key_id"] = settings.s3_access_key.get_secret_value()
         options["secret_access_key"] = settings.s3_secret_key.get_secret_value()
+    # The number of attempts is no limit: with the pauses below, 40 would be over after two minutes.
+    retry = {"max_retries": 10_000, "retry_timeout": timedelta(seconds=outage_seconds), "backoff": BACKOFF}
     try:
-        return S3Store(parts.netloc, prefix=parts.path.strip("/") or None, client_options=client, retry_config=RETRY, **options)
+        return S3Store(parts.netloc, prefix=parts.path.strip("/") or None, client_options=client, retry_config=retry, **options)
     except (BaseError, ValueError) as error:
         raise Misconfigured("The S3 settings do not fit together: check AEGIS_S3_ENDPOINT and the bucket's address.") from error
 

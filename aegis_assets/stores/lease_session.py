@@ -25,6 +25,7 @@ from psycopg.rows import TupleRow
 
 from aegis_assets.errors import AegisError, Misconfigured, StoreUnavailable
 from aegis_assets.logs import logger
+from aegis_assets.outages import OutageClock
 from aegis_assets.stores.lease_sql import CALL_GRANT, CALL_RELEASE, CALL_REQUEST, FUNCTIONS, LOCK_SESSION
 
 log = logger(__name__)
@@ -68,8 +69,9 @@ class Lease:
 class Session:
     """Use within one event loop only."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, outage_seconds: float) -> None:
         self.pid = os.getpid()
+        self._outage = OutageClock(outage_seconds)
         self._url = url
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()  # one statement at a time
@@ -176,10 +178,17 @@ class Session:
             return self._connection
         try:
             async for attempt in stamina.retry_context(
-                on=psycopg.OperationalError, attempts=8, timeout=6.0, wait_initial=0.05, wait_max=2.0, wait_jitter=0.1
+                on=lambda error: isinstance(error, psycopg.OperationalError) and self._outage.keep_waiting(),
+                attempts=None,
+                timeout=None,
+                wait_initial=0.05,
+                wait_max=2.0,
+                wait_jitter=0.5,
             ):
                 with attempt:
-                    return await self._connect()
+                    connection = await self._connect()
+                    self._outage.answered()
+                    return connection
         except psycopg.OperationalError as error:
             raise StoreUnavailable("The leases (PostgreSQL) do not answer.") from error
         except psycopg.errors.UndefinedTable as error:

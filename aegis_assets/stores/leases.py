@@ -31,10 +31,12 @@ class Leases:
 
     capacities: of each resource, unless aegis_limit has a row by the name of its limit (`LIMITS`; the resource's own name where
     that has none). A changed row acts on running work within two seconds, at once after `NOTIFY aegis_limit`.
+    outage_seconds: for which a lease waits for PostgreSQL; a supervised restart takes about 2 s.
     """
 
-    def __init__(self, url: str, capacities: Mapping[str, int]) -> None:
+    def __init__(self, url: str, capacities: Mapping[str, int], outage_seconds: float = 6.0) -> None:
         self._url = url
+        self._outage_seconds = outage_seconds
         self._capacities = dict(capacities)
         self._sessions: dict[asyncio.AbstractEventLoop, Session] = {}
         self._guard = threading.Lock()
@@ -59,7 +61,7 @@ class Leases:
                 del self._sessions[ended]
             session = self._sessions.get(loop)
             if session is None or session.pid != os.getpid():
-                session = self._sessions[loop] = Session(self._url)
+                session = self._sessions[loop] = Session(self._url, self._outage_seconds)
             return session
 
     async def close(self) -> None:

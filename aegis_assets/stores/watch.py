@@ -105,7 +105,7 @@ def fetch(url: str, settings: Settings, key: str, path: Path) -> None:
     changed while it was read: the next tick sees it settled)."""
     checked(key)
     if url.startswith("s3://"):
-        store = s3_store(url, settings)
+        store = s3_store(url, settings, settings.outage_seconds)
         _fits(_head(store, url, key)["size"], settings)
         ObjectBucket(store, f"bucket {url}").download(key, path)
         return

@@ -6,6 +6,7 @@ import fcntl
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,15 @@ class Person:
         tags = {"tags": [{"key": "dagster/partition", "value": document}]}
         return str(self.dagster(LAUNCH, p={"selector": selector, "runConfigData": {}, "executionMetadata": tags})["run"]["runId"])
 
+    def worker(self, document: UUID) -> int | None:
+        """The process of the run that works on the document: Dagster tells its pid."""
+        run = self.ledger.document(document).run_id
+        query = "query($r: ID!) { logsForRun(runId: $r) { ... on EventConnection { events { ... on MessageEvent { message } } } } }"
+        for event in self.dagster(query, r=run).get("events", []):
+            if event.get("message", "").startswith("Started process for run (pid: "):
+                return int(event["message"].split("pid: ")[1].rstrip(")."))
+        return None
+
     def pid(self, part: str) -> int:
         return next(row.pid or 0 for row in status() if row.name == part)
 
@@ -102,8 +112,8 @@ def turn(request: pytest.FixtureRequest, session_folder: Path) -> Iterator[None]
         yield
 
 
-@pytest.fixture
-def person(stack: Stack, turn: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+@contextmanager
+def person_at(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
     for name, value in stack.environment.items():
         monkeypatch.setenv(name, value)
     settings = load()
@@ -111,6 +121,12 @@ def person(stack: Stack, turn: None, monkeypatch: pytest.MonkeyPatch) -> Iterato
     yield Person(stack, settings, ledger, QdrantVectors.from_settings(settings), graph)
     ledger.close()
     graph.close()
+
+
+@pytest.fixture
+def person(stack: Stack, turn: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+    with person_at(stack, monkeypatch) as person:
+        yield person
 
 
 @pytest.fixture

@@ -92,16 +92,6 @@ def test_materializing_from_dagsters_page_works_as_from_the_admin(person: Person
     assert work == {"parsed_windows": 0, "embedded_chunks": 0, "extracted_chunks": 0, "llm_calls": 0}
 
 
-def worker(person: Person, document: UUID) -> int | None:
-    """The process of the run that works on the document: Dagster tells its pid."""
-    run = person.ledger.document(document).run_id
-    query = "query($r: ID!) { logsForRun(runId: $r) { ... on EventConnection { events { ... on MessageEvent { message } } } } }"
-    for event in person.dagster(query, r=run).get("events", []):
-        if event.get("message", "").startswith("Started process for run (pid: "):
-            return int(event["message"].split("pid: ")[1].rstrip(")."))
-    return None
-
-
 @pytest.mark.timeout(600)
 def test_a_killed_run_is_noticed_and_a_retry_ends_as_if_nothing_had_been(person: Person, tmp_path: Path) -> None:
     paper = tmp_path / "engines.pdf"
@@ -115,7 +105,7 @@ def test_a_killed_run_is_noticed_and_a_retry_ends_as_if_nothing_had_been(person:
         collection = f"killed-{number}"
         document = person.launch(tmp_path / "later.pdf", collection)
         until(lambda d=document, m=moment: person.ledger.progress(d).fraction >= m * 0.9 or None)  # type: ignore[misc]
-        os.kill(until(lambda d=document: worker(person, d)), signal.SIGKILL)  # type: ignore[misc]
+        os.kill(until(lambda d=document: person.worker(d)), signal.SIGKILL)  # type: ignore[misc]
         code, out, err = person.manage("retry", str(document), seconds=280)
         assert code == 0, out + err
         result = person.ledger.result(document)
@@ -192,30 +182,3 @@ def test_the_doctor_finds_all_well_and_a_killed_graph_alone_amiss(person: Person
     assert code == 1
     assert amiss == {"graph": "The graph server does not answer: check that it runs, and AEGIS_NEO4J_URL."}
     until(lambda: doctor() == (0, {}))
-
-
-@pytest.mark.usefixtures("alone")
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("part", ["engine", "graph", "postgres"])
-def test_a_killed_part_comes_back_and_the_document_ends_well(person: Person, tmp_path: Path, part: str) -> None:
-    paper = tmp_path / f"{part}.pdf"
-    paper.write_bytes(paged(chapters(48, f"copy for the {part}")))
-    document = person.launch(paper, f"part-{part}")
-    until(lambda: person.ledger.progress(document).fraction > 0.1 or None)
-    os.kill(person.pid(part), signal.SIGKILL)
-
-    def at_rest() -> State | None:
-        try:
-            state = person.ledger.document(document).state
-        except Exception:  # noqa: BLE001  the ledger itself may be the killed part
-            return None
-        return state if state in (State.SUCCEEDED, State.PARTIAL, State.FAILED) else None
-
-    if until(at_rest, 240) != State.SUCCEEDED:
-        assert person.ledger.document(document).message
-        code, out, err = person.manage("retry", str(document))
-        assert code == 0, out + err
-    assert person.ledger.document(document).state == State.SUCCEEDED
-    stores = person.everything(document, f"part-{part}")
-    assert stores["chunks"] == stores["vectors"] == stores["graph"]
-    assert len(stores["chunks"]) == 48

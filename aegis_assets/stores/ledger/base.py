@@ -21,10 +21,11 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
 from aegis_assets.errors import Misconfigured, NotFound, StoreUnavailable, Superseded
+from aegis_assets.outages import OutageClock
 
 POOL_SIZE: Final = 4
 CONNECT_SECONDS: Final = 5  # PostgreSQL behind a dead address
-BORROW_SECONDS: Final = 8.0  # for a connection of the pool, its making included; a supervised restart takes about 2 s
+BORROW_SECONDS: Final = 8.0  # for a connection of the pool, its making included
 FRESH_SECONDS: Final = 1.0  # a connection that was used since then is not asked again whether it lives: that doubled small reads
 STATEMENT_MS: Final = 120_000
 ATTEMPTS: Final = 6
@@ -73,11 +74,22 @@ def unreachable(error: Exception) -> bool:
     return type(error).__module__.startswith("psycopg_pool")
 
 
-class Base:
-    """Opens no connection before the first call; a forked child opens its own. Safe to use from several threads."""
+def away(error: Exception) -> bool:
+    """Tell an unreachable, stopping or starting server from a conflict, which other work has caused."""
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not isinstance(
+        error, (*REPEATED, psycopg.errors.QueryCanceled)
+    )
 
-    def __init__(self, url: str) -> None:
+
+class Base:
+    """Opens no connection before the first call; a forked child opens its own. Safe to use from several threads.
+
+    outage_seconds: for which `reads` and `writes` wait for PostgreSQL. 0 is for pages: a person waits in front of those.
+    """
+
+    def __init__(self, url: str, outage_seconds: float = 0.0) -> None:
         self._url = url
+        self._outage = OutageClock(outage_seconds)
         self._guard = threading.Lock()
         self._pool: ConnectionPool[Kept] | None = None
         self._pid = 0
@@ -146,12 +158,28 @@ class Base:
             return True
 
     def _retrying(self, work: Callable[[], R]) -> R:
+        """Repeat a conflict a few times within seconds; wait for a server that is away as long as the outage may last."""
         with sentences():
             for attempt in stamina.retry_context(
-                on=repeatable, attempts=ATTEMPTS, timeout=30.0, wait_initial=0.02, wait_max=2.0, wait_jitter=0.1
+                on=lambda error: away(error) and self._outage.keep_waiting(),
+                attempts=None,
+                timeout=None,
+                wait_initial=0.1,
+                wait_max=2.0,
+                wait_jitter=0.5,
             ):
                 with attempt:
-                    return work()
+                    result = self._repeating(work)
+                    self._outage.answered()
+                    return result
+        raise AssertionError("stamina returns or raises")
+
+    def _repeating(self, work: Callable[[], R]) -> R:
+        for attempt in stamina.retry_context(
+            on=repeatable, attempts=ATTEMPTS, timeout=30.0, wait_initial=0.02, wait_max=2.0, wait_jitter=0.1
+        ):
+            with attempt:
+                return work()
         raise AssertionError("stamina returns or raises")
 
 
