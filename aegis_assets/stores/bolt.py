@@ -34,6 +34,7 @@ CONNECT_SECONDS = 5.0
 TRANSACTION_SECONDS = 60.0  # a batch takes 0.1 to 4 s on two busy cores
 RETRY_SECONDS = 60.0  # ends the attempts; a supervised restart of the embedded server takes about 3 s
 SCHEMES = {f"{scheme}{security}" for scheme in ("bolt", "neo4j") for security in ("", "+s", "+ssc")}
+BOLT_PORT = 7687
 BAD_ADDRESS = "The graph server's address must begin with bolt:// or neo4j://: check AEGIS_NEO4J_URL."
 # The server restarts with other data, and does not know the transactions that this process has seen.
 LOST_BOOKMARKS = ("Neo.ClientError.Transaction.InvalidBookmark", "Neo.TransientError.Transaction.BookmarkTimeout")
@@ -140,7 +141,28 @@ class Bolt:
             if getattr(error, "code", None) in LOST_BOOKMARKS:
                 self._bookmarks = _new_bookmarks()
                 raise StoreUnavailable("The graph server's data was replaced by other data.") from error
-            raise translated(error, self._database) from error
+            raise await self._explained(error) from error
+
+    async def _explained(self, error: Exception) -> AegisError:
+        """Return the error as ours. A cluster's driver does not tell that it found nobody because of a certificate: so ask."""
+        from neo4j.exceptions import ServiceUnavailable
+
+        if isinstance(error, ServiceUnavailable) and self._address.startswith("neo4j+s:"):
+            try:
+                await self._shake_hands()
+            except ssl.SSLCertVerificationError as reason:
+                return translated(reason, self._database)
+            except (OSError, TimeoutError):
+                pass
+        return translated(error, self._database)
+
+    async def _shake_hands(self) -> None:
+        """Open a TLS connection to the server as the driver does, and close it."""
+        parts = urlsplit(self._address)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            context = tls_context(self._ca_file) if self._ca_file else ssl.create_default_context()
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port or BOLT_PORT, ssl=context)
+            writer.close()
 
     def _opened(self) -> AsyncDriver:
         """Only ever called on the loop."""
