@@ -51,20 +51,35 @@ def filled(world: World) -> dict[str, UUID]:
 
 
 def rebuilt(world: World, **doubles: Any) -> list[RebuildProgress]:
-    stores = {"bucket": world.bucket, "vectors": world.vectors, "graph": world.graph} | doubles
+    stores = {"bucket": world.bucket, "graph": world.graph} | doubles
     return list(rebuild_graph(world.ledger, collection=world.id, **stores))
 
 
 def everything(world: World) -> dict[str, list[dict[str, Any]]]:
     """All nodes and edges with the server's own ids, which change where one is replaced."""
     scope = {"c": str(world.id)}
-    nodes = (
-        "MATCH (n) WHERE n.collection = $c RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS values ORDER BY n.key"
-    )
-    edges = (
-        "MATCH (n)-[r]->() WHERE n.collection = $c RETURN elementId(r) AS id, type(r) AS type, properties(r) AS values ORDER BY id"
-    )
-    return {"nodes": world.bolt.query(nodes, **scope), "edges": world.bolt.query(edges, **scope)}
+    nodes = "MATCH (n) WHERE n.collection = $c RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS values"
+    edges = "MATCH (n)-[r]->() WHERE n.collection = $c RETURN elementId(r) AS id, type(r) AS type, properties(r) AS values"
+    found = {"nodes": world.bolt.query(nodes, **scope), "edges": world.bolt.query(edges, **scope)}
+    return {what: sorted(rows, key=lambda row: str(row["id"])) for what, rows in found.items()}
+
+
+class Dying:
+    """A store whose n-th call of one method fails."""
+
+    def __init__(self, store: Any, method: str, at: int = 1) -> None:
+        self._store, self._method, self._at, self._calls = store, method, at, 0
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._calls += 1
+            if self._calls == self._at:
+                raise Crash(name)
+            return method(*args, **kwargs)
+
+        return call if name == self._method else method
 
 
 @neo4j
@@ -115,7 +130,7 @@ def test_a_rebuild_that_was_killed_goes_on_where_it_stopped(
     calm = [step.done for step in rebuilt(world)]
     done: list[RebuildProgress] = []
     with pytest.raises(Crash):
-        done.extend(rebuild_graph(world.ledger, world.bucket, world.vectors, Dying(elsewhere.graph, method, at=2), world.id))
+        done.extend(rebuild_graph(world.ledger, world.bucket, Dying(elsewhere.graph, method, at=2), world.id))
     reached = done[-1].done if done else 0
     again = rebuilt(elsewhere)
 

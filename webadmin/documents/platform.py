@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from aegis_assets.errors import StoreUnavailable
 from aegis_assets.pipeline.decide import corrector
@@ -92,14 +92,18 @@ def check_graph() -> str:
         asked.close()
 
 
-def rebuild(store: str, collection: UUID, anew: bool) -> Iterator[RebuildProgress]:
-    """Write a store anew for a collection. store: 'graph'."""
+def rebuild(store: Literal["graph", "vectors"], collection: UUID, anew: bool) -> Iterator[RebuildProgress]:
+    """Write a store anew for a collection. anew: whatever an interrupted rebuild has done; vectors are compared in any case."""
     from aegis_assets.pipeline.flow.rebuild import rebuild_graph
+    from aegis_assets.pipeline.flow.rebuild_vectors import rebuild_vectors
     from aegis_assets.stores.graph import BoltGraph
 
+    if store == "vectors":
+        yield from rebuild_vectors(ledger(), bucket(), vectors(), engine(), collection)
+        return
     patient = BoltGraph.from_settings(settings())  # the pages' one gives up after seconds
     try:
-        yield from rebuild_graph(ledger(), bucket(), vectors(), patient, collection, anew=anew)
+        yield from rebuild_graph(ledger(), bucket(), patient, collection, anew=anew)
     finally:
         patient.close()
 

@@ -21,7 +21,7 @@ from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.ledger import CollectionRow
 from aegis_assets.model.parsing import Frozen
 from aegis_assets.pipeline.graph_embeddings import add_embeddings
-from aegis_assets.pipeline.ports import Bucket, Vectors
+from aegis_assets.pipeline.ports import Bucket
 from aegis_assets.pipeline.publish import (
     Facts,
     KnowledgeGraph,
@@ -87,10 +87,10 @@ class _Phase:
 class _Rebuild:
     """One collection's rebuild. differing: documents of which the graph still does not have what the ledger has."""
 
-    def __init__(self, ledger: RebuildLedger, vectors: Vectors, graph: RebuiltGraph, collection: UUID) -> None:
-        self._ledger, self._vectors, self._graph, self._collection = ledger, vectors, graph, collection
+    def __init__(self, ledger: RebuildLedger, graph: RebuiltGraph, collection: UUID) -> None:
+        self._ledger, self._graph, self._collection = ledger, graph, collection
         self.differing: list[Target] = []
-        self.without_vector = 0
+        self.without_embedding = 0
 
     def phases(self) -> list[_Phase]:
         """Return them in their order."""
@@ -112,7 +112,7 @@ class _Rebuild:
         nodes = [GraphDocument(id=target.document, name=target.name, generation=target.number) for target in targets]
         chunks = [facts.chunks(target.generation) for target in targets]
         self._graph.write_documents(collection, list(zip(nodes, chunks, strict=True)))
-        add_embeddings(collection, documents, facts.embedders(generations(targets)), self._vectors, self._graph)
+        add_embeddings(collection, documents, facts.embedders(generations(targets)), self._ledger, self._graph)
         placed = facts.placed(generations(targets))
         stray = set().union(*self._graph.chunks_of(collection, documents).values()) - set().union(*placed.values())
         self._graph.delete_chunks(collection, sorted(stray))
@@ -147,7 +147,7 @@ class _Rebuild:
         if self._graph.keeps_embeddings():
             documents = [target.document for target in targets]
             for embedder, chunks in facts.embedders(generations(targets)).items():
-                self.without_vector += len(chunks - self._graph.embedded(self._collection, documents, embedder))
+                self.without_embedding += len(chunks - self._graph.embedded(self._collection, documents, embedder))
 
     def _differing(self, facts: Facts, targets: Sequence[Target]) -> list[Target]:
         documents, asked = [target.document for target in targets], generations(targets)
@@ -162,11 +162,11 @@ class _Rebuild:
 
 
 def rebuild_graph(
-    ledger: RebuildLedger, bucket: Bucket, vectors: Vectors, graph: RebuiltGraph, collection: UUID, *, anew: bool = False
+    ledger: RebuildLedger, bucket: Bucket, graph: RebuiltGraph, collection: UUID, *, anew: bool = False
 ) -> Iterator[RebuildProgress]:
     """Write a collection's graph and yield after each page. anew: begin at the first page whatever was done before.
 
-    Raises StoreUnavailable if the graph does not have what the ledger has in the end, and what ledger, graph and vectors raise.
+    Raises StoreUnavailable if the graph does not have what the ledger has in the end, and what ledger and graph raise.
     """
     graph.ensure_schema()
     shape = fingerprint(graph=graph.shape(), schema=ledger.collection(collection).schema.relation_types)
@@ -175,7 +175,7 @@ def rebuild_graph(
         documents, entities = ledger.sizes(collection)
         mark = Mark(shape=shape, phase=0, after=None, done=0, total=3 * (documents + entities))
     yield RebuildProgress(min(mark.done, mark.total), mark.total)
-    rebuild = _Rebuild(ledger, vectors, graph, collection)
+    rebuild = _Rebuild(ledger, graph, collection)
     for number, phase in enumerate(rebuild.phases()):
         if number < mark.phase:
             continue
@@ -200,9 +200,9 @@ def _require_whole(rebuild: _Rebuild) -> None:
             f"The graph still does not hold what the ledger does for {len(rebuild.differing)} documents ({names}): retry them.",
             retryable=False,
         )
-    if rebuild.without_vector:
+    if rebuild.without_embedding:
         raise StoreUnavailable(
-            f"{rebuild.without_vector} chunks have no vector in the vector store, so the graph has none of theirs either: run"
+            f"The ledger has no embedding of {rebuild.without_embedding} chunks, so the graph has none either: run"
             " `python manage.py rebuild vectors` first.",
             retryable=False,
         )

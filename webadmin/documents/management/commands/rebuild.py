@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from django.core.management.base import CommandParser
 
@@ -29,7 +29,7 @@ class Command(console.Command):
         parser.add_argument("--anew", action="store_true", help="begin at the start, whatever an interrupted rebuild has done")
         parser.add_argument("--json", action="store_true", help="one JSON object per collection on standard output")
 
-    def act(self, *, store: str, collection: str | None, anew: bool, json: bool, **_: Any) -> bool:
+    def act(self, *, store: Literal["graph", "vectors"], collection: str | None, anew: bool, json: bool, **_: Any) -> bool:
         scopes = dict(Collection.objects.order_by("name").values_list("name", "id"))
         if collection is not None and collection not in scopes:
             raise NotFound(f"There is no collection named {collection!r}.")
