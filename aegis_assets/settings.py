@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     neo4j_url: str = ""
     neo4j_user: str = "neo4j"
     neo4j_password: SecretStr = SecretStr("")
+    neo4j_database: str = ""  # empty: the server's default
+    neo4j_typed: bool = False  # entities carry their type as a label, relations of the schema theirs as relationship type
+    neo4j_vectors: bool = False  # chunks carry their embedding, in the server's own vector and full-text indexes
     qdrant_url: str = ""
     qdrant_api_key: SecretStr = SecretStr("")
     # What a point carries beside its ids: with "text" LangChain and LlamaIndex can read a collection, and Qdrant needs more memory.

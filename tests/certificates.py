@@ -1,61 +1,55 @@
-"""A certificate authority of a test's own and a certificate of this machine that it signed, as PEM files."""
+"""Certificates for servers of tests: an authority of our own, and what it signs."""
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-DAY = datetime.timedelta(days=1)
+
+def make_authority(directory: Path, name: str = "authority") -> Path:
+    """Return the PEM file of a new authority's certificate; its key lies beside it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Aegis test {name}")])
+    certificate = _dated(subject, subject, key).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    return _write(directory, name, certificate.sign(key, hashes.SHA256()), key)
 
 
-class Certificates(NamedTuple):
-    """authority: for AEGIS_CA_FILE. certificate, key: for a server at 127.0.0.1."""
+def make_certificate(authority: Path, directory: Path, name: str = "server") -> Path:
+    """Return the PEM file of a certificate for this machine; its key is `<name>.key` in the same directory."""
+    issuer = x509.load_pem_x509_certificate(authority.read_bytes())
+    signer = serialization.load_pem_private_key(authority.with_suffix(".key").read_bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = _dated(subject, issuer.subject, key).add_extension(names, critical=False)
+    return _write(directory, name, certificate.sign(signer, hashes.SHA256()), key)
 
-    authority: Path
-    certificate: Path
-    key: Path
 
-
-def make(directory: Path) -> Certificates:
-    """Write the three files; return their paths."""
-    now = datetime.datetime.now(datetime.UTC)
-    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name, name = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in ("test authority", "127.0.0.1"))
-    begun = x509.CertificateBuilder().not_valid_before(now - DAY).not_valid_after(now + DAY).issuer_name(root_name)
-    root = (
-        begun.subject_name(root_name)
-        .public_key(root_key.public_key())
-        .serial_number(x509.random_serial_number())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(root_key.public_key()), critical=False)
-        .add_extension(
-            x509.KeyUsage(
-                digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
-                data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
-            ),
-            critical=True,
-        )
-        .sign(root_key, hashes.SHA256())
-    )  # fmt: skip
-    leaf = (
-        begun.subject_name(name)
+def _dated(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
-        .sign(root_key, hashes.SHA256())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
     )
-    made = Certificates(directory / "authority.pem", directory / "server.pem", directory / "server.key")
-    made.authority.write_bytes(root.public_bytes(serialization.Encoding.PEM))
-    made.certificate.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
-    made.key.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return made
+
+
+def _write(directory: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    pem, secret = directory / f"{name}.crt", directory / f"{name}.key"
+    secret.touch(0o600)
+    encoding = serialization.Encoding.PEM
+    secret.write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    pem.write_bytes(certificate.public_bytes(encoding))
+    return pem

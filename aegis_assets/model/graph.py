@@ -34,7 +34,10 @@ class GraphEntity(Frozen):
 
 
 class GraphRelation(Frozen):
-    """Canonical ends. confidence: the best of its evidence. chunks: the live chunks that say it. documents: theirs."""
+    """Canonical ends. confidence: the best of its evidence. chunks: the live chunks that say it. documents: theirs.
+
+    in_schema: the type is one of the collection's relation types.
+    """
 
     id: UUID
     source: UUID
@@ -44,6 +47,7 @@ class GraphRelation(Frozen):
     chunks: tuple[UUID, ...]
     documents: tuple[UUID, ...]
     evidence: str
+    in_schema: bool = False
 
 
 class GraphCounts(Frozen):
@@ -51,3 +55,23 @@ class GraphCounts(Frozen):
 
     entities: int
     relations: int
+
+
+class GraphServer(Frozen):
+    """The server that keeps the graph. edition, database: empty where the server does not tell."""
+
+    product: str
+    version: str
+    edition: str
+    database: str
+
+    @property
+    def has_dynamic_labels(self) -> bool:
+        """Return whether a label or relationship type may be a parameter of a statement: Neo4j from 5.26 on."""
+        numbers = [int(part) if part.isdecimal() else 0 for part in self.version.split("-")[0].split(".")[:2]]
+        return self.product == "Neo4j" and numbers >= [5, 26]
+
+    def __str__(self) -> str:
+        """Return it for a person, such as 'Neo4j 5.26.12 community, database neo4j'."""
+        words = " ".join(word for word in (self.product, self.version, self.edition) if word)
+        return f"{words}, database {self.database}" if self.database else words

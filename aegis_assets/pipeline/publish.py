@@ -18,8 +18,8 @@ from typing import Protocol
 from uuid import UUID
 
 from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation
-from aegis_assets.model.ids import relation_id
 from aegis_assets.model.parsing import Frozen
+from aegis_assets.pipeline.graph_embeddings import add_embeddings
 from aegis_assets.pipeline.points import PointLedger, batches, payloads, write_payloads
 from aegis_assets.pipeline.ports import Bucket, Graph, Vectors
 
@@ -95,6 +95,7 @@ class Facts(Protocol):
 
     def placed(self, generations: Sequence[int]) -> dict[int, set[UUID]]: ...
     def embedded(self, generations: Sequence[int]) -> dict[int, set[UUID]]: ...
+    def embedders(self, generations: Sequence[int]) -> dict[str, set[UUID]]: ...
     def chunks(self, generation: int) -> Iterator[GraphChunk]: ...
     def mentioned(self, documents: Sequence[UUID]) -> set[UUID]: ...
     def stated(self, documents: Sequence[UUID]) -> set[Triple]: ...
@@ -167,10 +168,13 @@ def publish(
         facts = ledger.graph_facts()
         scope = scope_of(facts, graph, collection, [target.document for target in targets])
         graph.write_documents(collection, [(_document(target), facts.chunks(target.generation)) for target in targets])
+        add_embeddings(collection, [target.document for target in targets], facts.embedders(generations(targets)), ledger, graph)
         written = write(facts, graph, collection, scope, generations(targets))
+        placed = facts.placed(generations(targets))
         go_live(facts, ledger, vectors, targets)
         still_held()
         switched = ledger.switch(targets, run_id)
+        graph.mark_live(collection, {one.document: placed[one.generation] for one in targets if one.document in switched})
 
         def correct(after: Facts, dropped: Dropped, left: Sequence[Target]) -> None:
             still_held()
@@ -270,7 +274,7 @@ def write(facts: Facts, graph: Graph, collection: UUID, scope: Scope, live: Sequ
 def rewrite(facts: Facts, graph: Graph, collection: UUID, scope: Scope) -> None:
     """By what is live alone: written where there is evidence, deleted where there is none."""
     gone = scope.less(write(facts, graph, collection, scope, []))
-    graph.delete_relations(collection, [relation_id(*triple) for triple in sorted(gone.triples)])
+    graph.delete_relations(collection, sorted(gone.triples))
     graph.delete_entities(collection, sorted(gone.entities))
 
 

@@ -1,12 +1,14 @@
-"""The Cypher of the graph store, in the subset that ArcadeDB and Neo4j share.
+"""The Cypher of the graph store, in the subset that ArcadeDB and Neo4j share; below it, what only Neo4j understands.
 
-Nodes carry `key` = collection:id, so that tenants cannot meet. What looks roundabout is measured on ArcadeDB 26.10: an edge from a
-hub is looked for from its other end (1,000 edges 0.4 s, by MERGE from the hub 9 s); UNWIND with an equality uses the index where IN
-does not; deleting edges while walking them from one node fails, so they are collected first.
+Statements that read or delete relations name RELATES_TO; `of_any_type` makes them see relations of every type. Nodes carry `key` =
+collection:id, so that tenants cannot meet. What looks roundabout is measured on ArcadeDB 26.10: an edge from a hub is looked for
+from its other end (1,000 edges 0.4 s, by MERGE from the hub 9 s); UNWIND with an equality uses the index where IN does not;
+deleting edges while walking them from one node fails, so they are collected first.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 SCHEMA: Final = (
@@ -80,8 +82,8 @@ WITH collect(e) AS old UNWIND old AS e DETACH DELETE e"""
 RELATIONS: Final = """
 UNWIND $keys AS key
 MATCH (s:Entity {key: key})-[r:RELATES_TO]->(t:Entity) WHERE r.key IN $relations
-RETURN r.key AS key, t.key AS target, r.type AS type, r.confidence AS confidence, r.evidence AS evidence, r.chunks AS chunks,
-       r.documents AS documents"""
+RETURN r.key AS key, t.key AS target, type(r) AS relationship_type, r.type AS type, r.confidence AS confidence,
+       r.evidence AS evidence, r.chunks AS chunks, r.documents AS documents"""
 REMOVE_RELATIONS: Final = """
 UNWIND $keys AS key
 MATCH (s:Entity {key: key})-[r:RELATES_TO]->(:Entity) WHERE r.key IN $relations
@@ -106,6 +108,14 @@ RELATION_KEYS_OF: Final = """
 UNWIND $keys AS key
 MATCH (s:Entity {key: key})-[r:RELATES_TO]-(t:Entity)
 RETURN DISTINCT startNode(r).id AS source, r.type AS type, endNode(r).id AS target"""
+
+# What a collection has in the graph, a page after another by key
+DOCUMENT_PAGE: Final = """
+MATCH (d:Document) WHERE d.key > $after AND d.key < $end
+RETURN d.id AS id ORDER BY d.key LIMIT $limit"""
+ENTITY_PAGE: Final = """
+MATCH (e:Entity) WHERE e.key > $after AND e.key < $end
+RETURN e.id AS id ORDER BY e.key LIMIT $limit"""
 
 # What pages and commands show
 COUNT_ENTITIES: Final = """
@@ -137,3 +147,27 @@ MATCH (s:Entity {collection: $collection})-[r:RELATES_TO]->(t:Entity)
 WITH r, s, t ORDER BY r.confidence DESC, r.key LIMIT $limit
 RETURN r.id AS id, s.name AS source, r.type AS type, t.name AS target, r.confidence AS confidence, r.evidence AS evidence,
        r.chunks AS chunks"""
+
+# Neo4j only: labels, relationship types and property names as parameters, never as part of a statement's text.
+LABELLED_ENTITIES: Final = """
+UNWIND $rows AS row
+MERGE (e:Entity {key: row.key})
+WITH e, row, [old IN [e.label] WHERE old IS NOT NULL AND NOT old IN row.labels] AS stale
+REMOVE e:$(stale)
+SET e:$(row.labels)
+SET e += row.values"""
+ADD_TYPED_RELATIONS: Final = """
+UNWIND $rows AS row
+MATCH (s:Entity {key: row.source}) MATCH (t:Entity {key: row.target})
+CREATE (s)-[r:$(row.relationship_type)]->(t) SET r += row.values"""
+# A relation is looked for at its source: an index on `key` exists for RELATES_TO alone.
+DELETE_RELATIONS_AT: Final = """
+UNWIND $rows AS row
+MATCH (s:Entity {key: row.source})-[r:!FROM_CHUNK]->(:Entity) WHERE r.key = row.key
+DELETE r"""
+
+
+@cache
+def of_any_type(statement: str) -> str:
+    """Return the statement so that it matches relations of every type. FROM_CHUNK is the only other edge of an entity."""
+    return statement.replace("[r:RELATES_TO]", "[r:!FROM_CHUNK]")

@@ -193,7 +193,7 @@ def test_deleting_leaves_nothing_behind_and_twice_is_once(graph: BoltGraph, bolt
         collection, [relation(a, "uses", b, *ids(0)), relation(c, "uses", a, *ids(1)), relation(b, "uses", c, *ids(1))]
     )
     for _ in range(2):
-        graph.delete_relations(collection, [relation(b, "uses", c).id])
+        graph.delete_relations(collection, [(b.id, "uses", c.id)])
         assert everything(bolt, collection)["RELATES_TO"] == 2
     for _ in range(2):
         graph.delete_document(collection, DOCUMENT)
@@ -212,7 +212,7 @@ def test_the_same_ids_in_two_collections_do_not_touch(graph: BoltGraph, bolt: Bo
     before = everything(bolt, other)
 
     graph.delete_document(one, DOCUMENT)
-    graph.delete_relations(one, [relation(entity("a"), "uses", entity("b")).id])
+    graph.delete_relations(one, [(entity("a").id, "uses", entity("b").id)])
     graph.delete_entities(one, [entity("a").id, entity("b").id])
 
     assert set(everything(bolt, one).values()) == {0}

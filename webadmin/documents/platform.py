@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from aegis_assets.errors import StoreUnavailable
 from aegis_assets.pipeline.decide import corrector
@@ -15,13 +15,14 @@ from aegis_assets.settings import settings
 from webadmin.orchestrator.client import DagsterClient
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from uuid import UUID
 
     from aegis_assets.engines.client import EngineClient
     from aegis_assets.model.embedding import Embedding, VectorHit
     from aegis_assets.pipeline.flow.fingerprints import Fingerprints
     from aegis_assets.pipeline.flow.platform import Numbers
+    from aegis_assets.pipeline.flow.rebuild import RebuildProgress
     from aegis_assets.pipeline.ports import Extractor, Vision
     from aegis_assets.stores.bucket import ObjectBucket
     from aegis_assets.stores.graph import BoltGraph
@@ -69,9 +70,7 @@ def graph() -> BoltGraph:
     """Gives up after seconds where publish waits a minute. Nothing is read through it: what pages show stands in the ledger too."""
     from aegis_assets.stores.graph import BoltGraph
 
-    chosen = settings()
-    password = chosen.neo4j_password.get_secret_value()
-    return BoltGraph(chosen.graph_address, chosen.neo4j_user, password, timeout=20.0, patience=3.0)
+    return BoltGraph.from_settings(settings(), timeout=20.0, patience=3.0)
 
 
 def search_vectors(collections: list[UUID], query: Embedding, limit: int) -> list[list[VectorHit]]:
@@ -83,16 +82,31 @@ def check_vectors() -> None:
     vectors().check()
 
 
-def check_graph() -> None:
-    """By a client of its own: the runs' one waits a minute for a server that is being restarted."""
+def check_graph() -> str:
+    """Return which server answers. By a client of its own: the runs' one waits a minute for a server that is being restarted."""
     from aegis_assets.stores.graph import BoltGraph
 
-    chosen = settings()
-    asked = BoltGraph(chosen.graph_address, chosen.neo4j_user, chosen.neo4j_password.get_secret_value(), timeout=5, patience=3)
+    asked = BoltGraph.from_settings(settings(), timeout=5.0, patience=3.0)
     try:
-        asked.check()
+        return str(asked.check())
     finally:
         asked.close()
+
+
+def rebuild(store: Literal["graph", "vectors"], collection: UUID, anew: bool) -> Iterator[RebuildProgress]:
+    """Write a store anew for a collection. anew: whatever an interrupted rebuild has done; vectors are compared in any case."""
+    from aegis_assets.pipeline.flow.rebuild import rebuild_graph
+    from aegis_assets.pipeline.flow.rebuild_vectors import rebuild_vectors
+    from aegis_assets.stores.graph import BoltGraph
+
+    if store == "vectors":
+        yield from rebuild_vectors(ledger(), bucket(), vectors(), engine(), collection)
+        return
+    patient = BoltGraph.from_settings(settings())  # the pages' one gives up after seconds
+    try:
+        yield from rebuild_graph(ledger(), bucket(), patient, collection, anew=anew)
+    finally:
+        patient.close()
 
 
 def merge_entities(collection: UUID, pair: tuple[UUID, UUID], by: str) -> int:

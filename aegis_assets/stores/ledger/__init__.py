@@ -17,6 +17,7 @@ from aegis_assets.stores.ledger.limits import Limits
 from aegis_assets.stores.ledger.measures import Measuring
 from aegis_assets.stores.ledger.progress import Progressing
 from aegis_assets.stores.ledger.queries import Queries
+from aegis_assets.stores.ledger.rebuilding import Rebuilding
 from aegis_assets.stores.ledger.resolving import Resolving
 from aegis_assets.stores.ledger.runs import Runs
 from aegis_assets.stores.ledger.usage import Usage
@@ -37,6 +38,7 @@ class Ledger(
     Resolving,
     Deciding,
     GraphView,
+    Rebuilding,
     Progressing,
     Measuring,
     Limits,

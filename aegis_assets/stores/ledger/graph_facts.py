@@ -32,6 +32,10 @@ EMBEDDED: Final = """
 SELECT p.generation_id AS generation, p.chunk_id AS id
 FROM aegis_placement p JOIN aegis_chunk_task t ON t.chunk_id = p.chunk_id
 WHERE p.generation_id = ANY(%(generations)s) AND t.stage = 'embed' AND t.state = 'done'"""
+EMBEDDERS: Final = """
+SELECT t.fingerprint AS embedder, p.chunk_id AS id
+FROM aegis_placement p JOIN aegis_chunk_task t ON t.chunk_id = p.chunk_id
+WHERE p.generation_id = ANY(%(generations)s) AND t.stage = 'embed' AND t.state = 'done'"""
 
 # What mentions and relations say of the graph, for whoever asks of some of them only.
 NAMES: Final = """
@@ -78,8 +82,9 @@ WITH wanted AS MATERIALIZED (
     FROM said GROUP BY source, type, target
 )
 SELECT f.source, f.type, f.target, f.confidence, f.chunks, f.documents,
-    left(substr(c.text, f.start + 1, f."end" - f.start), %(length)s) AS evidence
-FROM found f JOIN aegis_chunk c ON c.id = f.best ORDER BY f.source, f.type, f.target"""
+    left(substr(c.text, f.start + 1, f."end" - f.start), %(length)s) AS evidence, f.type = ANY(k.relation_types) AS in_schema
+FROM found f JOIN aegis_chunk c ON c.id = f.best JOIN aegis_entity e ON e.id = f.source
+JOIN aegis_collection k ON k.id = e.collection_id ORDER BY f.source, f.type, f.target"""
 
 COUNT_ENTITIES: Final = """
 SELECT p.generation_id AS generation, count(DISTINCT e.canonical_id) AS n
@@ -108,6 +113,13 @@ class GraphFacts:
     def embedded(self, generations: Sequence[int]) -> dict[int, set[UUID]]:
         """Those of them that are marked as embedded."""
         return self._by_generation(EMBEDDED, generations)
+
+    def embedders(self, generations: Sequence[int]) -> dict[str, set[UUID]]:
+        """Return the embedded chunks of the generations by the fingerprint of what embedded them."""
+        chunks: dict[str, set[UUID]] = {}
+        for row in self._rows(EMBEDDERS, generations=list(generations)):
+            chunks.setdefault(row["embedder"], set()).add(row["id"])
+        return chunks
 
     def _by_generation(self, query: LiteralString, generations: Sequence[int]) -> dict[int, set[UUID]]:
         found: dict[int, set[UUID]] = {generation: set() for generation in generations}

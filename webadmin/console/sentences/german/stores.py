@@ -113,6 +113,29 @@ STORES: Final = {
     "The graph server's address must begin with bolt:// or neo4j://: check AEGIS_NEO4J_URL.": (
         "Die Adresse des Graph-Servers muss mit bolt:// oder neo4j:// beginnen: Prüfen Sie AEGIS_NEO4J_URL."
     ),
+    "The graph server has no database named '{name}': check AEGIS_NEO4J_DATABASE.": (
+        "Der Graph-Server hat keine Datenbank namens „{name}“: Prüfen Sie AEGIS_NEO4J_DATABASE."
+    ),
+    "The graph server's certificate is not trusted: name its authority in AEGIS_CA_FILE, and the host that the certificate is for"
+    " in AEGIS_NEO4J_URL.": (
+        "Dem Zertifikat des Graph-Servers wird nicht vertraut: Nennen Sie seine Zertifizierungsstelle in AEGIS_CA_FILE und den"
+        " Rechner, für den es ausgestellt ist, in AEGIS_NEO4J_URL."
+    ),
+    "The graph server's data was replaced by other data.": "Die Daten des Graph-Servers wurden durch andere ersetzt.",
+    "{setting} needs Neo4j 5.26 or later and the graph server is {server}: switch it off.": (
+        "{setting} braucht Neo4j 5.26 oder neuer, und der Graph-Server ist {server}: Schalten Sie die Einstellung aus."
+    ),
+    "Neo4j's vector index takes at most {most} dimensions and the embedder gives {dimension}: switch off AEGIS_NEO4J_VECTORS.": (
+        "Der Vektorindex von Neo4j nimmt höchstens {most} Dimensionen, und der Embedder liefert {dimension}: Schalten Sie"
+        " AEGIS_NEO4J_VECTORS aus."
+    ),
+    "The graph still does not hold what the ledger does for {count} documents ({names}): retry them.": (
+        "Im Graphen steht bei {count} Dokumenten ({names}) weiterhin nicht, was das Verzeichnis sagt: Versuchen Sie sie erneut."
+    ),
+    "The ledger has no embedding of {count} chunks, so the graph has none either: run `python manage.py rebuild vectors` first.": (
+        "Das Verzeichnis hat von {count} Abschnitten kein Embedding, also auch der Graph nicht: Führen Sie zuerst"
+        " `python manage.py rebuild vectors` aus."
+    ),
     # The broker
     "The broker (AEGIS_CELERY_BROKER) does not answer.": "Der Broker (AEGIS_CELERY_BROKER) antwortet nicht.",
     "The broker (AEGIS_CELERY_BROKER) does not answer. Retry does what is missing.": (
