@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SecretsSettingsSource
+from pydantic_settings import BaseSettings, SecretsSettingsSource, SettingsError
 
 from aegis_assets.errors import Misconfigured
 
@@ -29,9 +29,9 @@ class SecretFiles(SecretsSettingsSource):
             raise Misconfigured(f"AEGIS_SECRETS_DIR is no directory: {self._directory}. Create it, or leave the setting empty.")
         try:
             values = super().__call__()
-        except (OSError, UnicodeDecodeError) as error:
-            where = Path(getattr(error, "filename", None) or self._directory)
-            reason = type(error).__name__
+        except SettingsError as error:
+            reason = type(error.__cause__ or error).__name__
+            where = getattr(error.__cause__, "filename", None) or self._directory
             raise Misconfigured(f"The secret's file {where} cannot be read ({reason}): see its owner and mode.") from None
         return {name: value for name, value in values.items() if value}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import yaml
 from annotated_types import Gt, Le
@@ -21,8 +21,7 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
-    ValidationInfo,
-    field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -198,11 +197,14 @@ class Settings(BaseSettings):
         secrets = () if directory is None else (SecretFiles(settings_cls, directory),)
         return (init_settings, env_settings, *secrets, dotenv_settings, file)
 
-    @field_validator("postgres_url", "dagster_postgres_url", "celery_broker", "celery_backend")
-    @classmethod
-    def _with_its_password(cls, url: SecretStr, checked: ValidationInfo) -> SecretStr:
-        password = checked.data.get("celery_password" if str(checked.field_name).startswith("celery") else "postgres_password")
-        return url if password is None else with_password(url, password)
+    @model_validator(mode="after")
+    def _with_passwords(self) -> Self:
+        """Put the passwords that came in files of their own into the addresses that need them."""
+        for name in ("postgres_url", "dagster_postgres_url"):
+            self.__dict__[name] = with_password(getattr(self, name), self.postgres_password)
+        for name in ("celery_broker", "celery_backend"):
+            self.__dict__[name] = with_password(getattr(self, name), self.celery_password)
+        return self
 
     # What the empty addresses mean.
     @property

@@ -103,7 +103,7 @@ def _code(now: Settings) -> Part:
         "code",
         (PYTHON, "-m", "dagster", "api", "grpc", "--module-name", CODE_MODULE, *where, "--working-directory", str(ROOT)),
         f"{now.code_host}:{now.code_port}",
-        (Port("Dagster's code server", "AEGIS_CODE_PORT", now.code_port),),
+        (Port("Dagster's code server", "AEGIS_CODE_PORT", now.code_port, now.code_host),),
         lambda: probes.serves_code(now.code_host, now.code_port),
         stop_seconds=20,
     )

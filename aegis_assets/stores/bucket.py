@@ -155,7 +155,9 @@ def s3_store(url: str, settings: Settings) -> Any:
         options["endpoint"] = settings.s3_endpoint
         if urlsplit(settings.s3_endpoint).scheme == "http":
             if not is_near(settings.s3_endpoint):
-                raise Misconfigured("AEGIS_S3_ENDPOINT must be https: plain http is for this machine and private networks.")
+                raise Misconfigured(
+                    "AEGIS_S3_ENDPOINT must be https: plain http is for this machine, private networks and AEGIS_NEAR_HOSTS."
+                )
             client["allow_http"] = True  # type: ignore[assignment]
     if settings.s3_access_key.get_secret_value():
         options["access_key_id"] = settings.s3_access_key.get_secret_value()
