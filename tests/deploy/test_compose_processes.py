@@ -26,6 +26,7 @@ import pytest
 
 from aegis_assets.embedded import secret_volumes
 from aegis_assets.embedded.postgres import Postgres
+from aegis_assets.model.launch import SMALL_BYTES
 from aegis_assets.settings import ROOT
 from tests.deploy.compose import services
 from tests.doubles.ollama import OllamaDouble
@@ -234,12 +235,13 @@ def ingest(machine: Machine, path: Path) -> dict[str, Any]:
 
 
 def test_a_document_goes_through_the_workers_and_is_found(machine: Machine, tmp_path: Path) -> None:
+    """A large file, since the steps of a small one stay in its run's own process; most of it is a comment, which costs nothing."""
     book = tmp_path / "book.md"
     pages = (
         f"## Page {page}\n\nAda Lovelace wrote note {page} to Charles Babbage. " + "It spoke of wheels. " * 60
         for page in range(PAGES)
     )
-    book.write_text("\f".join(pages))
+    book.write_text("\f".join(pages) + f"\n\n<!-- {'x' * SMALL_BYTES} -->\n")
     report = ingest(machine, book)
     assert report["state"] == "succeeded", report
     assert (report["chunks"] > 0, report["entities"] > 0) == (True, True)
