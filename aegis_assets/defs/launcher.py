@@ -44,7 +44,9 @@ CANCEL_SECONDS: Final = 5.0  # between two looks of a worker at whether its run 
 CLOCK_SECONDS: Final = 5.0  # a pid whose process is younger than the event that names it by more than this is another's
 
 
-class SaidWorker(NamedTuple):
+class WorkerPlace(NamedTuple):
+    """Where a run's worker is, and when it reported that."""
+
     pid: int
     host: str
     when: float
@@ -72,8 +74,8 @@ class AegisRunLauncher(DefaultRunLauncher):
         if run is None or run.is_finished:
             return False
         self._instance.report_run_canceling(run)
-        said = said_worker(self._instance, run_id)
-        if said is not None and said.host != socket.gethostname():
+        place = reported_place(self._instance, run_id)
+        if place is not None and place.host != socket.gethostname():
             return True  # it looks itself: `stop_when_canceling`
         worker = worker_of(self._instance, run_id)
         if worker is None:
@@ -87,7 +89,7 @@ class AegisRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        if said_worker(self._instance, run.run_id) is None:
+        if reported_place(self._instance, run.run_id) is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "the worker has not said its pid yet")
         if worker_of(self._instance, run.run_id) is not None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
@@ -175,24 +177,24 @@ def log_file() -> Path:
 
 def worker_of(instance: DagsterInstance, run_id: str) -> psutil.Process | None:
     """None when it is gone, even where its pid is another's by now."""
-    said = said_worker(instance, run_id)
-    if said is None or said.host != socket.gethostname():
+    place = reported_place(instance, run_id)
+    if place is None or place.host != socket.gethostname():
         return None
     with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(said.pid)
-        if process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= said.when + CLOCK_SECONDS:
+        process = psutil.Process(place.pid)
+        if process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= place.when + CLOCK_SECONDS:
             return process
     return None
 
 
-def said_worker(instance: DagsterInstance, run_id: str) -> SaidWorker | None:
-    """Return what the worker has said of itself, None before it has."""
+def reported_place(instance: DagsterInstance, run_id: str) -> WorkerPlace | None:
+    """Return what the worker has reported of itself, None before it has."""
     for event in instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
         dagster_event = event.dagster_event
         if dagster_event is None or not (dagster_event.message or "").startswith(STARTED.split("(", maxsplit=1)[0]):
             continue
-        said = dagster_event.engine_event_data.metadata
-        if "pid" in said:
-            host = said["host"].value if "host" in said else socket.gethostname()  # runs of earlier releases said none
-            return SaidWorker(int(str(said["pid"].value)), str(host), event.timestamp)
+        metadata = dagster_event.engine_event_data.metadata
+        if "pid" in metadata:
+            host = metadata["host"].value if "host" in metadata else socket.gethostname()  # earlier releases reported none
+            return WorkerPlace(int(str(metadata["pid"].value)), str(host), event.timestamp)
     return None

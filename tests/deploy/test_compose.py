@@ -124,8 +124,8 @@ def test_the_settings_of_every_part_can_be_read(files: tuple[str, ...], monkeypa
 @pytest.mark.parametrize("files", VARIANTS)
 def test_a_profile_has_each_engine_once_under_the_name_that_the_settings_use(files: tuple[str, ...]) -> None:
     active = set(written(*files)["COMPOSE_PROFILES"].split(","))
-    running = {name: one for name, one in services(*files).items() if not (of := set(one.get("profiles", []))) or of & active}
-    hosts = [host for name, one in running.items() for host in one.get("networks", {}).get("default", {}).get("aliases", [name])]
+    running = {name: each for name, each in services(*files).items() if not (of := set(each.get("profiles", []))) or of & active}
+    hosts = [host for name, each in running.items() for host in each.get("networks", {}).get("default", {}).get("aliases", [name])]
     assert len(hosts) == len(set(hosts))
     for variable, value in services(*files)["admin"]["environment"].items():
         if variable.endswith(("_URL", "_ENDPOINT", "_BROKER")) and not value.startswith("s3://"):

@@ -201,15 +201,15 @@ def machine(postgres_server: Postgres, arcadedb: tuple[str, str]) -> Iterator[Ma
             "neo4j:7687": urlsplit(arcadedb[0]).netloc,
             "ollama:11434": urlsplit(ollama.url).netloc,
         }
-        one = Machine(directory, addresses, changes, {})
-        stack.callback(one.stop)
+        started = Machine(directory, addresses, changes, {})
+        stack.callback(started.stop)
         if not QDRANT:  # the vectors are a directory, which a worker takes only beside the stack that it belongs to
             (directory / "home").mkdir()
             (directory / "home" / "stack.env").touch()
-        start_redis(one, ports["redis"])
-        start_s3(one, ports["s3"])
-        start_ours(one)
-        yield one
+        start_redis(started, ports["redis"])
+        start_s3(started, ports["s3"])
+        start_ours(started)
+        yield started
 
 
 def start_ours(machine: Machine) -> None:
@@ -267,9 +267,9 @@ def test_the_doctor_finds_every_server_and_the_admin_has_the_password_of_its_fil
 def test_no_secret_is_on_a_command_line_in_a_log_or_in_the_environment_that_a_container_shows(machine: Machine) -> None:
     lines = []
     for process in machine.processes.values():
-        for one in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
+        for member in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
             try:
-                lines.append(" ".join(one.cmdline()))
+                lines.append(" ".join(member.cmdline()))
             except psutil.NoSuchProcess:
                 continue
     told = "\n".join([*lines, *(machine.log(name) for name in machine.processes)])

@@ -45,7 +45,7 @@ def index(folder: Path, *versions: str) -> str:
     return folder.as_uri()
 
 
-def said(installed: str = "") -> str:
+def announced(installed: str = "") -> str:
     return "\n".join(install.announcement(WANTED, installed))
 
 
@@ -54,7 +54,7 @@ def test_pypis_build_is_said_to_bring_cuda_with_its_size_and_the_way_to_the_smal
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", index(tmp_path, "1.0", WANTED, "99.0"))
-    text = said()
+    text = announced()
     assert f"torch {WANTED} with CUDA: about 4 GB to download and 7 GB on disk" in text
     assert f"PIP_EXTRA_INDEX_URL={install.cpu_index()}" in text
     assert "PIP_FIND_LINKS=" in text
@@ -63,13 +63,13 @@ def test_pypis_build_is_said_to_bring_cuda_with_its_size_and_the_way_to_the_smal
 def test_the_build_of_a_second_index_is_the_one_that_pip_will_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", index(tmp_path / "one", WANTED))
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", index(tmp_path / "two", f"{WANTED}+cpu", "99.0+cpu"))
-    assert f"torch {WANTED}+cpu, without CUDA: about 1.5 GB" in said()
-    assert "PIP_EXTRA_INDEX_URL" not in said()
+    assert f"torch {WANTED}+cpu, without CUDA: about 1.5 GB" in announced()
+    assert "PIP_EXTRA_INDEX_URL" not in announced()
 
 
 def test_an_index_of_cuda_builds_is_not_taken_for_the_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", index(tmp_path, f"{WANTED}+cu130", f"{WANTED}+cpu"))
-    assert f"torch {WANTED}+cu130 with CUDA" in said()
+    assert f"torch {WANTED}+cu130 with CUDA" in announced()
 
 
 @pytest.mark.parametrize("as_address", [False, True])
@@ -81,19 +81,19 @@ def test_a_wheel_in_a_folder_is_named_with_its_size(tmp_path: Path, monkeypatch:
         file.truncate(187_000_000)
     monkeypatch.setenv("PIP_INDEX_URL", index(tmp_path / "index", WANTED))
     monkeypatch.setenv("PIP_FIND_LINKS", f"{tmp_path}/none {folder.as_uri() if as_address else folder}")
-    assert f"torch {WANTED}+cpu from {wheel} (187 MB)" in said()
+    assert f"torch {WANTED}+cpu from {wheel} (187 MB)" in announced()
 
 
 def test_an_index_without_torch_or_without_an_answer_is_said_to_be_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", index(tmp_path, "1.0"))
-    assert "did not say which torch it has" in said()
+    assert "did not say which torch it has" in announced()
     monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "none").as_uri())
-    assert "did not say which torch it has" in said()
+    assert "did not say which torch it has" in announced()
 
 
 @pytest.mark.parametrize("installed", [WANTED, f"{WANTED}+cpu"])
 def test_where_torch_is_there_already_nothing_is_said_of_downloads(installed: str) -> None:
-    assert said(installed) == f"Installing what has changed into {Path(sys.prefix).name}; torch {installed} stays."
+    assert announced(installed) == f"Installing what has changed into {Path(sys.prefix).name}; torch {installed} stays."
 
 
 PIP = """
