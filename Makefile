@@ -1,7 +1,8 @@
 # What people type. Everything lives in .venv and, at run time, in AEGIS_HOME (default .aegis).
 # Installing takes minutes the first time and nothing while pyproject.toml and constraints.txt stay as they are.
 #
-# PyPI's torch for Linux brings CUDA along. To install the smaller CPU build, set PIP_EXTRA_INDEX_URL to PyTorch's CPU index.
+# PyPI's torch for Linux brings CUDA along: 4 GB to download, 7 GB on disk. deploy/install.py says before it begins which build will
+# come and how to get the smaller one.
 
 SHELL := /bin/bash
 VENV := .venv
@@ -80,7 +81,6 @@ if $(BIN)/python -c '$(HAS_PIP)' 2>/dev/null && grep -qsF -e "$$want $(1)" -e "$
 if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or 3.12 is needed; this machine's python3 is neither. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi; \
 if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then echo "$(PYTHON) cannot make virtual environments. On Debian: apt-get install python3-venv" >&2; exit 1; fi; \
 if ! $(BIN)/python -c '$(HAS_PIP)' 2>/dev/null; then $(PYTHON) -m venv --clear $(VENV); fi; \
-echo "Installing into $(VENV); the first time this takes some minutes."; \
-$(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt -e '$(1)'; \
+$(BIN)/python deploy/install.py '$(1)'; \
 echo "$$want $(1)" > $(VENV)/installed
 endef

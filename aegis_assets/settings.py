@@ -1,7 +1,7 @@
 """All settings, and the only place that reads the environment.
 
-Order, first wins: environment (AEGIS_*), `stack.env` in AEGIS_HOME (written by the stack: ports and generated passwords, 0600),
-`config/parallelization.yml`, the defaults below.
+Order, first wins: environment (AEGIS_*), files of AEGIS_SECRETS_DIR (secret_files.py), `stack.env` in AEGIS_HOME (written by the
+stack: ports and generated passwords, 0600), `config/parallelization.yml`, the defaults below.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import yaml
 from annotated_types import Gt, Le
@@ -23,17 +23,27 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aegis_assets.errors import Misconfigured
+from aegis_assets.secret_files import SecretFiles, with_password
 
 ROOT = Path(__file__).resolve().parents[1]
+MOUNTED_SECRETS = Path("/run/secrets")
 
 
 def home() -> Path:
     """The one data directory: AEGIS_HOME, by default `.aegis` beside the code."""
     return Path(os.environ.get("AEGIS_HOME") or ROOT / ".aegis").resolve()
+
+
+def secrets_directory() -> Path | None:
+    """Return where secrets lie as files: AEGIS_SECRETS_DIR, or /run/secrets where a container has it."""
+    if directory := os.environ.get("AEGIS_SECRETS_DIR"):
+        return Path(directory)
+    return MOUNTED_SECRETS if MOUNTED_SECRETS.is_dir() else None
 
 
 class Parallelization(NamedTuple):
@@ -89,8 +99,13 @@ class Settings(BaseSettings):
     bolt_port: int = 7697
     graph_http_port: int = 2490
     dagster_url: str = ""  # Dagster's page as the admin reaches it; empty: this machine's
+    # Where Dagster's code server listens and is found. It has no login: never a public address.
+    code_host: str = "127.0.0.1"
+    # Names, endings of names and networks, beside the private ones, whose servers are spoken to directly and without https
+    near_hosts: str = ""
 
     # Stores. Empty means the embedded one.
+    postgres_password: SecretStr = SecretStr("")  # of the addresses below, where they name none
     postgres_url: SecretStr = SecretStr("")
     dagster_postgres_url: SecretStr = SecretStr("")
     neo4j_url: str = ""
@@ -171,6 +186,7 @@ class Settings(BaseSettings):
 
     # Who executes the ops of a run. A run of a few pages stays in its own process, whatever this says.
     executor: Literal["threads", "celery", "k8s"] = "threads"
+    celery_password: SecretStr = SecretStr("")  # of the addresses below, where they name none
     celery_broker: SecretStr = SecretStr("")  # redis://... or amqp://...
     celery_backend: SecretStr = SecretStr("")  # where a step's result comes back; empty: through the broker
     # Of this machine's worker: steps at once; or "none".
@@ -199,6 +215,7 @@ class Settings(BaseSettings):
 
     # Web
     secret_key: SecretStr = SecretStr("")
+    admin_password: SecretStr = SecretStr("")  # of the user admin when it is made; empty: one is generated and printed once
     debug: bool = False
     allowed_hosts: str = "127.0.0.1,localhost"
     production: bool = False
@@ -219,9 +236,19 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        table = parallelization()
+        table, directory = parallelization(), secrets_directory()
         file = InitSettingsSource(settings_cls, {**table.default, **table.chosen})
-        return (init_settings, env_settings, dotenv_settings, file)
+        secrets = () if directory is None else (SecretFiles(settings_cls, directory),)
+        return (init_settings, env_settings, *secrets, dotenv_settings, file)
+
+    @model_validator(mode="after")
+    def _with_passwords(self) -> Self:
+        """Put the passwords that came in files of their own into the addresses that need them."""
+        for name in ("postgres_url", "dagster_postgres_url"):
+            self.__dict__[name] = with_password(getattr(self, name), self.postgres_password)
+        for name in ("celery_broker", "celery_backend"):
+            self.__dict__[name] = with_password(getattr(self, name), self.celery_password)
+        return self
 
     # What the empty addresses mean.
     @property

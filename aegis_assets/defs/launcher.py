@@ -2,7 +2,9 @@
 
 Dagster's default launcher has the code server spawn each worker anew, which imports for 3 s, and does not notice a killed one: such
 a run stays STARTED, and its slots taken, until its maximum runtime. Worker and daemon share one machine under this launcher, so a
-pid is enough; the executors for several machines send steps away, not runs.
+pid is enough; the executors for several machines send steps away, not runs. Dagster's page, which asks a run to stop, may be in
+another container, where that pid is nobody's or somebody else's: so a worker also says its host, and looks itself whether it is to
+stop.
 """
 
 from __future__ import annotations
@@ -10,15 +12,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import sys
+import threading
 import traceback
 from contextlib import suppress
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psutil
-from dagster import DagsterEventType, DagsterInstance, DagsterRun, DefaultRunLauncher
+from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, DefaultRunLauncher, MetadataValue
 from dagster._core.definitions.reconstruct import ReconstructableJob
 from dagster._core.events import EngineEventData
 from dagster._core.instance import InstanceRef
@@ -36,7 +40,16 @@ STARTED: Final = "Started process for run (pid: {})."
 PRELOADED: Final = ["aegis_assets.defs.preload"]
 POOLS: Final = ("docling", "gpu", "ollama")
 LOG_BYTES: Final = 10_000_000
+CANCEL_SECONDS: Final = 5.0  # between two looks of a worker at whether its run is to stop
 CLOCK_SECONDS: Final = 5.0  # a pid whose process is younger than the event that names it by more than this is another's
+
+
+class WorkerPlace(NamedTuple):
+    """Where a run's worker is, and when it reported that."""
+
+    pid: int
+    host: str
+    when: float
 
 
 class AegisRunLauncher(DefaultRunLauncher):
@@ -61,6 +74,9 @@ class AegisRunLauncher(DefaultRunLauncher):
         if run is None or run.is_finished:
             return False
         self._instance.report_run_canceling(run)
+        place = reported_place(self._instance, run_id)
+        if place is not None and place.host != socket.gethostname():
+            return True  # it looks itself: `stop_when_canceling`
         worker = worker_of(self._instance, run_id)
         if worker is None:
             return False
@@ -73,7 +89,7 @@ class AegisRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        if said_pid(self._instance, run.run_id) is None:
+        if reported_place(self._instance, run.run_id) is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "the worker has not said its pid yet")
         if worker_of(self._instance, run.run_id) is not None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
@@ -123,14 +139,30 @@ def work(run_id: str, instance_ref: InstanceRef, origin: JobPythonOrigin, log: P
         run = instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return
-        instance.report_engine_event(STARTED.format(os.getpid()), run, EngineEventData.in_process(os.getpid()))
+        place = {"pid": MetadataValue.text(str(os.getpid())), "host": MetadataValue.text(socket.gethostname())}
+        instance.report_engine_event(STARTED.format(os.getpid()), run, EngineEventData(metadata=place))
         try:
             with capture_interrupts():
+                if settings().dagster_url:
+                    threading.Thread(target=stop_when_canceling, args=(instance, run_id), daemon=True).start()
                 for _ in core_execute_run(job, run, instance, inject_env_vars=False):
                     pass
         except (Exception, KeyboardInterrupt):  # noqa: BLE001  in the event log by now, unless that is what cannot be written
             traceback.print_exc()
         tell(instance)  # there is room for the next one
+
+
+def stop_when_canceling(instance: DagsterInstance, run_id: str) -> None:
+    """Interrupt this process once its run is to stop, as a signal from Dagster's page would. Costs a query every five seconds."""
+    over = threading.Event()
+    while not over.wait(CANCEL_SECONDS):
+        with suppress(Exception):  # the database is away: the next look may find it
+            run = instance.get_run_by_id(run_id)
+            if run is None or run.is_finished:
+                return
+            if run.status == DagsterRunStatus.CANCELING:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
 
 
 def log_file() -> Path:
@@ -145,24 +177,24 @@ def log_file() -> Path:
 
 def worker_of(instance: DagsterInstance, run_id: str) -> psutil.Process | None:
     """None when it is gone, even where its pid is another's by now."""
-    said = said_pid(instance, run_id)
-    if said is None:
+    place = reported_place(instance, run_id)
+    if place is None or place.host != socket.gethostname():
         return None
-    pid, when = said
     with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        if process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= when + CLOCK_SECONDS:
+        process = psutil.Process(place.pid)
+        if process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= place.when + CLOCK_SECONDS:
             return process
     return None
 
 
-def said_pid(instance: DagsterInstance, run_id: str) -> tuple[int, float] | None:
-    """The worker's pid, and when it said so."""
+def reported_place(instance: DagsterInstance, run_id: str) -> WorkerPlace | None:
+    """Return what the worker has reported of itself, None before it has."""
     for event in instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
         dagster_event = event.dagster_event
         if dagster_event is None or not (dagster_event.message or "").startswith(STARTED.split("(", maxsplit=1)[0]):
             continue
-        value = dagster_event.engine_event_data.metadata.get("pid")
-        if value is not None:
-            return int(str(value.value)), event.timestamp
+        metadata = dagster_event.engine_event_data.metadata
+        if "pid" in metadata:
+            host = metadata["host"].value if "host" in metadata else socket.gethostname()  # earlier releases reported none
+            return WorkerPlace(int(str(metadata["pid"].value)), str(host), event.timestamp)
     return None

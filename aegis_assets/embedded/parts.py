@@ -98,13 +98,13 @@ def _engine(now: Settings) -> Part:
 
 
 def _code(now: Settings) -> Part:
-    where = ("--host", LOOPBACK, "--port", str(now.code_port))
+    where = ("--host", now.code_host, "--port", str(now.code_port))
     return Part(
         "code",
         (PYTHON, "-m", "dagster", "api", "grpc", "--module-name", CODE_MODULE, *where, "--working-directory", str(ROOT)),
-        f"{LOOPBACK}:{now.code_port}",
-        (Port("Dagster's code server", "AEGIS_CODE_PORT", now.code_port),),
-        lambda: probes.serves_code(now.code_port),
+        f"{now.code_host}:{now.code_port}",
+        (Port("Dagster's code server", "AEGIS_CODE_PORT", now.code_port, now.code_host),),
+        lambda: probes.serves_code(now.code_host, now.code_port),
         stop_seconds=20,
     )
 

@@ -28,14 +28,14 @@ def answers(url: str, *, token: str = "") -> bool:
         return False
 
 
-def serves_code(port: int) -> bool:
+def serves_code(host: str, port: int) -> bool:
     """Whether Dagster's code server says in gRPC's health protocol that it serves."""
     import grpc  # type: ignore[import-untyped]
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
     try:
         # Without this option a set http_proxy would be asked for a loopback address.
-        with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
+        with grpc.insecure_channel(f"{host}:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
             question = health_pb2.HealthCheckRequest(service="DagsterApi")
             answer = health_pb2_grpc.HealthStub(channel).Check(question, timeout=SECONDS)
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

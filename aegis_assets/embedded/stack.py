@@ -124,6 +124,7 @@ def _start(supervisor: Supervisor, own: Settings, say: Say) -> Settings:
         raise Misconfigured("\n".join(found))
     environment = variables | {
         "DAGSTER_HOME": str(bootstrap.dagster_home(place, now)),
+        "AEGIS_CODE_HOST": now.code_host,
         "AEGIS_CODE_PORT": str(now.code_port),
         "AEGIS_PARALLEL_DOCUMENTS": str(now.parallel_documents),
     }

@@ -14,13 +14,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import obstore
 from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, S3Store
 
 from aegis_assets.errors import AegisError, BadInput, Misconfigured, NotFound, StoreUnavailable
-from aegis_assets.network import is_near
+from aegis_assets.network import is_near, may_use_proxy, tls_context
 from aegis_assets.settings import Settings
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ MAX_NAME_BYTES = 255  # a file system's limit for one segment
 PART = 8 * 1024 * 1024  # bytes of one part of an upload or download
 PARTS_IN_FLIGHT = 4  # so a 200 MB file costs 32 MB of memory
 
+NO_PROXY = "http://127.0.0.1:9"  # the discard port, where nobody listens
 CLIENT = {"timeout": "60s", "connect_timeout": "3s"}
 PAGE_SECONDS = 20.0  # for which a server that is away is asked again where a person waits; a run waits for AEGIS_OUTAGE_SECONDS
 BACKOFF = {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=3), "base": 2}  # with jitter
@@ -151,8 +153,11 @@ def s3_store(url: str, settings: Settings, outage_seconds: float = PAGE_SECONDS)
         options["endpoint"] = settings.s3_endpoint
         if urlsplit(settings.s3_endpoint).scheme == "http":
             if not is_near(settings.s3_endpoint):
-                raise Misconfigured("AEGIS_S3_ENDPOINT must be https: plain http is for this machine and private networks.")
+                raise Misconfigured(
+                    "AEGIS_S3_ENDPOINT must be https: plain http is for this machine, private networks and AEGIS_NEAR_HOSTS."
+                )
             client["allow_http"] = True  # type: ignore[assignment]
+        client |= connection_options(settings.s3_endpoint, settings.ca_file)
     if settings.s3_access_key.get_secret_value():
         options["access_key_id"] = settings.s3_access_key.get_secret_value()
         options["secret_access_key"] = settings.s3_secret_key.get_secret_value()
@@ -162,6 +167,24 @@ def s3_store(url: str, settings: Settings, outage_seconds: float = PAGE_SECONDS)
         return S3Store(parts.netloc, prefix=parts.path.strip("/") or None, client_options=client, retry_config=retry, **options)
     except (BaseError, ValueError) as error:
         raise Misconfigured("The S3 settings do not fit together: check AEGIS_S3_ENDPOINT and the bucket's address.") from error
+
+
+def connection_options(endpoint: str, ca_file: str) -> dict[str, str]:
+    """Return the client's options for the way to the server: directly to a near one, and with AEGIS_CA_FILE's authorities.
+
+    Given no proxy, the library takes the environment's for every host; given one, that alone, and the authorities beside it. So a
+    near server gets a proxy that is for every other host, of which this client knows none. Raises Misconfigured.
+    """
+    if may_use_proxy(endpoint) and not ca_file:
+        return {}
+    place = urlsplit(endpoint)
+    host = place.hostname or ""
+    proxy = getproxies().get(place.scheme, "") if may_use_proxy(endpoint) and not proxy_bypass(host) else ""
+    options = {"proxy_url": proxy} if proxy else {"proxy_url": NO_PROXY, "proxy_excludes": host}
+    if ca_file:
+        tls_context(ca_file)  # says what is wrong with the file
+        options["proxy_ca_certificate"] = Path(ca_file).read_text()
+    return options
 
 
 def checked(key: str) -> str:

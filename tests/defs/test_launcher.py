@@ -1,15 +1,23 @@
-"""A run's worker that cannot begin says why."""
+"""A run's worker that cannot begin says why, and one on another host is asked to stop through the database."""
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
+import time
 from multiprocessing import get_context
 from pathlib import Path
 
 import dagster as dg
+import psutil
 from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.events import EngineEventData
+from dagster._core.instance import InstanceRef
+from dagster._core.launcher.base import WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 
-from aegis_assets.defs.launcher import launch
+from aegis_assets.defs.launcher import STARTED, launch, stop_when_canceling, worker_of
 from tests.waiting import until
 
 
@@ -28,3 +36,42 @@ def test_the_reason_is_in_the_runs_log_where_the_code_cannot_be_imported(tmp_pat
         daemon.start()
         daemon.join(60)
     until(lambda: log.exists() and "no_such_module" in log.read_text(), 30)
+
+
+def stored(instance: dg.DagsterInstance, host: str, pid: int) -> dg.DagsterRun:
+    """A run whose worker has said where it is."""
+    run = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED)
+    place = {"pid": dg.MetadataValue.text(str(pid)), "host": dg.MetadataValue.text(host)}
+    instance.report_engine_event(STARTED.format(pid), run, EngineEventData(metadata=place))
+    return run
+
+
+def test_a_worker_on_another_host_is_not_looked_for_by_its_pid_here(tmp_path: Path) -> None:
+    """In a container of its own Dagster's page would send the signal to whoever has that pid there."""
+    launcher = {"module": "aegis_assets.defs.launcher", "class": "AegisRunLauncher"}
+    with dg.DagsterInstance.local_temp(str(tmp_path), {"telemetry": {"enabled": False}, "run_launcher": launcher}) as instance:
+        here, there = stored(instance, socket.gethostname(), os.getpid()), stored(instance, "daemon-7", os.getpid())
+        assert worker_of(instance, here.run_id) == psutil.Process()
+        assert worker_of(instance, there.run_id) is None
+        assert instance.run_launcher.terminate(there.run_id)
+        assert instance.get_run_by_id(there.run_id).status == dg.DagsterRunStatus.CANCELING  # type: ignore[union-attr]
+        assert instance.run_launcher.check_run_worker_health(there).status == WorkerStatus.FAILED
+
+
+def wait_for_the_word(run_id: str, reference: InstanceRef) -> None:
+    with dg.DagsterInstance.from_ref(reference) as instance:
+        threading.Thread(target=stop_when_canceling, args=(instance, run_id), daemon=True).start()
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            os._exit(7)
+
+
+def test_a_worker_interrupts_itself_once_its_run_is_to_stop(tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path), {"telemetry": {"enabled": False}}) as instance:
+        run = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED)
+        worker = get_context("spawn").Process(target=wait_for_the_word, args=(run.run_id, instance.get_ref()))
+        worker.start()
+        instance.report_run_canceling(run)
+        worker.join(50)
+        assert worker.exitcode == 7

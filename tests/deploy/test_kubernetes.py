@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,9 +18,13 @@ from dagster._core.instance.config import dagster_instance_config
 from dagster._core.workspace.config_schema import process_workspace_config
 from dagster_k8s import K8sRunLauncher
 
+from aegis_assets import settings as settings_module
 from aegis_assets.defs.worker import queues
 from aegis_assets.embedded.parts import parts
+from aegis_assets.errors import Misconfigured
+from aegis_assets.network import is_near, may_use_proxy
 from aegis_assets.settings import ROOT, Settings
+from aegis_assets.stores.bucket import s3_store
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
@@ -59,13 +65,81 @@ def test_every_manifest_follows_kubernetes_own_schema(version: str) -> None:
     }
 
 
+def gpu(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((FOLDER / "gpu" / name).read_text()))
+
+
 def test_the_gpu_variant_changes_what_is_there() -> None:
-    overlay = yaml.safe_load((FOLDER / "gpu" / "kustomization.yaml").read_text())
+    (overlay,) = gpu("kustomization.yaml")
     for patch in overlay["patches"]:
-        change = yaml.safe_load((FOLDER / "gpu" / patch["path"]).read_text())
+        (change,) = gpu(patch["path"])
         (target,) = [one for _, one in manifests() if one["kind"] == change["kind"] and one["metadata"] == change["metadata"]]
         ours = {one["name"] for one in target["spec"]["template"]["spec"]["containers"]}
         assert {one["name"] for one in change["spec"]["template"]["spec"]["containers"]} <= ours
+    (settings,) = overlay["configMapGenerator"]
+    assert (settings["name"], settings["behavior"]) == ("aegis-settings", "merge")
+    assert set(variables("gpu/settings.env")) <= {f"AEGIS_{name.upper()}" for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_weights_of_the_gpu_variant_lie_where_its_engine_looks(version: str) -> None:
+    claim, job = gpu("weights.yaml")
+    (engine,) = gpu("engine.yaml")
+    for one in (claim, job):
+        kubernetes_validate.validate(one, version, strict=True)
+    assert "weights.yaml" in gpu("kustomization.yaml")[0]["resources"]
+    pods = [job["spec"]["template"]["spec"], engine["spec"]["template"]["spec"]]
+    for pod in pods:
+        (volume,) = pod["volumes"]
+        assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+        for container in (*pod.get("initContainers", []), *pod["containers"]):
+            assert container["image"] == "aegis-gpu"
+            (mount,) = container["volumeMounts"]
+            assert (mount["name"], mount["mountPath"]) == (volume["name"], "/models")
+    (fetch,) = pods[0]["containers"][0]["args"]
+    environment = {one["name"]: one["value"] for one in pods[1]["containers"][0]["env"]}
+    for path in (environment["DOCLING_ARTIFACTS_PATH"], variables("gpu/settings.env")["AEGIS_EMBEDDER_PATH"], "/models/.complete"):
+        assert path in fetch
+    assert "/models/.complete" in pods[1]["initContainers"][0]["args"][0]
+
+
+def test_the_commands_that_fetch_weights_have_these_options() -> None:
+    for words in (["docling-tools", "models", "download", "--help"], ["hf", "download", "--help"]):
+        program = str(Path(sys.executable).with_name(words[0]))
+        done = subprocess.run([program, *words[1:]], capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        assert ("--output-dir" if words[0] == "docling-tools" else "--local-dir") in done.stdout
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The environment of a pod of the GPU variant."""
+    given = variables("settings.env") | variables("gpu/settings.env") | variables("secrets.example.env")
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings_module.settings.cache_clear()
+    yield given
+    settings_module.settings.cache_clear()
+
+
+def test_every_address_of_the_manifests_is_near(cluster: dict[str, str]) -> None:
+    addresses = {name: value for name, value in cluster.items() if "://" in value and not value.startswith("s3://")}
+    assert {"AEGIS_S3_ENDPOINT", "AEGIS_OLLAMA_URL", "AEGIS_POSTGRES_URL", "AEGIS_CELERY_BROKER"} <= set(addresses)
+    assert [name for name, value in addresses.items() if not is_near(value)] == []
+    assert [value for value in ("https://minio.example.org", "http://gpu.example:9000") if is_near(value)] == []
+
+
+def test_a_namespace_that_is_not_named_is_refused_with_the_setting_that_names_it(
+    cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = settings_module.settings()
+    s3_store(now.bucket_address, now)
+    assert not may_use_proxy(now.ollama_url)
+    monkeypatch.setenv("AEGIS_NEAR_HOSTS", "qdrant")
+    settings_module.settings.cache_clear()
+    with pytest.raises(Misconfigured, match=r"AEGIS_S3_ENDPOINT must be https.*AEGIS_NEAR_HOSTS"):
+        s3_store(now.bucket_address, now)
+    assert may_use_proxy(now.ollama_url)
 
 
 def test_dagster_reads_its_instance_and_the_launcher_its_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -129,5 +203,5 @@ def test_the_admin_believes_the_proxies_that_a_setting_names_and_no_other() -> N
 def test_no_secret_stands_in_a_file() -> None:
     for path in FOLDER.rglob("*"):
         if path.is_file() and path.name != "secrets.example.env":
-            assert not re.search(r"(?i)(password|secret_key|token)\s*[:=]\s*\S", path.read_text()), path
+            assert not re.search(r"(?i)(password|secret_key|(?<!ServiceAccount)token)\s*[:=]\s*\S", path.read_text()), path
     assert all(not value or "PASSWORD" in value for value in variables("secrets.example.env").values())

@@ -102,3 +102,60 @@ def test_each_setting_is_read_by_something_and_each_number_of_the_file_is_a_sett
     table = parallelization()
     named = {name for numbers in (table.default, *table.profiles.values()) for name in numbers}
     assert named - set(Settings.model_fields) == set()
+
+
+@pytest.fixture
+def secrets(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = home / "secrets"
+    directory.mkdir()
+    monkeypatch.setenv("AEGIS_SECRETS_DIR", str(directory))
+    return directory
+
+
+def test_a_secret_is_read_from_its_file_after_the_environment_and_before_stack_env(
+    secrets: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "stack.env").write_text("AEGIS_ENGINE_TOKEN=stack\nAEGIS_QDRANT_API_KEY=stack\n")
+    (secrets / "aegis_engine_token").write_text("file\n")
+    (secrets / "AEGIS_NEO4J_PASSWORD").write_text("pa ss#word")
+    (secrets / "aegis_qdrant_api_key").write_text("\n")  # empty: absent
+    (secrets / "..data").mkdir()  # as Kubernetes mounts them
+    now = load()
+    assert now.engine_token.get_secret_value() == "file"
+    assert now.neo4j_password.get_secret_value() == "pa ss#word"
+    assert now.qdrant_api_key.get_secret_value() == "stack"
+    monkeypatch.setenv("AEGIS_ENGINE_TOKEN", "environment")
+    assert load().engine_token.get_secret_value() == "environment"
+
+
+@pytest.mark.parametrize(
+    ("url", "composed"),
+    [
+        ("postgresql://aegis@db:5432/aegis", "postgresql://aegis:p%40ss%2Fw%3Ard@db:5432/aegis"),
+        ("postgresql+psycopg2://aegis@db/x?sslmode=require", "postgresql+psycopg2://aegis:p%40ss%2Fw%3Ard@db/x?sslmode=require"),
+        ("postgresql://aegis:own@db/aegis", "postgresql://aegis:own@db/aegis"),
+        ("postgresql://%61egis@[::1]:5432/x", "postgresql://%61egis:p%40ss%2Fw%3Ard@[::1]:5432/x"),
+        ("postgresql://[broken", "postgresql://[broken"),
+        ("host=db dbname=aegis", "host=db dbname=aegis"),
+    ],
+)
+def test_a_password_in_its_own_file_goes_into_the_addresses_without_one(
+    secrets: Path, monkeypatch: pytest.MonkeyPatch, url: str, composed: str
+) -> None:
+    (secrets / "aegis_postgres_password").write_text("p@ss/w:rd")
+    (secrets / "aegis_celery_password").write_text("hush")
+    monkeypatch.setenv("AEGIS_POSTGRES_URL", url)
+    monkeypatch.setenv("AEGIS_CELERY_BROKER", "redis://redis:6379/0")
+    now = load()
+    assert now.postgres_url.get_secret_value() == composed
+    assert now.dagster_postgres_url.get_secret_value() == ""
+    assert now.celery_broker.get_secret_value() == "redis://:hush@redis:6379/0"
+
+
+def test_secrets_that_cannot_be_read_are_a_sentence_that_names_the_file(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secrets / "aegis_engine_token").write_bytes(b"\xff\xfe")
+    with pytest.raises(Misconfigured, match=r"secret's file .* cannot be read"):
+        load()
+    monkeypatch.setenv("AEGIS_SECRETS_DIR", str(secrets / "none"))
+    with pytest.raises(Misconfigured, match=r"^AEGIS_SECRETS_DIR is no directory: "):
+        load()

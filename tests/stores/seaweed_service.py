@@ -14,10 +14,12 @@ from pathlib import Path
 ACCESS, SECRET = "test-access", "test-secret-key"
 
 
-def start_seaweed(home: Path, ports: Sequence[int] = ()) -> tuple[subprocess.Popen[bytes], str, str]:
+def start_seaweed(
+    home: Path, ports: Sequence[int] = (), tls: tuple[Path, Path] | None = None
+) -> tuple[subprocess.Popen[bytes], str, str]:
     """Return the process, the S3 endpoint and the filer's address. The filer takes names that no S3 client would send.
 
-    ports: four of `seaweed_ports`, for a server that is started again on the same home.
+    ports: four of `seaweed_ports`, for a server that is started again on the same home. tls: certificate and key.
     """
     master, volume, filer, s3 = ports or seaweed_ports()
     config = home / "s3.json"
@@ -32,16 +34,18 @@ def start_seaweed(home: Path, ports: Sequence[int] = ()) -> tuple[subprocess.Pop
         "filer.localSocket": home / "f.sock", "s3": "true", "s3.port": s3, "s3.config": config, "s3.port.iceberg": 0,
         "s3.port.lance": 0, "s3.localSocket": home / "s.sock",
     }  # fmt: skip
+    if tls is not None:
+        flags |= {"s3.cert.file": tls[0], "s3.key.file": tls[1]}
     with (home / "weed.log").open("wb") as log:
         command = [weed, "-logtostderr=true", "server", *(f"-{name}={value}" for name, value in flags.items())]
         process = subprocess.Popen(command, cwd=home, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while b"Start Seaweed S3 API Server" not in (home / "weed.log").read_bytes():
+    while b"Start Seaweed S3 API" not in (home / "weed.log").read_bytes():
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             raise RuntimeError((home / "weed.log").read_text(errors="replace")[-2000:])
         time.sleep(0.1)
-    return process, f"http://127.0.0.1:{s3}", f"http://127.0.0.1:{filer}"
+    return process, f"http{'s' if tls else ''}://127.0.0.1:{s3}", f"http://127.0.0.1:{filer}"
 
 
 def seaweed_ports() -> list[int]:

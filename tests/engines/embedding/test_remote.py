@@ -18,7 +18,7 @@ from aegis_assets.engines.embedding.remote import RemoteEmbedder
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, EngineUnavailable, Misconfigured
 from aegis_assets.model.embedding import EmbedderInfo, Embedding
 from aegis_assets.settings import Settings
-from tests.certificates import make_authority, make_certificate
+from tests import certificates
 from tests.doubles.embedding_server import EmbeddingDouble, vector
 from tests.engine_service import free_port
 
@@ -468,12 +468,11 @@ def test_a_server_that_never_answers_is_given_up(protocol: Any) -> None:
 
 @BOTH
 def test_a_certificate_of_an_unknown_authority_is_said_and_one_of_a_known_one_is_trusted(protocol: Any, tmp_path: Path) -> None:
-    authority = make_authority(tmp_path)
-    certificate = make_certificate(authority, tmp_path)
-    with EmbeddingDouble(protocol, certificate=(certificate, certificate.with_suffix(".key"))) as double:
+    made = certificates.make(tmp_path)
+    with EmbeddingDouble(protocol, certificate=(made.certificate, made.key)) as double:
         with pytest.raises(Misconfigured, match=rf"certificate of {double.url}.*AEGIS_CA_FILE"):
             info(double.url, embedder=protocol)
-        assert info(double.url, embedder=protocol, ca_file=str(authority)).dimension == 32
+        assert info(double.url, embedder=protocol, ca_file=str(made.authority)).dimension == 32
         with pytest.raises(AegisError):
             info(double.url.replace("https", "http"), embedder=protocol)
 

@@ -42,6 +42,26 @@ STACK: Final = {
     "Port {port}, wanted by {part:said}, {trouble:said}: set {setting} to another one.": (
         "Der Port {port} ({part}) {trouble}: Setzen Sie {setting} auf einen anderen."
     ),
+    # Containers and their secrets
+    "AEGIS_SECRETS_DIR is no directory: {place}. Create it, or leave the setting empty.": (
+        "AEGIS_SECRETS_DIR ist kein Ordner: {place}. Legen Sie ihn an, oder lassen Sie die Einstellung leer."
+    ),
+    "The secret's file {place} cannot be read ({reason}): see its owner and mode.": (
+        "Die Datei {place} eines Geheimnisses lässt sich nicht lesen ({reason}): Prüfen Sie ihren Eigentümer und ihre Rechte."
+    ),
+    "Name one action: setup, check PART, or a part.": "Nennen Sie eine Handlung: setup, check TEIL oder einen Teil.",
+    "{name} is no part; this configuration has {names}.": "{name} ist kein Teil; diese Konfiguration hat {names}.",
+    "A container keeps no database: set {names}.": "Ein Container behält keine Datenbank: Setzen Sie {names}.",
+    "Databases, tables and buckets are there.": "Datenbanken, Tabellen und Ablagen sind da.",
+    "No setting is called {name}: write it like aegis_engine_token.": (
+        "Keine Einstellung heißt {name}: Schreiben Sie sie wie aegis_engine_token."
+    ),
+    "The value of {name} is empty: give it on the standard input.": (
+        "Der Wert von {name} ist leer: Geben Sie ihn über die Standardeingabe."
+    ),
+    "Name the directory of the secrets, and, to add to them: put NAME < file.": (
+        "Nennen Sie den Ordner der Geheimnisse, und um eines hinzuzufügen: put NAME < Datei."
+    ),
     # PostgreSQL and the graph server
     "PostgreSQL did not start: {words}": "PostgreSQL ist nicht gestartet: {words}",
     "PostgreSQL in {place} does not stop.": "PostgreSQL in {place} lässt sich nicht beenden.",

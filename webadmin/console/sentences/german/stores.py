@@ -54,8 +54,8 @@ STORES: Final = {
     "AEGIS_CA_FILE cannot be read as a PEM file of certificates: correct its path.": (
         "AEGIS_CA_FILE lässt sich nicht als PEM-Datei mit Zertifikaten lesen: Berichtigen Sie den Pfad."
     ),
-    "AEGIS_S3_ENDPOINT must be https: plain http is for this machine and private networks.": (
-        "AEGIS_S3_ENDPOINT muss https sein: http ist nur für diesen Rechner und private Netze."
+    "AEGIS_S3_ENDPOINT must be https: plain http is for this machine, private networks and AEGIS_NEAR_HOSTS.": (
+        "AEGIS_S3_ENDPOINT muss https sein: http ist nur für diesen Rechner, private Netze und AEGIS_NEAR_HOSTS."
     ),
     "A bucket key must be valid Unicode.": "Ein Schlüssel der Ablage muss gültiges Unicode sein.",
     "A bucket key must be relative, without '..', empty parts or control characters, and at most 1024 bytes.": (

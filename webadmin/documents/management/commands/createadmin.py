@@ -1,4 +1,5 @@
-"""python manage.py createadmin: the superuser `admin`, with a password that is generated once and kept in AEGIS_HOME, 0600."""
+"""python manage.py createadmin: the superuser `admin`, with the password of AEGIS_ADMIN_PASSWORD or one that is generated once and
+kept in AEGIS_HOME, 0600."""
 
 from __future__ import annotations
 
@@ -18,14 +19,18 @@ NAME = "admin"
 
 
 class Command(console.Command):
-    help = "Create the user admin if it is not there. Its password is printed once and kept in AEGIS_HOME/admin-password."
+    help = (
+        "Create the user admin if it is not there. Its password is that of AEGIS_ADMIN_PASSWORD, or printed once and kept in"
+        " AEGIS_HOME/admin-password."
+    )
 
     def act(self, **_: Any) -> bool:
         users = get_user_model().objects
         if users.filter(username=NAME).exists():
             return True
         path = settings().home / "admin-password"
-        password, made = kept_password(path)
+        given = settings().admin_password.get_secret_value()
+        password, made = (given, False) if given else kept_password(path)
         if not password:
             raise Misconfigured(f"{path} is empty: write a password into it, or delete it to have one made.")
         users.create_superuser(NAME, email="", password=password)
