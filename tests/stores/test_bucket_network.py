@@ -33,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> certificates.Certificates:
 
 @pytest.fixture(scope="module")
 def encrypted(tmp_path_factory: pytest.TempPathFactory, made: certificates.Certificates) -> Iterator[S3]:
-    process, endpoint, filer = start_seaweed(tmp_path_factory.mktemp("encrypted"), (made.certificate, made.key))
+    process, endpoint, filer = start_seaweed(tmp_path_factory.mktemp("encrypted"), tls=(made.certificate, made.key))
     yield S3(endpoint, filer)
     process.kill()
     process.wait(10)
