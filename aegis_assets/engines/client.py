@@ -24,6 +24,7 @@ from aegis_assets.engines.service.wire import (
     ChunkAnswer,
     EmbedAnswer,
     EmbedBody,
+    Health,
     OcrAnswer,
     PageAnswer,
     PageBody,
@@ -225,6 +226,17 @@ class EngineClient:
         """Ask again what the server is, the next time that it is needed."""
         with self._lock:
             self._info = None
+
+    def health(self) -> Health:
+        """Return how each of its engines is; it needs no token. Raises EngineUnavailable if nobody answers."""
+        try:
+            response = self._client.get("/health", timeout=_timeout(INFO_SECONDS))
+        except httpx.HTTPError as error:
+            raise self._failure(error, INFO_SECONDS) from error
+        try:
+            return Health.model_validate_json(response.content)  # also with status 503, as long as one engine is not ready
+        except ValidationError as error:
+            raise EngineFailed("The engine server answered with something this version does not understand.") from error
 
     def _post(self, path: str, body: BaseModel, answer: type[Answer], seconds: float) -> Answer:
         return self._call("POST", path, _encode(body), answer, seconds)

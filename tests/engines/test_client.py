@@ -249,6 +249,8 @@ def test_video_memory_is_leased_only_for_a_gpu() -> None:
     assert on_gpu is not None
     assert on_gpu[0] == "vram"
     assert 0 < on_gpu[1] <= Settings().vram_budget_mb
+    elsewhere = Settings(embedder_device="cuda:0", embedding_url="http://127.0.0.1:8080")
+    assert EngineClient.from_settings(elsewhere).lease is None, "the memory is another machine's"
 
 
 def test_a_call_loads_no_certificate_authorities(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from aegis_assets.engines.parsing.docling_serve.server import without_password
-from aegis_assets.errors import EngineUnavailable, Misconfigured, StoreUnavailable, public
+from aegis_assets.errors import AegisError, EngineUnavailable, Misconfigured, NotAllowed, StoreUnavailable, public
 from aegis_assets.model.parsing import Frozen
 from aegis_assets.pipeline.flow.preflight import DISK_FLOOR_MB
 from aegis_assets.settings import Settings, settings
@@ -86,7 +86,13 @@ def _ledger() -> None:
 
 
 def _engine() -> str | None:
-    platform.engine().server_info()
+    """Whether it answers us. An embedder that is away or set wrongly is the embedder's own row, and leaves parsing as it is."""
+    try:
+        platform.engine().server_info()
+    except NotAllowed:
+        raise
+    except AegisError:
+        platform.engine().health()
     return None
 
 

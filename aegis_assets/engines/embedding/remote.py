@@ -34,6 +34,7 @@ Kind = Literal["passage", "query"]
 REQUESTS_AT_ONCE: Final = 8  # of passages; queries overtake them. Servers that batch gain nothing from more, others queue them
 PATIENCE: Final[dict[Kind, float]] = {"passage": 300.0, "query": 20.0}  # seconds after 429s; somebody looks at a query's page
 BACK_OFF: Final = (0.5, 30.0)  # seconds after a 429 without Retry-After, first and most
+MOST_PAUSE: Final = 600.0  # seconds: who asks for a day is asked again after ten minutes
 INFO_SECONDS: Final = 12.0  # a caller of the engine server waits 15 for what its embedder is
 REFRESH_SECONDS: Final = 60.0  # then the server is asked anew which model it runs
 PROBE: Final = "How long is a vector?"
@@ -69,6 +70,7 @@ class RemoteEmbedder:
         self._asked = 0.0
         self._learning = asyncio.Lock()
         self._passages = asyncio.Semaphore(REQUESTS_AT_ONCE)
+        self._refusal: Overloaded | None = None
         self._resume_at = 0.0  # the end of the pause that the server asked for, on time.monotonic's clock
 
     async def info(self) -> EmbedderInfo:
@@ -214,19 +216,23 @@ class RemoteEmbedder:
             return await self._until_taken(api, texts, PATIENCE[kind])
 
     async def _until_taken(self, api: Api, texts: Sequence[str], patience: float) -> list[Any]:
-        """The pause is everybody's: requests that come meanwhile would only be refused too, and prolong it."""
+        """The pause is everybody's: requests that come meanwhile would only be refused too, and prolong it.
+
+        Raises the server's last refusal if the pause is longer than the caller's patience.
+        """
         deadline, pause = time.monotonic() + patience, BACK_OFF[0]
         while True:
             while (wait := self._resume_at - time.monotonic()) > 0:
+                if self._resume_at > deadline and self._refusal is not None:
+                    raise Overloaded(self._refusal.message, wait) from self._refusal
                 await asyncio.sleep(wait)
             try:
                 return await api.embed(texts)
             except Overloaded as error:
-                asked = error.after if error.after is not None else pause
+                asked = min(MOST_PAUSE, error.after if error.after is not None else pause)
                 self._resume_at = max(self._resume_at, time.monotonic() + asked + random.uniform(0, 0.1 + asked / 10))
+                self._refusal = error
                 pause = min(2 * pause, BACK_OFF[1])
-                if self._resume_at > deadline:
-                    raise
 
 
 async def _connected(chosen: Settings) -> Api:

@@ -309,6 +309,19 @@ def test_a_server_that_stays_overloaded_is_given_up(after: float | None, monkeyp
     assert 10_000 - double.too_many < 20
 
 
+def test_who_comes_during_a_pause_longer_than_his_patience_is_told_at_once_and_asks_nothing() -> None:
+    async def ask(embedder: RemoteEmbedder) -> int:
+        await embedder.info()
+        double.too_many, double.retry_after = 10, 3600.0
+        for _ in range(3):
+            with pytest.raises(EngineUnavailable, match="overloaded"):
+                await embedder.embed(["a"], "query")
+        return 10 - double.too_many
+
+    with EmbeddingDouble() as double:
+        assert using(Settings(embedding_url=double.url), ask) == 1
+
+
 def test_passages_are_sent_a_few_at_once_and_a_query_overtakes_them() -> None:
     async def ask(embedder: RemoteEmbedder) -> int:
         await embedder.info()

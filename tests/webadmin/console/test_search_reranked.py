@@ -9,13 +9,20 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from aegis_assets.engines.client import EngineClient
+from aegis_assets.engines.service.wire import encode_error
+from aegis_assets.errors import Misconfigured
 from aegis_assets.model.embedding import VectorPoint
 from aegis_assets.model.ids import collection_id
 from tests.doubles import tiny_reranker
 from tests.doubles.embedding_server import EmbeddingDouble
 from tests.engine_service import READY_SECONDS, start_engine_server, stop
+from tests.in_thread import in_thread
 from tests.stores.ledger.build import done, enriched, planned, publish, running
 from tests.webadmin.conftest import browser, forget
 from tests.webadmin.console.test_search import page
@@ -141,3 +148,25 @@ def test_the_doctor_names_server_model_dimension_and_reranker(indexed: pytest.Mo
     )
     assert checks["reranker"].ok, checks["reranker"].sentence
     assert "the first 40 hits" in checks["reranker"].used
+
+
+def test_the_doctor_blames_the_embedder_alone_for_an_embedding_server_that_refuses(site: Path) -> None:
+    sentence = "The embedding server at http://127.0.0.1:8080 refuses access (HTTP 401): correct AEGIS_EMBEDDING_API_KEY."
+    status, fields = encode_error(Misconfigured(sentence))
+
+    async def info(_: Request) -> Response:
+        return JSONResponse(fields, status)
+
+    async def health(_: Request) -> Response:
+        engines = {"parser": "ready", "embedder": sentence, "extractor": "ready"}
+        return JSONResponse({"ready": False, "engines": engines}, 503)
+
+    with (
+        in_thread(Starlette(routes=[Route("/info", info), Route("/health", health)])) as port,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("AEGIS_ENGINE_URL", f"http://127.0.0.1:{port}")
+        forget()
+        checks = {check.part: check for check in diagnose()}
+    assert (checks["engine server"].ok, checks["parser"].ok) == (True, True)
+    assert (checks["embedder"].ok, checks["embedder"].sentence) == (False, sentence)
