@@ -98,6 +98,8 @@ class Settings(BaseSettings):
     neo4j_password: SecretStr = SecretStr("")
     qdrant_url: str = ""
     qdrant_api_key: SecretStr = SecretStr("")
+    # What a point carries beside its ids: with "text" LangChain and LlamaIndex can read a collection, and Qdrant needs more memory.
+    qdrant_payload: Literal["ids", "text"] = "ids"
     bucket_url: str = ""  # file:///path or s3://bucket/prefix; empty: <home>/bucket
     s3_endpoint: str = ""
     s3_access_key: SecretStr = SecretStr("")

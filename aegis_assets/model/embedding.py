@@ -1,10 +1,14 @@
-"""Vectors and search hits."""
+"""What an embedder returns, what the vector store takes and gives back, and how an embedding is kept outside of it."""
 
 from __future__ import annotations
 
+import struct
+from typing import Final
 from uuid import UUID
 
 from aegis_assets.model.parsing import Frozen
+
+HEADER: Final = struct.Struct("<II")  # dimensions, sparse entries
 
 
 class Embedding(Frozen):
@@ -13,6 +17,18 @@ class Embedding(Frozen):
     dense: tuple[float, ...]
     indices: tuple[int, ...]
     values: tuple[float, ...]
+
+    def pack(self) -> bytes:
+        """Return it as the ledger keeps it: 32-bit numbers, which is what embedders compute and vector stores hold."""
+        size, entries = len(self.dense), len(self.indices)
+        return HEADER.pack(size, entries) + struct.pack(f"<{size}f{entries}I{entries}f", *self.dense, *self.indices, *self.values)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Embedding:
+        """Return what was packed."""
+        size, entries = HEADER.unpack_from(packed)
+        numbers = struct.unpack_from(f"<{size}f{entries}I{entries}f", packed, HEADER.size)
+        return cls(dense=numbers[:size], indices=numbers[size : size + entries], values=numbers[size + entries :])
 
 
 class EmbedderInfo(Frozen):
@@ -25,13 +41,28 @@ class EmbedderInfo(Frozen):
     fingerprint: str
 
 
-class VectorPoint(Frozen):
-    """id: the chunk's. live: answers searches."""
+class PointText(Frozen):
+    """What readers that know only the vector store need of a chunk. name: the document's. pages: from 1."""
+
+    name: str
+    text: str
+    headings: tuple[str, ...]
+    pages: tuple[int, ...]
+
+
+class PointPayload(Frozen):
+    """id: the chunk's. live: answers searches. text: where the store carries texts (AEGIS_QDRANT_PAYLOAD)."""
 
     id: UUID
     document: UUID
-    embedding: Embedding
     live: bool
+    text: PointText | None = None
+
+
+class VectorPoint(PointPayload):
+    """A payload and its vectors."""
+
+    embedding: Embedding
 
 
 class VectorHit(Frozen):

@@ -33,6 +33,11 @@ def chunk_id(document: UUID, hash_of_text: str, repeat: int) -> UUID:
     return uuid5(document, f"chunk\x1f{hash_of_text}\x1f{repeat}")
 
 
+def chunk_path(document: UUID, chunk: UUID) -> str:
+    """Return the path of the page in the admin that shows a chunk, for stores that carry a link to it."""
+    return f"/admin/documents/document/{document}/chunk/{chunk}"
+
+
 def normalised(name: str) -> str:
     """Case-folded NFKC with punctuation and white space made single spaces. Never empty for a name with a letter or digit.
 

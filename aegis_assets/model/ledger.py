@@ -124,6 +124,15 @@ class ChunkRow(Frozen):
     attempts: int
 
 
+class Showing(Frozen):
+    """A document's generations: live and making as in DocumentRow, removing: it is on its way out of the stores."""
+
+    document: UUID
+    live: int | None
+    making: int | None
+    removing: bool
+
+
 @dataclass(frozen=True)
 class Extracted:
     """What was found in a chunk. cached: without a call, from an equal text. seconds: of the call."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 from uuid import UUID
 
-from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorHit, VectorPoint
+from aegis_assets.model.embedding import EmbedderInfo, Embedding, PointPayload, VectorHit, VectorPoint
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.graph import GraphChunk, GraphCounts, GraphDocument, GraphEntity, GraphRelation
 from aegis_assets.model.parsing import (
@@ -23,6 +23,7 @@ from aegis_assets.model.parsing import (
     Picture,
     PictureDescription,
 )
+from aegis_assets.model.vector_settings import VectorSettings
 
 
 class Permit(Protocol):
@@ -135,14 +136,21 @@ class Bucket(Protocol):
 
 
 class Vectors(Protocol):
-    """One vector collection per collection, named vectors `dense` and `sparse`. Upserts by chunk id."""
+    """One vector collection per collection, named vectors `dense` and `sparse`. Upserts by chunk id.
 
-    def ensure(self, collection: UUID, info: EmbedderInfo) -> None: ...
+    carries_text: points carry a PointText, and only chunks that answer searches have points. set_live: gives points that are there
+    their payload, and returns the ids of those that are not.
+    """
+
+    @property
+    def carries_text(self) -> bool: ...
+    def ensure(self, collection: UUID, info: EmbedderInfo, settings: VectorSettings | None = None) -> None: ...
     def upsert(self, collection: UUID, points: Sequence[VectorPoint]) -> None: ...
-    def set_live(self, collection: UUID, chunks: Collection[UUID]) -> None: ...
+    def set_live(self, collection: UUID, points: Sequence[PointPayload]) -> set[UUID]: ...
     def delete(self, collection: UUID, chunks: Sequence[UUID]) -> None: ...
     def delete_document(self, collection: UUID, document: UUID) -> None: ...
     def chunks_of(self, collection: UUID, documents: Sequence[UUID]) -> dict[UUID, set[UUID]]: ...
+    def documents(self, collection: UUID) -> set[UUID]: ...
     def search(self, collection: UUID, query: Embedding, limit: int) -> list[VectorHit]: ...
 
 

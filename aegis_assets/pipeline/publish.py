@@ -14,16 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Protocol
 from uuid import UUID
 
 from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation
 from aegis_assets.model.ids import relation_id
 from aegis_assets.model.parsing import Frozen
+from aegis_assets.pipeline.points import PointLedger, batches, payloads, write_payloads
 from aegis_assets.pipeline.ports import Bucket, Graph, Vectors
 
-T = TypeVar("T")
 Triple = tuple[UUID, str, UUID]  # canonical source, type, canonical target
 
 BATCH = 500
@@ -106,7 +105,7 @@ class Facts(Protocol):
     def counts(self, generations: Sequence[int]) -> dict[int, tuple[int, int]]: ...
 
 
-class PublishLedger(Protocol):
+class PublishLedger(PointLedger, Protocol):
     """The ledger's side; see `aegis_assets.stores.ledger.graph_view` for each promise."""
 
     def publishing(self, collection: UUID) -> AbstractContextManager[Callable[[], None]]: ...
@@ -169,7 +168,7 @@ def publish(
         scope = scope_of(facts, graph, collection, [target.document for target in targets])
         graph.write_documents(collection, [(_document(target), facts.chunks(target.generation)) for target in targets])
         written = write(facts, graph, collection, scope, generations(targets))
-        vectors.set_live(collection, set().union(*facts.placed(generations(targets)).values()))
+        go_live(facts, ledger, vectors, targets)
         still_held()
         switched = ledger.switch(targets, run_id)
 
@@ -183,6 +182,13 @@ def publish(
         held = compare(left, facts, vectors, graph)
     drop_files(list(held), ledger, bucket)
     return {one: PublishResult(held=held[one], **switched[one].model_dump()) for one in held}
+
+
+def go_live(facts: Facts, ledger: PointLedger, vectors: Vectors, targets: Sequence[Target]) -> None:
+    """Make all chunks of the generations answer searches, those too whose points were lost: their embeddings are kept."""
+    placed = facts.placed(generations(targets))
+    chunks = {chunk: target.document for target in targets for chunk in placed[target.generation]}
+    write_payloads(ledger, vectors, targets[0].collection, payloads(ledger, vectors, chunks, set(chunks), generations(targets)))
 
 
 def generations(targets: Sequence[Target]) -> list[int]:
@@ -250,11 +256,11 @@ def scope_after(facts: Facts, graph: KnowledgeGraph, collection: UUID, dropped: 
 def write(facts: Facts, graph: Graph, collection: UUID, scope: Scope, live: Sequence[int]) -> Scope:
     """Entities before their relations. live: generations that count as such. Gives what has evidence and so was written."""
     done = Scope()
-    for some in batches(sorted(scope.entities)):
+    for some in batches(sorted(scope.entities), BATCH):
         entities = facts.entities(some, live)
         graph.write_entities(collection, entities)
         done.entities.update(entity.id for entity in entities)
-    for few in batches(sorted(scope.triples)):
+    for few in batches(sorted(scope.triples), BATCH):
         relations = facts.relations(few, live)
         graph.write_relations(collection, relations)
         done.triples.update((relation.source, relation.type, relation.target) for relation in relations)
@@ -285,9 +291,3 @@ def drop_files(documents: Sequence[UUID], ledger: PublishLedger, bucket: Bucket)
         bucket.delete(key)
     for blob in ledger.idle_blobs(documents):
         ledger.discard(blob, bucket.delete)
-
-
-def batches(rows: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
-    left = iter(rows)
-    while batch := list(islice(left, size)):
-        yield batch

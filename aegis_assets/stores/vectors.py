@@ -1,32 +1,41 @@
 """Embeddings by chunk id -> hits, in Qdrant: a server by URL, or qdrant-client's local mode on a path.
 
-The questionable decision: runs and the web process share the local mode, which belongs to one process at a time, in turns
-(`qdrant_local`). Each turn loads all points, and a filter looks at all of them, so above 20,000 points (where its own warning,
-silenced here, begins) a Qdrant server is the right store: AEGIS_QDRANT_URL. Each collection is a local store of its own, so that
-opening one does not load the others.
+Trade-off: runs and the web process share the local mode, which belongs to one process at a time, in turns (`qdrant_local`). Each
+turn loads all points, and a filter looks at all of them, so above 20,000 points (where its own warning, silenced here, begins) a
+Qdrant server is the right store: AEGIS_QDRANT_URL. Each collection is a local store of its own, so that opening one does not load
+the others.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from aegis_assets.errors import EngineFailed, Misconfigured, NotFound
-from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorHit, VectorPoint
+from aegis_assets.errors import Misconfigured, NotFound
+from aegis_assets.model.embedding import EmbedderInfo, Embedding, PointPayload, VectorHit, VectorPoint
+from aegis_assets.model.vector_settings import VectorSettings
 from aegis_assets.settings import Settings
+from aegis_assets.stores import qdrant_shape
 from aegis_assets.stores.qdrant import Qdrant, ServerQdrant
 from aegis_assets.stores.qdrant_local import LocalQdrant
+from aegis_assets.stores.qdrant_points import (
+    BARE,
+    of_documents,
+    overwrite,
+    pages_of,
+    payload_of,
+    requests_of,
+    row_of,
+    selected,
+)
+from aegis_assets.stores.qdrant_shape import Shape
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
-    from qdrant_client.models import Filter, FilterSelector
 
-DENSE, SPARSE = "dense", "sparse"
-BATCH = 256  # points per request: about 2 MB of JSON at 1,024 dimensions
-PAGE = 5000  # points per page of a scroll, which the local mode sorts anew for each
 # Reciprocal rank fusion (Cormack, Clarke, Buettcher 2009): score = sum of 1 / (k + rank). Their k is 60, for dozens of rankings.
 # With two, 60 puts what both rank somewhere before what one ranks first, and a sentence typed word by word is not among the first
 # five. 2 is Qdrant's own.
@@ -44,70 +53,117 @@ class QdrantVectors:
 
     Raises StoreUnavailable, Misconfigured (another embedder, a wrong key), NotFound (upsert without ensure), EngineFailed (a vector
     that is none).
+
+    carries_text: points carry texts for readers that know only Qdrant (AEGIS_QDRANT_PAYLOAD). Such readers filter nothing, so then
+    a chunk that does not answer searches has no point at all. admin_address: what the links of such points begin with.
     """
 
-    def __init__(self, path: Path | None = None, url: str = "", api_key: str = "", lock_seconds: float = LOCK_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        url: str = "",
+        api_key: str = "",
+        lock_seconds: float = LOCK_SECONDS,
+        *,
+        ca_file: str = "",
+        carries_text: bool = False,
+        admin_address: str = "",
+    ) -> None:
         if path is None and not url:
             raise Misconfigured("The vector store needs a directory or AEGIS_QDRANT_URL.")
+        self.carries_text = carries_text
+        self._admin_address = admin_address
         self._on_server = bool(url)
-        self._qdrant: Qdrant = ServerQdrant(url, api_key) if url or path is None else LocalQdrant(path, lock_seconds)
+        self._qdrant: Qdrant = ServerQdrant(url, api_key, ca_file) if url or path is None else LocalQdrant(path, lock_seconds)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> QdrantVectors:
-        if settings.qdrant_url:
-            return cls(url=settings.qdrant_url, api_key=settings.qdrant_api_key.get_secret_value())
-        return cls(path=settings.vectors_path)
+        return cls(
+            path=None if settings.qdrant_url else settings.vectors_path,
+            url=settings.qdrant_url,
+            api_key=settings.qdrant_api_key.get_secret_value(),
+            ca_file=settings.ca_file,
+            carries_text=settings.qdrant_payload == "text",
+            admin_address=settings.admin_address,
+        )
 
-    def ensure(self, collection: UUID, info: EmbedderInfo) -> None:
-        """Create the vector collection, or check that the same embedder fills it. An empty one is made anew."""
-        name = named(collection)
+    def ensure(self, collection: UUID, info: EmbedderInfo, settings: VectorSettings | None = None) -> None:
+        """Create the vector collection, or check that the same embedder fills it. An empty one is made anew.
+
+        On a server, also create indexes that are missing, and apply the settings that it does not have yet.
+        """
+        name, settings = named(collection), settings or VectorSettings()
 
         def make(client: QdrantClient) -> None:
             if client.collection_exists(name):
-                made_by = _made_by(client, name)
-                if made_by in (None, _metadata(info)):
+                present = client.get_collection(name)
+                made_by = present.config.metadata  # None on a server too old to keep it, where only the dimension guards
+                if made_by in (None, qdrant_shape.metadata_of(info)):
+                    if self._on_server:
+                        qdrant_shape.create_indexes(client, name, present.payload_schema)
+                        qdrant_shape.update(client, name, present, settings)
                     return
                 if client.count(name, exact=True).count:
                     raise Misconfigured(_mismatch(made_by or {}, info))
                 client.delete_collection(name)
-            _create(client, name, info, indexes=self._on_server)
+            qdrant_shape.create(client, name, info, settings if self._on_server else None)
 
         self._qdrant.make(name, make)
+
+    def configure(self, collection: UUID, settings: VectorSettings) -> None:
+        """Apply settings that may change later to a vector collection that is there. The local mode has none."""
+        name = named(collection)
+        if self._on_server:
+            self._qdrant.run(
+                name, lambda client: qdrant_shape.update(client, name, client.get_collection(name), settings), missing=None
+            )
 
     def upsert(self, collection: UUID, points: Sequence[VectorPoint]) -> None:
         if not points:
             return
-        rows = [_row(point) for point in points]
+        rows = [row_of(point, self._admin_address) for point in points]
         name = named(collection)
 
         def write(client: QdrantClient) -> bool:
-            for start in range(0, len(rows), BATCH):
-                client.upsert(name, rows[start : start + BATCH], wait=True)
+            size = self._qdrant.shape(client, name).batch
+            for start in range(0, len(rows), size):
+                client.upsert(name, rows[start : start + size], wait=True)
             return True
 
         if not self._qdrant.run(name, write, missing=False):
             raise NotFound("The collection has no vector store yet.")
 
-    def set_live(self, collection: UUID, chunks: Collection[UUID]) -> None:
-        """Those that are live already are not written again; those that do not exist are passed over.
+    def set_live(self, collection: UUID, points: Sequence[PointPayload]) -> set[UUID]:
+        """Give those of the points that are there the payload that is wanted, and return the ids of those that are not.
 
-        Asked for are the hidden ones, of which a collection has few: a first generation is live as it comes.
+        What is right already is not written again. Only points of the same documents are read, however many others are hidden.
         """
-        name, wanted = named(collection), set(chunks)
+        name = named(collection)
+        documents = sorted({point.document for point in points})
 
-        def write(client: QdrantClient) -> None:
-            hidden = [chunk for chunk, _ in _scrolled(client, name, _hidden()) if chunk in wanted]
-            for these in _selected(hidden):
-                client.set_payload(name, {"live": True}, points=these, wait=True)
+        def write(client: QdrantClient) -> set[UUID]:
+            shape = self._qdrant.shape(client, name)
+            present = dict(self._payloads(client, name, shape, documents))
+            hidden, others = [], []
+            for point in points:
+                payload, wanted = present.get(point.id), payload_of(point, self._admin_address)
+                if payload == {**wanted, "live": not point.live} and point.live:
+                    hidden.append(point.id)
+                elif payload is not None and payload != wanted:
+                    others.append((point.id, wanted))
+            for selector in selected(hidden, shape.ids):
+                client.set_payload(name, {"live": True}, points=selector, wait=True)
+            overwrite(client, name, shape.batch, others)
+            return {point.id for point in points} - present.keys()
 
-        self._qdrant.run(name, write, missing=None)
+        return self._qdrant.run(name, write, missing={point.id for point in points})
 
     def delete(self, collection: UUID, chunks: Sequence[UUID]) -> None:
         name = named(collection)
 
         def write(client: QdrantClient) -> None:
-            for these in _selected(chunks):
-                client.delete(name, these, wait=True)
+            for selector in selected(chunks, self._qdrant.shape(client, name).ids):
+                client.delete(name, selector, wait=True)
 
         self._qdrant.run(name, write, missing=None)
 
@@ -117,7 +173,7 @@ class QdrantVectors:
         name = named(collection)
 
         def write(client: QdrantClient) -> None:
-            client.delete(name, FilterSelector(filter=_of(document)), wait=True)
+            client.delete(name, FilterSelector(filter=of_documents([document])), wait=True)
 
         self._qdrant.run(name, write, missing=None)
 
@@ -128,20 +184,31 @@ class QdrantVectors:
         return self.chunks_of(collection, [document])[document]
 
     def chunks_of(self, collection: UUID, documents: Sequence[UUID]) -> dict[UUID, set[UUID]]:
-        """Of each document."""
+        """Return the chunks of each document that have a point."""
         name = named(collection)
 
         def read(client: QdrantClient) -> dict[UUID, set[UUID]]:
-            found: dict[UUID, set[UUID]] = {document: set() for document in documents}
-            for chunk, payload in _scrolled(client, name, _of(*documents)):
-                found[UUID(payload["document"])].add(chunk)
-            return found
+            chunks: dict[UUID, set[UUID]] = {document: set() for document in documents}
+            shape = self._qdrant.shape(client, name)
+            for chunk, payload in self._scroll(client, name, shape, documents, ["document"]):
+                chunks[UUID(payload["document"])].add(chunk)
+            return chunks
 
         return self._qdrant.run(name, read, missing={document: set() for document in documents})
 
+    def documents(self, collection: UUID) -> set[UUID]:
+        """Return the documents that have points. Its cost grows with the collection: for a rebuild, not for a document."""
+        name = named(collection)
+
+        def read(client: QdrantClient) -> set[UUID]:
+            pages = pages_of(client, name, self._qdrant.shape(client, name).page, None, ["document"])
+            return {UUID(payload["document"]) for _, payload in pages}
+
+        return self._qdrant.run(name, read, missing=set())
+
     def count(self, collection: UUID, document: UUID | None = None) -> int:
         name = named(collection)
-        only = _of(document) if document else None
+        only = of_documents([document]) if document else None
         return self._qdrant.run(name, lambda client: client.count(name, only, exact=True).count, missing=0)
 
     def search(self, collection: UUID, query: Embedding, limit: int) -> list[VectorHit]:
@@ -149,20 +216,37 @@ class QdrantVectors:
         if limit <= 0:
             return []
         name = named(collection)
-        requests = _requests(query, max(limit * PREFETCH, 40))
 
         def read(client: QdrantClient) -> list[list[tuple[UUID, float]]]:
-            answers = client.query_batch_points(name, requests)
+            shape = self._qdrant.shape(client, name)
+            requests = requests_of(query, min(max(limit * PREFETCH, 40), shape.page), shape.oversampling)
+            answers = [
+                answer
+                for start in range(0, len(requests), shape.requests)
+                for answer in client.query_batch_points(name, requests[start : start + shape.requests])
+            ]
             return [[(UUID(str(point.id)), float(point.score)) for point in answer.points] for answer in answers]
 
         return fused(self._qdrant.run(name, read, missing=[]), limit)
 
-    def check(self) -> None:
-        """Raises what keeps the store from being used."""
-        self._qdrant.check()
+    def check(self) -> str:
+        """Return more about the store. Raises what keeps it from being used."""
+        return self._qdrant.check()
 
     def close(self) -> None:
         self._qdrant.close()
+
+    def _payloads(
+        self, client: QdrantClient, name: str, shape: Shape, documents: Sequence[UUID]
+    ) -> Iterator[tuple[UUID, dict[str, Any]]]:
+        """Yield id and payload of each point of the documents, without texts unless points carry them."""
+        return self._scroll(client, name, shape, documents, True if self.carries_text else list(BARE))
+
+    def _scroll(
+        self, client: QdrantClient, name: str, shape: Shape, documents: Sequence[UUID], fields: bool | list[str]
+    ) -> Iterator[tuple[UUID, dict[str, Any]]]:
+        for start in range(0, len(documents), shape.ids):
+            yield from pages_of(client, name, shape.page, of_documents(documents[start : start + shape.ids]), fields)
 
 
 def named(collection: UUID) -> str:
@@ -183,87 +267,6 @@ def fused(ranked: Sequence[Sequence[tuple[UUID, float]]], limit: int) -> list[Ve
             scores[chunk] = scores.get(chunk, 0.0) + 1 / (RRF_K + rank)
     best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:limit]
     return [VectorHit(id=chunk, score=scores[chunk], dense=singles[0].get(chunk), sparse=singles[1].get(chunk)) for chunk in best]
-
-
-def _requests(query: Embedding, wanted: int) -> list[Any]:
-    from qdrant_client import models
-
-    live = models.Filter(must=[models.FieldCondition(key="live", match=models.MatchValue(value=True))])
-    requests = [models.QueryRequest(query=list(query.dense), using=DENSE, filter=live, limit=wanted)]
-    if query.indices:
-        words = models.SparseVector(indices=list(query.indices), values=list(query.values))
-        requests.append(models.QueryRequest(query=words, using=SPARSE, filter=live, limit=wanted))
-    return requests
-
-
-def _row(point: VectorPoint) -> Any:
-    from qdrant_client import models
-
-    embedding = point.embedding
-    if not all(map(math.isfinite, embedding.dense)) or not all(map(math.isfinite, embedding.values)):
-        raise EngineFailed("The embedder returned a vector that holds no number.")
-    vector: dict[str, Any] = {DENSE: list(embedding.dense)}
-    if embedding.indices:
-        vector[SPARSE] = models.SparseVector(indices=list(embedding.indices), values=list(embedding.values))
-    return models.PointStruct(id=str(point.id), vector=vector, payload={"document": str(point.document), "live": point.live})
-
-
-def _scrolled(client: QdrantClient, name: str, of: Filter) -> Iterator[tuple[UUID, dict[str, Any]]]:
-    """Id and payload of each point."""
-    offset: Any = None
-    while True:
-        page, offset = client.scroll(name, of, PAGE, offset=offset, with_payload=True, with_vectors=False)
-        for point in page:
-            yield UUID(str(point.id)), point.payload or {}
-        if offset is None:
-            return
-
-
-def _of(*documents: UUID) -> Filter:
-    from qdrant_client import models
-
-    match = models.MatchAny(any=[str(document) for document in documents])
-    return models.Filter(must=[models.FieldCondition(key="document", match=match)])
-
-
-def _hidden() -> Filter:
-    from qdrant_client import models
-
-    return models.Filter(must=[models.FieldCondition(key="live", match=models.MatchValue(value=False))])
-
-
-def _selected(chunks: Sequence[UUID]) -> Iterator[FilterSelector]:
-    """By condition, not by point id: naming an id that is not there is an error, and here it is not one."""
-    from qdrant_client import models
-
-    for start in range(0, len(chunks), BATCH):
-        ids = models.HasIdCondition(has_id=[str(chunk) for chunk in chunks[start : start + BATCH]])
-        yield models.FilterSelector(filter=models.Filter(must=[ids]))
-
-
-def _create(client: QdrantClient, name: str, info: EmbedderInfo, *, indexes: bool) -> None:
-    from qdrant_client import models
-
-    # BGE-M3 learned its weights; lexical ones are term frequencies and need the collection's document frequencies.
-    modifier = models.Modifier.IDF if info.sparse == "lexical" else None
-    client.create_collection(
-        name,
-        vectors_config={DENSE: models.VectorParams(size=info.dimension, distance=models.Distance.COSINE)},
-        sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=modifier)},
-        metadata=_metadata(info),
-    )
-    if indexes:
-        client.create_payload_index(name, "document", models.PayloadSchemaType.KEYWORD, wait=True)
-        client.create_payload_index(name, "live", models.PayloadSchemaType.BOOL, wait=True)
-
-
-def _metadata(info: EmbedderInfo) -> dict[str, Any]:
-    return {"embedder": info.name, "dimension": info.dimension, "sparse": info.sparse, "fingerprint": info.fingerprint}
-
-
-def _made_by(client: QdrantClient, name: str) -> dict[str, Any] | None:
-    """What `_create` recorded; None on a server too old to keep it, where only the dimension guards."""
-    return client.get_collection(name).config.metadata
 
 
 def _mismatch(made_by: dict[str, Any], info: EmbedderInfo) -> str:

@@ -32,6 +32,7 @@ TABLES = (
         "generation",
         "window",
         "chunk",
+        "embedding",
         "placement",
         "chunk_task",
         "extraction",
@@ -116,7 +117,7 @@ class World:
         visible = self.ledger.visible(dict.fromkeys(chunks, generation))
         points = [VectorPoint(id=one, document=document, embedding=embedding(texts[one]), live=one in visible) for one in chunks]
         self.vectors.upsert(self.id, points)
-        self.ledger.save_embedded(document, run_id, chunks, EMBED, 0.1)
+        self.ledger.save_embedded(document, run_id, chunks, EMBED, 0.1, [point.embedding for point in points])
         for one in chunks:
             self.ledger.save_extractions(document, run_id, EXTRACT, [Extracted(one, extraction(texts[one]), seconds=0.1)])
 

@@ -1,4 +1,5 @@
-"""embed_windows: chunk texts -> vectors. Vectors are upserted first and marked after, so a kill in between only repeats work.
+"""embed_windows: chunk texts -> vectors. Vectors are upserted first and marked after, so a kill in between only repeats work. The
+mark keeps the embeddings too: what may not be seen yet, or has to be written to another store, is written from there.
 
 Many texts go to the engine in one call, of whatever window and document: a page of Markdown has two, a forward pass takes sixteen.
 Where such a call fails, its halves are asked for, and so on: one text that breaks a model fails its own chunk and no other.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from aegis_assets.model.embedding import Embedding, VectorPoint
 from aegis_assets.model.ledger import ChunkRow, WindowRow
 from aegis_assets.pipeline.flow.fingerprints import of_collection
 from aegis_assets.pipeline.flow.platform import Platform, record
+from aegis_assets.pipeline.points import payloads
 
 BATCHES_PER_CALL = 8  # forward passes per call: long enough to sort by length, short enough to cancel
 
@@ -83,24 +85,37 @@ async def _embed(platform: Platform, run_id: str, batch: Sequence[_Text]) -> Non
 
 
 def _save(platform: Platform, run_id: str, batch: Sequence[_Text], embeddings: Sequence[Embedding], started: float) -> None:
-    visible = platform.ledger.visible({one.chunk.id: one.window.generation for one in batch})
-    points: defaultdict[UUID, list[VectorPoint]] = defaultdict(list)
+    made = {text.chunk.id: embedding for text, embedding in zip(batch, embeddings, strict=True)}
+    _upsert(platform, batch, made)
     documents: defaultdict[UUID, list[_Text]] = defaultdict(list)
-    for one, embedding in zip(batch, embeddings, strict=True):
-        id, document = one.chunk.id, one.window.document
-        points[one.collection].append(VectorPoint(id=id, document=document, embedding=embedding, live=id in visible))
-        documents[document].append(one)
-    for collection, upserted in points.items():
-        platform.vectors.upsert(collection, upserted)
+    for text in batch:
+        documents[text.window.document].append(text)
     each = (time.monotonic() - started) / len(batch)
     for document, texts in documents.items():
         try:
-            ids, fingerprint = [one.chunk.id for one in texts], texts[0].fingerprint
-            platform.ledger.save_embedded(document, run_id, ids, fingerprint, each * len(texts))
+            ids, fingerprint = [text.chunk.id for text in texts], texts[0].fingerprint
+            kept = [made[chunk] for chunk in ids]
+            platform.ledger.save_embedded(document, run_id, ids, fingerprint, each * len(texts), kept)
         except Superseded:
             continue
         except Exception as error:  # noqa: BLE001  data of this document: those that are written stay so
             _failed(platform, run_id, error, texts)
+
+
+def _upsert(platform: Platform, batch: Sequence[_Text], made: Mapping[UUID, Embedding]) -> None:
+    """Write the points of chunks that answer searches, and of the others where a point may be hidden."""
+    ledger, vectors = platform.ledger, platform.vectors
+    generations = {text.chunk.id: text.window.generation for text in batch}
+    visible = ledger.visible(generations)
+    by_collection: defaultdict[UUID, dict[UUID, UUID]] = defaultdict(dict)
+    for text in batch:
+        by_collection[text.collection][text.chunk.id] = text.window.document
+    for collection, chunks in by_collection.items():
+        points = payloads(ledger, vectors, chunks, visible, list(set(generations.values())))
+        vectors.upsert(
+            collection,
+            [VectorPoint(id=p.id, document=p.document, live=p.live, text=p.text, embedding=made[p.id]) for p in points],
+        )
 
 
 def _failed(platform: Platform, run_id: str, error: Exception, batch: Sequence[_Text]) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from aegis_assets.errors import AegisError
 from aegis_assets.model.document import Stage, State
+from aegis_assets.model.embedding import EmbedderInfo, Embedding
 from aegis_assets.model.extraction import Extraction
 from aegis_assets.model.ledger import (
     ChunkRow,
@@ -19,11 +20,13 @@ from aegis_assets.model.ledger import (
     FailureRow,
     GenerationRow,
     SeenObject,
+    Showing,
     Summary,
     SyncResult,
     WindowRow,
 )
 from aegis_assets.model.parsing import ChunkDraft, Inspection, ParsedWindow, WindowPlan
+from aegis_assets.model.vector_settings import VectorSettings
 from aegis_assets.pipeline.publish import PublishLedger
 from aegis_assets.pipeline.resolve import EntityName, MergeDecision
 
@@ -83,7 +86,24 @@ class FlowLedger(PublishLedger, Protocol):
     def chunks_to_do(self, window: UUID, stage: Stage, fingerprint: str) -> list[ChunkRow]: ...
     def start_chunks(self, chunks: Sequence[UUID], stage: Stage, run_id: str) -> None: ...
     def visible(self, chunks: Mapping[UUID, int]) -> set[UUID]: ...
-    def save_embedded(self, document: UUID, run_id: str, chunks: Sequence[UUID], fingerprint: str, seconds: float) -> None: ...
+    def save_embedded(
+        self,
+        document: UUID,
+        run_id: str,
+        chunks: Sequence[UUID],
+        fingerprint: str,
+        seconds: float,
+        embeddings: Sequence[Embedding] = (),
+    ) -> None: ...
+
+    # kept embeddings
+    def vector_settings(self, collection: UUID) -> VectorSettings: ...
+    def embedder_of(self, collection: UUID) -> EmbedderInfo | None: ...
+    def set_embedder(self, collection: UUID, info: EmbedderInfo) -> None: ...
+    def keep_embeddings(self, embeddings: Mapping[UUID, Embedding]) -> None: ...
+    def unkept(self, chunks: Sequence[UUID]) -> dict[UUID, str]: ...
+    def showing(self, collection: UUID, after: UUID | None, limit: int) -> list[Showing]: ...
+    def count_documents(self, collection: UUID) -> int: ...
     def cached_extractions(self, hashes: Sequence[str], fingerprint: str) -> Mapping[str, Extraction]: ...
     def save_extractions(self, document: UUID, run_id: str, fingerprint: str, found: Sequence[Extracted]) -> None: ...
     def fail(

@@ -50,7 +50,8 @@ def _schemas(platform: Platform, collections: Iterable[UUID]) -> Collection[Sche
 def _vectors(platform: Platform, collections: Iterable[UUID]) -> None:
     info = platform.embedder.info()
     for collection in collections:
-        platform.vectors.ensure(collection, info)
+        platform.vectors.ensure(collection, info, platform.ledger.vector_settings(collection))
+        platform.ledger.set_embedder(collection, info)
 
 
 def _machine(home: Path) -> None:

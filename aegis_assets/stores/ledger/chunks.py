@@ -17,9 +17,11 @@ from psycopg.types.json import Jsonb
 from aegis_assets.errors import Superseded
 from aegis_assets.model import ids
 from aegis_assets.model.document import Stage
+from aegis_assets.model.embedding import Embedding
 from aegis_assets.model.ledger import ChunkRow, WindowRow
 from aegis_assets.model.parsing import Box, ChunkDraft, moved
 from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, fence, many, one, reads, rows, writes
+from aegis_assets.stores.ledger.embeddings import keep
 from aegis_assets.stores.ledger.progress import advance
 from aegis_assets.stores.ledger.windows import fenced_window, resolve_window
 
@@ -146,10 +148,18 @@ class Chunks(Base):
 
     @writes
     def save_embedded(
-        self, connection: Connection, document: UUID, run_id: str, chunks: Sequence[UUID], fingerprint: str, seconds: float
+        self,
+        connection: Connection,
+        document: UUID,
+        run_id: str,
+        chunks: Sequence[UUID],
+        fingerprint: str,
+        seconds: float,
+        embeddings: Sequence[Embedding] = (),
     ) -> None:
-        """Mark chunks whose vectors are in the vector store."""
+        """Mark chunks whose vectors are in the vector store, and keep their embeddings, which are in the order of `chunks`."""
         fence(connection, document, run_id)
+        keep(connection, chunks, embeddings)
         counts = one(connection, EMBEDDED, chunks=list(chunks), fingerprint=fingerprint, run_id=run_id) or {}
         resolve_chunks(connection, document, chunks, Stage.EMBED)
         connection.execute(COUNT_EMBEDDED, {"run_id": run_id, "document": document, "seconds": seconds, **counts})

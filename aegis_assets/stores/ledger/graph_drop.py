@@ -18,6 +18,7 @@ DROP_CHUNKS: Final = (
     "DELETE FROM aegis_mention WHERE chunk_id = ANY(%(ids)s)",
     "DELETE FROM aegis_chunk_task WHERE chunk_id = ANY(%(ids)s)",
     "DELETE FROM aegis_failure WHERE chunk_id = ANY(%(ids)s)",
+    "DELETE FROM aegis_embedding WHERE chunk_id = ANY(%(ids)s)",
     "DELETE FROM aegis_chunk WHERE id = ANY(%(ids)s)",
 )
 # The cache outlives a chunk only while another document has the same text: it holds what stood in the text.

@@ -27,6 +27,7 @@ from aegis_assets.stores.ledger.base import (
     writes,
 )
 from aegis_assets.stores.ledger.blobs import Blobs
+from aegis_assets.stores.ledger.embeddings import Embeddings
 from aegis_assets.stores.ledger.graph_drop import drop
 from aegis_assets.stores.ledger.graph_facts import GraphFacts
 from aegis_assets.stores.ledger.resolving import recompute
@@ -114,7 +115,7 @@ ERASE: Final = (
 )
 
 
-class GraphView(Blobs):
+class GraphView(Blobs, Embeddings):
     @contextmanager
     def publishing(self, collection: UUID) -> Iterator[Callable[[], None]]:
         """One at a time in a collection, first come first served; the turn ends with the process.

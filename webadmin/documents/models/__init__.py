@@ -6,7 +6,16 @@ Ids are deterministic (`aegis_assets.model.ids`) wherever a retry could write a 
 
 from __future__ import annotations
 
-from webadmin.documents.models.content import BucketObject, Chunk, Collection, Document, Generation, Placement, Window
+from webadmin.documents.models.content import (
+    BucketObject,
+    Chunk,
+    Collection,
+    Document,
+    Generation,
+    KeptEmbedding,
+    Placement,
+    Window,
+)
 from webadmin.documents.models.knowledge import Decision, Entity, Extraction, Mention, Merge, Relation
 from webadmin.documents.models.work import ChunkTask, Failure, Lease, Limit, LlmUsage, RunDocument
 
@@ -21,6 +30,7 @@ __all__ = [
     "Extraction",
     "Failure",
     "Generation",
+    "KeptEmbedding",
     "Lease",
     "Limit",
     "LlmUsage",

@@ -15,7 +15,10 @@ MARKS = [(mark.value, mark.value) for mark in Mark]
 
 
 class Collection(models.Model):
-    """A named knowledge base: its own vector collection, graph scope and extraction schema. model: empty for AEGIS_OLLAMA_MODEL."""
+    """A named knowledge base: its own vector collection, graph scope and extraction schema. model: empty for AEGIS_OLLAMA_MODEL.
+
+    vectors: a VectorSettings as JSON. embedder: the EmbedderInfo of what fills the vector collection, None before the first run.
+    """
 
     id = models.UUIDField(primary_key=True)
     name = models.CharField(_("name"), max_length=63, unique=True)
@@ -24,6 +27,8 @@ class Collection(models.Model):
     relation_types = ArrayField(models.CharField(max_length=64), blank=True, db_default=[], verbose_name=_("relation types"))
     prompt = models.TextField(_("prompt"), blank=True, db_default="")
     model = models.CharField(_("language model"), max_length=128, blank=True, db_default="")
+    vectors = models.JSONField(_("vector settings"), blank=True, db_default={})
+    embedder = models.JSONField(blank=True, null=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
 
     class Meta:
@@ -166,6 +171,19 @@ class Chunk(models.Model):
     class Meta:
         db_table = "aegis_chunk"
         constraints = [models.UniqueConstraint(fields=["document", "text_hash", "repeat"], name="aegis_chunk_text")]
+
+
+class KeptEmbedding(models.Model):
+    """A chunk's embedding (model.embedding.Embedding.pack), so that the vector store can be filled without an engine.
+
+    It is of the embedder whose fingerprint the chunk's mark of embed has: both are written in one transaction.
+    """
+
+    chunk = models.OneToOneField(Chunk, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    packed = models.BinaryField()
+
+    class Meta:
+        db_table = "aegis_embedding"
 
 
 class Placement(models.Model):

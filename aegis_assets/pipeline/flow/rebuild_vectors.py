@@ -1,0 +1,109 @@
+"""Make a collection's vector store hold what the ledger says, from kept embeddings: for a new server or a new setting.
+
+A rebuild is a diff, as a run is: points that are right are only read, so one that was stopped is simply started again. It may run
+beside ingestion. Each step has the collection's turn to publish, so no document goes live or away within it; and what the store
+has is read before what the ledger has, because ingestion writes in the other order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+from uuid import UUID
+
+from aegis_assets.errors import Misconfigured
+from aegis_assets.model.embedding import EmbedderInfo
+from aegis_assets.model.ledger import Showing
+from aegis_assets.pipeline.flow.ledger import FlowLedger
+from aegis_assets.pipeline.flow.rebuild import RebuildProgress
+from aegis_assets.pipeline.points import BATCH, batches, payloads, write_payloads
+from aegis_assets.pipeline.ports import Bucket, Embedder, Vectors
+
+DOCUMENTS: Final = 50  # per step
+TEXTS: Final = 128  # per call of the embedder
+
+
+def rebuild_vectors(
+    ledger: FlowLedger,
+    bucket: Bucket,
+    vectors: Vectors,
+    embedder: Embedder,
+    collection: UUID,
+) -> Iterator[RebuildProgress]:
+    """Write, correct and delete points until the collection's vectors agree with the ledger, and say how far that is.
+
+    The embedder is asked only for chunks that were embedded before embeddings were kept, or where nothing says which embedder
+    fills the collection. bucket: not used, for embeddings are kept in the ledger; rebuilds of all stores are called alike.
+    """
+    total = ledger.count_documents(collection)
+    recorded = ledger.embedder_of(collection)
+    if total or recorded:
+        info = recorded or embedder.info()
+        vectors.ensure(collection, info, ledger.vector_settings(collection))
+        ledger.set_embedder(collection, info)
+        yield from _documents(ledger, vectors, embedder, collection, info, total)
+        with ledger.publishing(collection):
+            _drop_unknown(ledger, vectors, collection)
+    yield RebuildProgress(total, total)
+
+
+def _documents(
+    ledger: FlowLedger, vectors: Vectors, embedder: Embedder, collection: UUID, info: EmbedderInfo, total: int
+) -> Iterator[RebuildProgress]:
+    after: UUID | None = None
+    done = 0
+    while rows := ledger.showing(collection, after, DOCUMENTS):
+        _keep_missing(ledger, embedder, info, rows)
+        with ledger.publishing(collection):
+            _correct(ledger, vectors, collection, after, rows[-1].document)
+        after, done = rows[-1].document, done + len(rows)
+        yield RebuildProgress(done, max(done, total))
+
+
+def _correct(ledger: FlowLedger, vectors: Vectors, collection: UUID, after: UUID | None, last: UUID) -> None:
+    """Make the points of the documents behind `after`, up to `last`, agree with the ledger as it is now."""
+    shown = [row for row in ledger.showing(collection, after, DOCUMENTS) if row.document <= last and not row.removing]
+    present = vectors.chunks_of(collection, [row.document for row in shown])
+    generations = _generations(shown)
+    facts = ledger.graph_facts()
+    placed, embedded = facts.placed(generations), facts.embedded(generations)
+    wanted: dict[UUID, UUID] = {}
+    live: set[UUID] = set()
+    known: set[UUID] = set()
+    for row in shown:
+        answering = row.live if row.live is not None else row.making
+        for generation in _generations([row]):
+            known |= placed[generation]
+            wanted |= dict.fromkeys(placed[generation] & embedded[generation], row.document)
+        live |= placed[answering] if answering is not None else set()
+    write_payloads(ledger, vectors, collection, payloads(ledger, vectors, wanted, live, generations))
+    # A chunk that is placed and not yet marked may have its point already: ingestion is about to mark it.
+    allowed = known & live if vectors.carries_text else known
+    if stray := set().union(*present.values()) - allowed:
+        vectors.delete(collection, sorted(stray))
+
+
+def _keep_missing(ledger: FlowLedger, embedder: Embedder, info: EmbedderInfo, rows: Sequence[Showing]) -> None:
+    """Embed anew the chunks whose embeddings were not kept."""
+    placed = ledger.graph_facts().placed(_generations(rows))
+    for batch in batches(sorted(set().union(*placed.values())), BATCH):
+        unkept = ledger.unkept(batch)
+        if unkept and embedder.info().fingerprint != info.fingerprint:
+            raise Misconfigured(
+                f"Embeddings of this collection are missing, and {info.name}, which made them, is not the embedder now: set"
+                " AEGIS_EMBEDDER back, or ingest the collection's documents again."
+            )
+        for chunks in batches(unkept, TEXTS):
+            embeddings = embedder.embed([unkept[chunk] for chunk in chunks], "passage")
+            ledger.keep_embeddings(dict(zip(chunks, embeddings, strict=True)))
+
+
+def _drop_unknown(ledger: FlowLedger, vectors: Vectors, collection: UUID) -> None:
+    """Delete the points of documents that are gone."""
+    for batch in batches(sorted(vectors.documents(collection)), DOCUMENTS):
+        for document in set(batch) - {row.id for row in ledger.documents(batch)}:
+            vectors.delete_document(collection, document)
+
+
+def _generations(rows: Iterable[Showing]) -> list[int]:
+    return [generation for row in rows for generation in (row.live, row.making) if generation is not None]
