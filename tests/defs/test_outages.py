@@ -105,6 +105,17 @@ def docling_serve(environment: pytest.MonkeyPatch, engine_bucket: Path, tmp_path
     server.kill()
 
 
+@pytest.fixture
+def qdrant(environment: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[KillableServer]:
+    port, directory = free_ports(1)[0], tmp_path / "qdrant"
+    directory.mkdir()
+    command = ["tests.servers.qdrant_process", str(port), str(directory)]
+    server = KillableServer(lambda: started(command, port, "/collections"))
+    environment.setenv("AEGIS_QDRANT_URL", f"http://127.0.0.1:{port}")
+    yield server
+    server.kill()
+
+
 def outlive(bench: Bench, server: KillableServer, name: str) -> None:
     document = bench.register(f"{name}.pdf", paged(chapters(PAGES, f"copy without the {name}")))
     with ThreadPoolExecutor(1) as pool:
@@ -134,3 +145,7 @@ def test_ollama(ollama: KillableServer, bench: Bench) -> None:
 
 def test_docling_serve(docling_serve: KillableServer, bench: Bench) -> None:
     outlive(bench, docling_serve, "docling-serve")
+
+
+def test_qdrant(qdrant: KillableServer, bench: Bench) -> None:
+    outlive(bench, qdrant, "qdrant")
