@@ -1,4 +1,4 @@
-"""The Qdrant double as a process with data on disk, which can be killed: `python -m tests.servers.qdrant_process PORT DIRECTORY`."""
+"""The Qdrant double as a process with data on disk, to be killed: `python -m tests.servers.qdrant_process PORT DIRECTORY`."""
 
 from __future__ import annotations
 

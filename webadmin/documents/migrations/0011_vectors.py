@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("documents", "0008_chunk_since")]
+    dependencies = [("documents", "0009_llm_usage")]
 
     operations = [
         migrations.AddField("collection", "vectors", models.JSONField(blank=True, db_default={}, verbose_name="vector settings")),
