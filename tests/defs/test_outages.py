@@ -72,7 +72,11 @@ def started(command: list[str], port: int, path: str) -> subprocess.Popen[bytes]
             return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5, trust_env=False).is_success
         return False
 
-    until(answers, 60)
+    try:
+        until(answers, 60)
+    except TimeoutError:
+        process.kill()
+        raise
     return process
 
 
