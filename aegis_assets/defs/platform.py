@@ -33,7 +33,7 @@ def build() -> Platform:
         vision=vision(chosen, engine, ledger),
         embedder=engine,
         extractor=extractor(chosen, engine, usage=ledger),
-        vectors=QdrantVectors.from_settings(chosen),
+        vectors=QdrantVectors.from_settings(chosen, chosen.outage_seconds),
         graph=BoltGraph.from_settings(chosen, patience=chosen.outage_seconds),
         leases=Leases.from_settings(chosen, outage_seconds=chosen.outage_seconds),
         numbers=Numbers.of(chosen),

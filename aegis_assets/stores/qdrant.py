@@ -17,6 +17,7 @@ import stamina
 
 from aegis_assets.errors import AegisError, Misconfigured, StoreUnavailable
 from aegis_assets.network import is_near, may_use_proxy, tls_context
+from aegis_assets.outages import OutageClock
 from aegis_assets.stores.qdrant_shape import Shape, shape_of
 
 if TYPE_CHECKING:
@@ -62,11 +63,19 @@ class Overloaded(StoreUnavailable):
         self.seconds = seconds
 
 
-class ServerQdrant:
-    """One client for the life of the object; its connections are pooled."""
+class Away(StoreUnavailable):
+    """The server is down, starting, or closed the connection."""
 
-    def __init__(self, url: str, api_key: str = "", ca_file: str = "") -> None:
+
+class ServerQdrant:
+    """One client for the life of the object; its connections are pooled.
+
+    outage_seconds: for which operations wait for a server that is away. 0 is for pages: a few attempts within seconds.
+    """
+
+    def __init__(self, url: str, api_key: str = "", ca_file: str = "", outage_seconds: float = 0.0) -> None:
         self._url, self._key, self._ca_file = url, api_key, ca_file
+        self._outage = OutageClock(outage_seconds)
         self._client: QdrantClient | None = None
         self._guard = threading.Lock()
         self._shapes: dict[str, tuple[float, Shape]] = {}
@@ -115,9 +124,20 @@ class ServerQdrant:
         return urlsplit(self._url).scheme.lower() == "https"
 
     def _retried(self, action: Callable[[QdrantClient], T]) -> T:
-        for attempt in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=RETRY_SECONDS):
+        attempts = 1
+
+        def again(error: Exception) -> bool | float:
+            nonlocal attempts
+            if isinstance(error, Away) and self._outage.keep_waiting():
+                return True
+            attempts += 1
+            return attempts <= ATTEMPTS and _again(error)
+
+        for attempt in stamina.retry_context(on=again, attempts=None, timeout=None):
             with attempt:
-                return self._once(action)
+                result = self._once(action)
+                self._outage.answered()
+                return result
         raise AssertionError("the retries end by an answer or by an error")
 
     def _once(self, action: Callable[[QdrantClient], T]) -> T:
@@ -132,7 +152,7 @@ class ServerQdrant:
             message = "The Qdrant server answered with status 429: too many requests a minute."
             raise Overloaded(message, float(error.retry_after_s)) from error
         except (ApiException, OSError) as error:
-            raise StoreUnavailable("The Qdrant server does not answer: check AEGIS_QDRANT_URL.") from error
+            raise Away("The Qdrant server does not answer: check AEGIS_QDRANT_URL.") from error
 
     def _connected(self) -> QdrantClient:
         with self._guard:

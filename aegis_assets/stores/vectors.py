@@ -68,16 +68,22 @@ class QdrantVectors:
         ca_file: str = "",
         carries_text: bool = False,
         admin_address: str = "",
+        outage_seconds: float = 0.0,
     ) -> None:
         if path is None and not url:
             raise Misconfigured("The vector store needs a directory or AEGIS_QDRANT_URL.")
         self.carries_text = carries_text
         self._admin_address = admin_address
         self._on_server = bool(url)
-        self._qdrant: Qdrant = ServerQdrant(url, api_key, ca_file) if url or path is None else LocalQdrant(path, lock_seconds)
+        self._qdrant: Qdrant
+        if url or path is None:
+            self._qdrant = ServerQdrant(url, api_key, ca_file, outage_seconds)
+        else:
+            self._qdrant = LocalQdrant(path, lock_seconds)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> QdrantVectors:
+    def from_settings(cls, settings: Settings, outage_seconds: float = 0.0) -> QdrantVectors:
+        """outage_seconds: for which calls wait for a server that is away."""
         return cls(
             path=None if settings.qdrant_url else settings.vectors_path,
             url=settings.qdrant_url,
@@ -85,6 +91,7 @@ class QdrantVectors:
             ca_file=settings.ca_file,
             carries_text=settings.qdrant_payload == "text",
             admin_address=settings.admin_address,
+            outage_seconds=outage_seconds,
         )
 
     def ensure(self, collection: UUID, info: EmbedderInfo, settings: VectorSettings | None = None) -> None:

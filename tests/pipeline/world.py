@@ -32,6 +32,7 @@ TABLES = (
         "generation",
         "window",
         "chunk",
+        "embedding",
         "placement",
         "chunk_task",
         "extraction",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aegis_assets.settings import Settings
 from aegis_assets.stores.vectors import QdrantVectors
 from tests.conftest import GraphServer
-from tests.stores.points import INFO, ONE
+from tests.doubles.qdrant_server import QdrantDouble
+from tests.download_cache import ServerUnavailable
+from tests.server_skips import skipped_if_unavailable
+from tests.stores.points import INFO, ONE, OTHER
 from tests.stores.seaweed_service import ACCESS, SECRET, start_seaweed
 
 
@@ -44,8 +50,43 @@ def graph_server(request: pytest.FixtureRequest) -> GraphServer:
     return GraphServer("arcadedb", address, "root", password)
 
 
+@pytest.fixture(params=["local mode", "double", "server"])
+def vectors(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[QdrantVectors]:
+    """Every implementation of the port: a test that asks for it runs on each. AEGIS_TEST_QDRANT_URL names the real server."""
+    with opened_vectors(request, tmp_path) as store:
+        store.ensure(ONE, INFO)
+        yield store
+
+
+@contextmanager
+def opened_vectors(request: pytest.FixtureRequest, tmp_path: Path, **options: Any) -> Iterator[QdrantVectors]:
+    """Yield the store that the test's parameter names; a real server's collections of the tests are deleted before and after."""
+    if request.param == "local mode":
+        store = QdrantVectors(path=tmp_path / "vectors", **options)
+        yield store
+        store.close()
+    elif request.param == "double":
+        with QdrantDouble() as double:
+            store = QdrantVectors(url=double.url, **options)
+            yield store
+            store.close()
+    else:
+        url, key = os.environ.get("AEGIS_TEST_QDRANT_URL", ""), os.environ.get("AEGIS_TEST_QDRANT_API_KEY", "")
+        with skipped_if_unavailable("Qdrant", request.config):
+            if not url:
+                raise ServerUnavailable("AEGIS_TEST_QDRANT_URL names none")
+        store = QdrantVectors(url=url, api_key=key, **options)
+        for collection in (ONE, OTHER):
+            store.delete_collection(collection)
+        yield store
+        for collection in (ONE, OTHER):
+            store.delete_collection(collection)
+        store.close()
+
+
 @pytest.fixture
-def vectors(tmp_path: Path) -> QdrantVectors:
+def local_vectors(tmp_path: Path) -> QdrantVectors:
+    """The local mode, for what it alone has: turns among processes."""
     store = QdrantVectors(path=tmp_path / "vectors")
     store.ensure(ONE, INFO)
     return store

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from uuid import UUID, uuid5
 
-from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorPoint
+from aegis_assets.model.embedding import EmbedderInfo, Embedding, PointPayload, VectorPoint
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 DOCUMENT, SECOND = UUID(int=11), UUID(int=12)
@@ -31,3 +31,7 @@ def embedding(number: int, words: Sequence[int] = ()) -> Embedding:
 
 def point(number: int, *, document: UUID = DOCUMENT, live: bool = True, words: Sequence[int] = ()) -> VectorPoint:
     return VectorPoint(id=chunk(number), document=document, embedding=embedding(number, words), live=live)
+
+
+def payload(number: int, *, document: UUID = DOCUMENT, live: bool = True) -> PointPayload:
+    return PointPayload(id=chunk(number), document=document, live=live)

@@ -22,14 +22,14 @@ from aegis_assets.stores.vectors import QdrantVectors, named
 from tests.stores.points import DOCUMENT, INFO, ONE, OTHER, chunk, embedding, point
 
 
-def test_many_threads_take_turns_and_nothing_is_lost(vectors: QdrantVectors) -> None:
+def test_many_threads_take_turns_and_nothing_is_lost(local_vectors: QdrantVectors) -> None:
     def write(number: int) -> None:
-        vectors.upsert(ONE, [point(number * 10 + n) for n in range(10)])
-        vectors.search(ONE, embedding(number), 3)
+        local_vectors.upsert(ONE, [point(number * 10 + n) for n in range(10)])
+        local_vectors.search(ONE, embedding(number), 3)
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(write, range(12)))
-    assert vectors.count(ONE) == 120
+    assert local_vectors.count(ONE) == 120
 
 
 HOLDER = """
@@ -41,8 +41,8 @@ time.sleep(60)
 """
 
 
-def test_a_store_in_use_is_waited_for_then_said_and_free_when_its_holder_dies(vectors: QdrantVectors, tmp_path: Path) -> None:
-    vectors.close()  # the holder says to nobody that it waits
+def test_a_store_in_use_is_waited_for_then_said_and_free_when_its_holder_dies(local_vectors: QdrantVectors, tmp_path: Path) -> None:
+    local_vectors.close()  # the holder says to nobody that it waits
     lock = tmp_path / "vectors" / f"{named(ONE)}.lock"
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(lock)], stdout=subprocess.PIPE)
     assert holder.stdout is not None
@@ -51,8 +51,8 @@ def test_a_store_in_use_is_waited_for_then_said_and_free_when_its_holder_dies(ve
         QdrantVectors(path=tmp_path / "vectors", lock_seconds=0.3).upsert(ONE, [point(1)])
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
-    vectors.upsert(ONE, [point(1)])
-    assert vectors.count(ONE) == 1
+    local_vectors.upsert(ONE, [point(1)])
+    assert local_vectors.count(ONE) == 1
 
 
 VISITOR = """
@@ -73,41 +73,41 @@ def visitor(path: Path, first: int, last: int) -> subprocess.Popen[str]:
 
 
 def test_an_open_store_goes_to_the_process_that_waits_and_both_see_what_the_other_wrote(
-    vectors: QdrantVectors, tmp_path: Path
+    local_vectors: QdrantVectors, tmp_path: Path
 ) -> None:
-    vectors.upsert(ONE, [point(0)])  # open here from now on
+    local_vectors.upsert(ONE, [point(0)])  # open here from now on
     said, _ = visitor(tmp_path / "vectors", 1, 2).communicate(timeout=30)
     assert said.strip() == "2"
-    assert vectors.chunk_ids(ONE, DOCUMENT) == {chunk(0), chunk(1)}
+    assert local_vectors.chunk_ids(ONE, DOCUMENT) == {chunk(0), chunk(1)}
 
 
-def test_processes_that_write_all_the_time_share_the_store_and_lose_nothing(vectors: QdrantVectors, tmp_path: Path) -> None:
+def test_processes_that_write_all_the_time_share_the_store_and_lose_nothing(local_vectors: QdrantVectors, tmp_path: Path) -> None:
     others = [visitor(tmp_path / "vectors", 1000 * n, 1000 * n + 300) for n in (1, 2)]
     number = 0
     while any(other.poll() is None for other in others):
-        vectors.upsert(ONE, [point(number)])
+        local_vectors.upsert(ONE, [point(number)])
         number += 1
     assert [other.wait() for other in others] == [0, 0]
-    assert vectors.count(ONE) == 600 + number
+    assert local_vectors.count(ONE) == 600 + number
     for other in others:
         other.communicate()
 
 
-def test_a_forked_child_opens_its_own_and_its_parent_sees_what_it_wrote(vectors: QdrantVectors) -> None:
-    vectors.upsert(ONE, [point(0)])
-    child = multiprocessing.get_context("fork").Process(target=vectors.upsert, args=(ONE, [point(1)]))
+def test_a_forked_child_opens_its_own_and_its_parent_sees_what_it_wrote(local_vectors: QdrantVectors) -> None:
+    local_vectors.upsert(ONE, [point(0)])
+    child = multiprocessing.get_context("fork").Process(target=local_vectors.upsert, args=(ONE, [point(1)]))
     child.start()
     child.join(30)
     assert child.exitcode == 0
-    assert vectors.chunk_ids(ONE, DOCUMENT) == {chunk(0), chunk(1)}
+    assert local_vectors.chunk_ids(ONE, DOCUMENT) == {chunk(0), chunk(1)}
 
 
-def test_a_forked_child_that_lives_on_does_not_keep_the_store(vectors: QdrantVectors, tmp_path: Path) -> None:
-    vectors.upsert(ONE, [point(0)])  # open here, and a copy of the lock's handle in the child from now on
+def test_a_forked_child_that_lives_on_does_not_keep_the_store(local_vectors: QdrantVectors, tmp_path: Path) -> None:
+    local_vectors.upsert(ONE, [point(0)])  # open here, and a copy of the lock's handle in the child from now on
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
     child.start()
     try:
-        vectors.close()
+        local_vectors.close()
         other = QdrantVectors(path=tmp_path / "vectors", lock_seconds=0.3)
         assert other.count(ONE) == 1
         other.close()
@@ -118,20 +118,20 @@ def test_a_forked_child_that_lives_on_does_not_keep_the_store(vectors: QdrantVec
 
 @pytest.mark.timeout(20)
 def test_a_process_that_stopped_in_the_middle_of_a_look_is_not_waited_for_without_end(
-    vectors: QdrantVectors, tmp_path: Path
+    local_vectors: QdrantVectors, tmp_path: Path
 ) -> None:
-    vectors.upsert(ONE, [point(0)])
-    vectors.close()
+    local_vectors.upsert(ONE, [point(0)])
+    local_vectors.close()
     with (tmp_path / "vectors" / f"{named(ONE)}.wanted").open() as looking:
         fcntl.flock(looking, fcntl.LOCK_EX)
         with pytest.raises(StoreUnavailable, match="AEGIS_QDRANT_URL"):
             QdrantVectors(path=tmp_path / "vectors", lock_seconds=0.3).count(ONE)
-    assert vectors.count(ONE) == 1
+    assert local_vectors.count(ONE) == 1
 
 
-def test_a_store_that_nobody_uses_is_closed(vectors: QdrantVectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_nobody_uses_is_closed(local_vectors: QdrantVectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qdrant_local, "KEEP_SECONDS", 0.1)
-    vectors.upsert(ONE, [point(0)])
+    local_vectors.upsert(ONE, [point(0)])
     with (tmp_path / "vectors" / f"{named(ONE)}.lock").open() as lock:
         with pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -143,15 +143,15 @@ def test_a_store_that_nobody_uses_is_closed(vectors: QdrantVectors, tmp_path: Pa
             except BlockingIOError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-    assert vectors.count(ONE) == 1
+    assert local_vectors.count(ONE) == 1
 
 
-def test_an_operation_that_fails_leaves_the_store_usable(vectors: QdrantVectors) -> None:
+def test_an_operation_that_fails_leaves_the_store_usable(local_vectors: QdrantVectors) -> None:
     wrong = Embedding(dense=(1.0, 0.0), indices=(), values=())
     with pytest.raises(Misconfigured):
-        vectors.upsert(ONE, [point(0), VectorPoint(id=chunk(1), document=DOCUMENT, embedding=wrong, live=True)])
-    vectors.upsert(ONE, [point(2)])
-    assert vectors.chunk_ids(ONE, DOCUMENT) == {chunk(2)}
+        local_vectors.upsert(ONE, [point(0), VectorPoint(id=chunk(1), document=DOCUMENT, embedding=wrong, live=True)])
+    local_vectors.upsert(ONE, [point(2)])
+    assert local_vectors.chunk_ids(ONE, DOCUMENT) == {chunk(2)}
 
 
 WRITER = """
@@ -194,10 +194,10 @@ def test_a_half_made_collection_left_by_a_kill_is_made_anew(tmp_path: Path) -> N
     assert not half.exists()
 
 
-def test_a_damaged_store_is_a_sentence_and_others_stay_usable(vectors: QdrantVectors, tmp_path: Path) -> None:
-    vectors.ensure(OTHER, INFO)
-    vectors.close()
+def test_a_damaged_store_is_a_sentence_and_others_stay_usable(local_vectors: QdrantVectors, tmp_path: Path) -> None:
+    local_vectors.ensure(OTHER, INFO)
+    local_vectors.close()
     (tmp_path / "vectors" / named(ONE) / "meta.json").write_text(json.dumps({"collections": None}))
     with pytest.raises(StoreUnavailable, match="cannot be opened"):
-        vectors.count(ONE)
-    assert vectors.count(OTHER) == 0
+        local_vectors.count(ONE)
+    assert local_vectors.count(OTHER) == 0

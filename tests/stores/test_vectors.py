@@ -1,4 +1,4 @@
-"""What the vector store keeps and finds, in qdrant-client's local mode: one code path with the server, but for opening a client."""
+"""The vector store on each implementation: the local mode of qdrant-client, the double of a server, a real server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from aegis_assets.errors import EngineFailed, Misconfigured, NotFound, StoreUnavailable
 from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorPoint
 from aegis_assets.stores.vectors import QdrantVectors, fused, named
-from tests.stores.points import DOCUMENT, INFO, ONE, OTHER, SECOND, chunk, embedding, point
+from tests.stores.points import DOCUMENT, INFO, ONE, OTHER, SECOND, chunk, embedding, payload, point
 
 
 def test_writing_twice_is_writing_once_and_ids_come_back_by_document(vectors: QdrantVectors) -> None:
@@ -60,7 +60,9 @@ def test_only_live_chunks_answer_and_a_generation_goes_live_at_once(vectors: Qdr
     query = embedding(7, words=(5,))
     assert vectors.search(ONE, query, limit=10) == []
 
-    vectors.set_live(ONE, [chunk(n) for n in range(30)] + [UUID(int=999)])
+    wanted = [payload(n) for n in range(30)]
+    assert vectors.set_live(ONE, [*wanted, payload(999)]) == {chunk(999)}
+    assert vectors.set_live(ONE, wanted) == set()
 
     assert vectors.search(ONE, query, limit=10)[0].id == chunk(7)
     assert vectors.count(ONE) == 30
@@ -76,7 +78,7 @@ def test_deleting_is_by_chunk_or_by_document_and_twice_is_once(vectors: QdrantVe
         assert (vectors.count(ONE, DOCUMENT), vectors.count(ONE)) == (0, 1)
 
 
-def test_collections_do_not_see_each_other_and_a_missing_one_is_empty(vectors: QdrantVectors, tmp_path: Path) -> None:
+def test_collections_do_not_see_each_other_and_a_missing_one_is_empty(vectors: QdrantVectors) -> None:
     vectors.ensure(OTHER, INFO)
     vectors.upsert(ONE, [point(1)])
     vectors.upsert(OTHER, [point(1), point(2)])
@@ -89,10 +91,15 @@ def test_collections_do_not_see_each_other_and_a_missing_one_is_empty(vectors: Q
     assert vectors.chunk_ids(OTHER, DOCUMENT) == set()
     vectors.delete(OTHER, [chunk(1)])
     vectors.delete_document(OTHER, DOCUMENT)
-    vectors.set_live(OTHER, [chunk(1)])
+    assert vectors.set_live(OTHER, [payload(1)]) == {chunk(1)}
     with pytest.raises(NotFound):
         vectors.upsert(OTHER, [point(1)])
-    assert not (tmp_path / "vectors" / named(OTHER)).exists()
+
+
+def test_a_deleted_collection_of_the_local_mode_leaves_no_directory(local_vectors: QdrantVectors, tmp_path: Path) -> None:
+    assert (tmp_path / "vectors" / named(ONE)).exists()
+    local_vectors.delete_collection(ONE)
+    assert not (tmp_path / "vectors" / named(ONE)).exists()
 
 
 def test_another_embedder_is_refused_with_what_to_do_unless_nothing_is_stored_yet(vectors: QdrantVectors) -> None:
@@ -124,6 +131,7 @@ def test_chunks_of_several_documents_are_told_apart(vectors: QdrantVectors) -> N
         DOCUMENT: {chunk(1), chunk(2)}, SECOND: {chunk(3)}, nobody: set(),
     }  # fmt: skip
     assert vectors.chunks_of(ONE, []) == {}
+    assert vectors.documents(ONE) == {DOCUMENT, SECOND}
 
 
 def test_a_server_that_does_not_answer_is_named_by_its_setting() -> None:

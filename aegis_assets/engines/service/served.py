@@ -17,7 +17,6 @@ from aegis_assets.settings import Settings
 
 JOBS: Final = "aegis_assets.engines.service.jobs"
 GRACE: Final = 60.0  # seconds for what is not waiting: cutting, sending, reading the answer
-PATIENCE: Final = 60.0  # seconds in which a server that does not answer may be started anew
 CHECK_SECONDS: Final = 45.0
 CHECK_PATIENCE: Final = 1.0  # somebody waits
 CHECKED_SECONDS: Final = 60.0  # the dashboard asks every 15 s while somebody looks at it
@@ -37,7 +36,7 @@ class Served:
         # Were the child's limit the request's own, a slow server would look like a document that can never be parsed.
         limits = Limits(self._chosen.parse_timeout + GRACE, self._chosen.parse_memory_mb)
         note = TaskNote(self._bucket, artifacts, folder / "task.json")
-        asked = {**payload, "serve": self._serve(note.path, self._chosen.parse_timeout, PATIENCE)}
+        asked = {**payload, "serve": self._serve(note.path, self._chosen.parse_timeout, self._chosen.outage_seconds)}
         with note.carried():
             return self._sandbox.run(f"{JOBS}:{job}", asked, folder, limits, subject, cancelled, note.save)
 

@@ -24,7 +24,7 @@ UPDATE aegis_collection SET embedder = %(info)s WHERE id = %(collection)s AND em
 # A chunk may have gone meanwhile: with its document, or with a plan that was cut anew.
 KEEP: Final = """
 INSERT INTO aegis_embedding (chunk_id, packed)
-SELECT c.id, k.packed FROM unnest(%(chunks)s::uuid[], %(packed)b::bytea[]) AS k(chunk, packed) JOIN aegis_chunk c ON c.id = k.chunk
+SELECT c.id, k.packed FROM unnest(%(chunks)s::uuid[], %(packed)s::bytea[]) AS k(chunk, packed) JOIN aegis_chunk c ON c.id = k.chunk
 ON CONFLICT (chunk_id) DO UPDATE SET packed = EXCLUDED.packed"""
 # Only what the collection's present embedder made: others' vectors have another meaning, or another size.
 MADE: Final = """
