@@ -98,7 +98,8 @@ def no_address(server: Server) -> AegisError:
 
 
 def too_large(server: Server) -> AegisError:
-    return EngineFailed(f"The answer of {server.place} passed {MAX_ANSWER_CHARACTERS // 1_000_000} MB and was not read to its end.")
+    size = MAX_ANSWER_CHARACTERS // 1_000_000
+    return EngineFailed(f"{server.place} sent more than {size} MB as one answer, which was not read to its end.")
 
 
 def stumbled(server: Server) -> AegisError:
@@ -106,7 +107,7 @@ def stumbled(server: Server) -> AegisError:
 
 
 def unexpected(server: Server, error: BaseException) -> AegisError:
-    return EngineFailed(f"The request to {server.place} failed ({type(error).__name__}).")
+    return EngineFailed(f"{server.place} could not be asked ({type(error).__name__}).")
 
 
 def too_long(server: Server, context: int) -> AegisError:

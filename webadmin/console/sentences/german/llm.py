@@ -90,7 +90,7 @@ LLM: Final = {
     "What answers at {address} is not {kind:said} (HTTP {status}): correct {setting}.": (
         "Was unter {address} antwortet, ist kein {kind} (HTTP {status}): Berichtigen Sie {setting}."
     ),
-    "The request to {server:said} failed ({error}).": "Die Anfrage ist fehlgeschlagen ({server}; {error}).",
+    "{server:said} could not be asked ({error}).": "{server} konnte nicht gefragt werden ({error}).",
     "{server:said} failed on the request to {model} (HTTP {status}).": (
         "{server} scheiterte an der Anfrage an {model} (HTTP {status})."
     ),
@@ -98,8 +98,8 @@ LLM: Final = {
     "{server:said} refused the request to {model} (HTTP {status}): {words}": (
         "{server} hat die Anfrage an {model} abgelehnt (HTTP {status}): {words}"
     ),
-    "The answer of {server:said} passed {limit} MB and was not read to its end.": (
-        "Die Antwort war länger als {limit} MB und wurde nicht zu Ende gelesen ({server})."
+    "{server:said} sent more than {limit} MB as one answer, which was not read to its end.": (
+        "{server} hat mehr als {limit} MB als eine Antwort gesandt, die nicht zu Ende gelesen wurde."
     ),
     "The model {model} cannot do {capability}: set {setting:said} to one that can.": (
         "Das Modell {model} beherrscht {capability} nicht: Wählen Sie eines, das dies beherrscht ({setting})."
