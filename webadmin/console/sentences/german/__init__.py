@@ -16,7 +16,7 @@ from webadmin.console.sentences.german.embedding import EMBEDDING
 from webadmin.console.sentences.german.engines import ENGINES
 from webadmin.console.sentences.german.files import FILES
 from webadmin.console.sentences.german.languages import LANGUAGES
-from webadmin.console.sentences.german.ollama import OLLAMA
+from webadmin.console.sentences.german.llm import LLM
 from webadmin.console.sentences.german.parsing import PARSING
 from webadmin.console.sentences.german.phrases import PHRASES
 from webadmin.console.sentences.german.stack import STACK
@@ -28,7 +28,7 @@ SENTENCES: Final[dict[str, str]] = {
     **DOCLING_SERVE,
     **ENGINES,
     **EMBEDDING,
-    **OLLAMA,
+    **LLM,
     **STORES,
     **DOCUMENTS,
     **ASKING,
