@@ -163,6 +163,13 @@ def test_a_caller_that_hangs_up_leaves_its_task_to_the_next(bench: Bench) -> Non
     assert bench.server.calls["POST /v1/convert/file/async"] == 1
 
 
+def test_a_server_that_is_away_is_unavailable_behind_the_sandbox_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "PATIENCE", 0.1)
+    with pytest.raises(EngineUnavailable, match=r"does not answer \(ConnectError\)") as caught:
+        bench.parse(bench.documents(docling_serve_url="http://127.0.0.1:9"))
+    assert caught.value.retryable
+
+
 def test_a_task_that_failed_is_not_taken_up_again(bench: Bench) -> None:
     bench.server.failure = {"category": "internal", "message": "it broke"}
     with pytest.raises(AegisError, match="it broke"):
@@ -250,8 +257,11 @@ def test_a_server_that_answers_but_does_not_convert_is_not_well(bench: Bench) ->
 def test_a_busy_server_does_not_make_the_doctor_wait_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(served, "CHECK_SECONDS", 0.5)
     bench.server.gate.clear()
-    with pytest.raises(EngineUnavailable, match="was not done within"):
-        bench.documents().check_parser(Event())
+    documents = bench.documents()
+    for _ in range(2):
+        with pytest.raises(EngineUnavailable, match=r"was not done within .* \(a fixed limit\)"):
+            documents.check_parser(Event())
+    assert bench.server.calls["POST /v1/convert/file/async"] == 1
 
 
 def test_settings_that_no_request_can_be_made_of_are_said_before_any(bench: Bench) -> None:
