@@ -40,8 +40,9 @@ class Served:
         limits = Limits(self._chosen.parse_timeout + GRACE, self._chosen.parse_memory_mb)
         note = TaskNote(self._bucket, artifacts, folder / "task.json")
         serve = self._serve(note.path, self._chosen.parse_timeout, PATIENCE, "AEGIS_PARSE_TIMEOUT")
-        with note.carried():
-            return self._sandbox.run(f"{JOBS}:{job}", {**payload, "serve": serve}, folder, limits, subject, cancelled, note.save)
+        with note.carried(), self._sandbox.child() as child:
+            child.observe = note.save
+            return child.call(f"{JOBS}:{job}", {**payload, "serve": serve}, folder, limits, subject, cancelled)
 
     def check(self, folder: Path, cancelled: Event) -> str:
         """Convert one page. Return the server's version and the seconds it took. A good result is believed for a minute."""
