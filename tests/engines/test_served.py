@@ -159,6 +159,15 @@ def test_a_server_that_is_away_is_unavailable_behind_the_sandbox_too(bench: Benc
     assert caught.value.retryable
 
 
+def test_a_task_without_a_result_is_not_taken_up_again(bench: Bench) -> None:
+    bench.server.loses_results = True
+    with pytest.raises(AegisError, match="without a result"):
+        bench.parse(bench.documents())
+    assert bench.notes() == []
+    bench.server.loses_results = False
+    assert bench.parse(bench.documents()).items == 10
+
+
 def test_a_task_that_failed_is_not_taken_up_again(bench: Bench) -> None:
     bench.server.failure = {"category": "internal", "message": "it broke"}
     with pytest.raises(AegisError, match="it broke"):

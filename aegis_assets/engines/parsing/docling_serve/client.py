@@ -129,6 +129,9 @@ class DoclingServe:
                 except TaskLost:
                     self._note.clear()
                     continue
+                except EngineFailed:  # the task is over: taken up again, it would fail for ever
+                    self._note.clear()
+                    raise
                 self._note.clear()
                 return body
         raise EngineUnavailable(
