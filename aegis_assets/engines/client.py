@@ -61,7 +61,7 @@ CALL_SECONDS: Final = 1800.0
 QUERY_SECONDS: Final = 60.0  # a search overtakes the texts of documents, and somebody is looking at the page
 PAGE_SECONDS: Final = 40.0  # the server's limit and its patience; somebody looks at the page here too
 INFO_SECONDS: Final = 15.0
-CHECK_SECONDS: Final = 75.0  # of the trial of a parser elsewhere, which ends by itself after a minute
+CHECK_SECONDS: Final = 60.0  # of the trial of a parser elsewhere, which ends by itself after half a minute
 RETRY: Final[_Backoff] = {"attempts": None, "wait_initial": 0.2, "wait_max": 5.0, "wait_jitter": 1.0}
 VRAM_MB: Final = {"minilm": 600, "bge-m3": 2600}  # fp16 weights and activations of one batch of 16 x 512 tokens
 

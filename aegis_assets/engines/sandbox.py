@@ -83,19 +83,10 @@ class Sandbox:
         """A new child that takes any number of calls, one after another."""
         return Child(self)
 
-    def run(
-        self,
-        job: str,
-        payload: Mapping[str, object],
-        folder: Path,
-        limits: Limits,
-        subject: str,
-        cancelled: Event,
-        observe: Callable[[], None] | None = None,
-    ) -> Outcome:
-        """Run one call in a child of its own. observe: see `Child.call`."""
+    def run(self, job: str, payload: Mapping[str, object], folder: Path, limits: Limits, subject: str, cancelled: Event) -> Outcome:
+        """One call in a child of its own."""
         with self.child() as child:
-            return child.call(job, payload, folder, limits, subject, cancelled, observe)
+            return child.call(job, payload, folder, limits, subject, cancelled)
 
     def launch(self, target: Callable[[connection.Connection], None]) -> tuple[Any, connection.Connection]:
         ours, theirs = self._context.Pipe()
@@ -113,6 +104,10 @@ class Sandbox:
 
 
 class Child:
+    """observe: called every WATCH_SECONDS while it works."""
+
+    observe: Callable[[], None] | None = None
+
     def __init__(self, sandbox: Sandbox) -> None:
         self.calls = 0
         self._sandbox = sandbox
@@ -142,16 +137,9 @@ class Child:
         return not connection.wait([self._process.sentinel], timeout=0)
 
     def call(
-        self,
-        job: str,
-        payload: Mapping[str, object],
-        folder: Path,
-        limits: Limits,
-        subject: str,
-        cancelled: Event,
-        observe: Callable[[], None] | None = None,
+        self, job: str, payload: Mapping[str, object], folder: Path, limits: Limits, subject: str, cancelled: Event
     ) -> Outcome:
-        """Run `job` ('package.module:function', dict -> dict). folder: for the call's own files. observe: called while it runs.
+        """Run `job` ('package.module:function', dict -> dict). folder: for the call's own files.
 
         subject begins the sentence of a failure. Raises what the job raises, LimitExceeded, EngineFailed when the child dies, and
         Cancelled. The child is dead after anything but a result or an error of the job.
@@ -161,7 +149,7 @@ class Child:
         started = time.monotonic()
         try:
             self._pipe.send_bytes(os.fsencode(folder))
-            peak = self._watch(started, limits, subject, cancelled, observe)
+            peak = self._watch(started, limits, subject, cancelled)
             result = _answer(folder / "answer.json", subject)
         except (BrokenPipeError, ConnectionResetError):
             raise self._death(subject) from None
@@ -173,13 +161,13 @@ class Child:
             raise _error(fields)
         return Outcome(result["result"], time.monotonic() - started, peak)
 
-    def _watch(self, started: float, limits: Limits, subject: str, cancelled: Event, observe: Callable[[], None] | None) -> float:
+    def _watch(self, started: float, limits: Limits, subject: str, cancelled: Event) -> float:
         """Until the child has answered. Returns its peak."""
         peak = 0.0
         while True:
-            if observe is not None:
-                observe()
             ready = connection.wait([self._pipe, self._process.sentinel], timeout=WATCH_SECONDS)
+            if self.observe is not None:
+                self.observe()
             used = tree_mb(self.pid)
             peak = max(peak, used)
             if self._pipe in ready and os.read(self._pipe.fileno(), 1):

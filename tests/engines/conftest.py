@@ -1,4 +1,4 @@
-"""The session's engine server, as the engines' tests want it, as a client; and a double of Ollama."""
+"""The session's engine server, as the engines' tests want it, as a client; doubles of Ollama and of docling-serve."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from aegis_assets.engines.client import EngineClient
+from tests.doubles import docling_serve as docling_serve_double
 from tests.doubles.ollama import OllamaDouble
 
 
@@ -31,3 +32,16 @@ def ollama(ollama_server: OllamaDouble) -> OllamaDouble:
     )
     ollama_server.reset()
     return ollama_server
+
+
+@pytest.fixture(scope="session")
+def docling_serve_server() -> Iterator[docling_serve_double.Double]:
+    with docling_serve_double.running() as server:
+        yield server
+
+
+@pytest.fixture
+def docling_serve(docling_serve_server: docling_serve_double.Double) -> docling_serve_double.Double:
+    """As it is before a test changes it."""
+    docling_serve_server.reset()
+    return docling_serve_server

@@ -98,7 +98,8 @@ def _serve(payload: Json) -> DoclingServe | None:
 
     asked = payload["serve"]
     options = ServeOptions.model_validate(asked["options"])
-    return DoclingServe(Server(**asked["server"]), options, asked["seconds"], Path(asked["note"]), asked["patience"])
+    limits = asked["seconds"], Path(asked["note"]), asked["patience"], asked["setting"]
+    return DoclingServe(Server(**asked["server"]), options, *limits)
 
 
 def _still() -> None:

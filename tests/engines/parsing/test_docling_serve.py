@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -21,16 +20,9 @@ from tests.engines.parsing import makers
 from tests.engines.parsing.serving import client, items, request, window
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[double.Double]:
-    with double.running() as server:
-        yield server
-
-
 @pytest.fixture
-def server(running: double.Double) -> double.Double:
-    running.reset()
-    return running
+def server(docling_serve: double.Double) -> double.Double:
+    return docling_serve
 
 
 @pytest.fixture

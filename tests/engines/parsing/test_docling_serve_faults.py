@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aegis_assets.engines.parsing.docling_serve.options import ServeOptions
-from aegis_assets.engines.parsing.docling_serve.server import HIDDEN, Server
+from aegis_assets.engines.parsing.docling_serve.server import Server
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, EngineUnavailable, LimitExceeded, Misconfigured
 from tests.doubles import docling_serve as double
 from tests.doubles import docling_serve_work as work
@@ -17,16 +17,9 @@ from tests.engines.parsing import makers
 from tests.engines.parsing.serving import client
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[double.Double]:
-    with double.running() as server:
-        yield server
-
-
 @pytest.fixture
-def server(running: double.Double) -> double.Double:
-    running.reset()
-    return running
+def server(docling_serve: double.Double) -> double.Double:
+    return docling_serve
 
 
 @pytest.fixture
@@ -287,28 +280,3 @@ def test_https_to_a_server_without_tls_is_said_to_be_that(server: double.Double,
     told = fault(server.address().replace("http://", "https://"), file)
     assert isinstance(told, Misconfigured)
     assert "No TLS connection" in told.message
-
-
-# Its version
-
-
-def test_the_version_names_what_decides_a_result_and_nothing_else(server: double.Double) -> None:
-    versions = Server(server.address()).versions()
-    assert versions["docling-serve"] == "1.38.0"
-    assert versions.keys() == {"docling-serve", "docling-jobkit", "docling", "docling-core", "docling-ibm-models", "docling-parse"}
-
-
-def test_a_server_that_hides_its_version_is_used_all_the_same(server: double.Double) -> None:
-    server.versions = None
-    assert Server(server.address()).versions() == {"docling-serve": HIDDEN}
-
-
-def test_another_server_at_the_address_is_no_docling_serve(server: double.Double) -> None:
-    server.versions = {"ollama": "0.12"}
-    with pytest.raises(EngineFailed, match="no docling-serve"):
-        Server(server.address()).versions()
-
-
-def test_a_server_that_is_away_does_not_name_its_version() -> None:
-    with pytest.raises(EngineUnavailable, match="does not answer"):
-        Server("http://127.0.0.1:9").versions()

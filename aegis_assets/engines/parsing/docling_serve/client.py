@@ -57,16 +57,24 @@ class Upload(NamedTuple):
 
 
 class DoclingServe:
-    """seconds: for one conversion. note: the file that remembers its task. patience: seconds for a server that does not answer."""
+    """seconds: for one conversion; setting names what says so. note: the file that remembers its task. patience: seconds for a
+    server that does not answer."""
 
     def __init__(
-        self, server: Server, options: ServeOptions, seconds: float, note: Path | None = None, patience: float = PATIENCE
+        self,
+        server: Server,
+        options: ServeOptions,
+        seconds: float,
+        note: Path | None = None,
+        patience: float = PATIENCE,
+        setting: str = "AEGIS_PARSE_TIMEOUT",
     ) -> None:
         self.options = options
         self._server = server
         self._seconds = seconds
         self._note = Note(note)
         self._patience = patience
+        self._setting = setting
 
     def convert(self, path: Path, kind: str, near: Span | None = None, own: Span | None = None) -> Tree:
         """near: the pages wanted, all where None. own: those that must not fail; the others are there as context only.
@@ -88,7 +96,10 @@ class DoclingServe:
     def _answer(self, path: Path, kind: str, near: Span | None) -> Answer:
         with tempfile.TemporaryDirectory() as folder:
             upload = self._upload(path, kind, near, Path(folder) / "pages.pdf")
-            body = self._performed(upload, request_hash(upload.form, near))
+            try:
+                body = self._performed(upload, request_hash(upload.form, near))
+            except Away as error:  # the sandbox knows the classes of errors.py alone
+                raise EngineUnavailable(error.message) from error
         return read(body, upload.shift)
 
     def _upload(self, path: Path, kind: str, near: Span | None, out: Path) -> Upload:
@@ -118,6 +129,9 @@ class DoclingServe:
                 except TaskLost:
                     self._note.clear()
                     continue
+                except EngineFailed:  # the task is over: taken up again, it would fail for ever
+                    self._note.clear()
+                    raise
                 self._note.clear()
                 return body
         raise EngineUnavailable(
@@ -142,7 +156,7 @@ class DoclingServe:
             if now > deadline:
                 raise EngineUnavailable(
                     f"docling-serve at {self._server.shown} was not done within {self._seconds:.0f} s"
-                    " (AEGIS_PARSE_TIMEOUT). It goes on, and the next attempt takes its result."
+                    f" ({self._setting}). It goes on, and the next attempt takes its result."
                 )
             time.sleep(min(PAUSE_MOST, max(PAUSE_LEAST, PAUSE_SHARE * (now - started)), max(0.01, deadline - now)))
 

@@ -49,7 +49,7 @@ class Server:
     def open(self) -> httpx.Client:
         """Return a client of this server. No redirect is followed: it would carry the key to another address."""
         # Without TLS an empty context does: loading the authorities takes 20 ms.
-        tls = tls_context(self.ca_file) if self.url.startswith("https") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls = tls_context(self.ca_file) if urlsplit(self.url).scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return httpx.Client(
             base_url=self.url.rstrip("/"),
             headers={"X-Api-Key": self.api_key} if self.api_key else {},

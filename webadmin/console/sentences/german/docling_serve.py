@@ -128,9 +128,8 @@ DOCLING_SERVE: Final = {
     "docling-serve answered with more than {limit} MB. Lower AEGIS_DOCLING_SERVE_PICTURE_SCALE or AEGIS_WINDOW_PAGES.": (
         "docling-serve antwortete mit mehr als {limit} MB. Senken Sie AEGIS_DOCLING_SERVE_PICTURE_SCALE oder AEGIS_WINDOW_PAGES."
     ),
-    "docling-serve at {url} was not done within {seconds} s (AEGIS_PARSE_TIMEOUT). It goes on, and the next attempt takes its"
-    " result.": (
-        "docling-serve unter {url} war nach {seconds} s nicht fertig (AEGIS_PARSE_TIMEOUT). Es arbeitet weiter, und"
+    "docling-serve at {url} was not done within {seconds} s ({setting:said}). It goes on, and the next attempt takes its result.": (
+        "docling-serve unter {url} war nach {seconds} s nicht fertig ({setting}). Es arbeitet weiter, und"
         " der nächste Versuch"
         " übernimmt sein Ergebnis."
     ),
