@@ -50,7 +50,7 @@ def _parts(chosen: Settings) -> list[tuple[str, str, Callable[[], str | None]]]:
     return [
         ("ledger", f"PostgreSQL at {_place(chosen.postgres_url.get_secret_value())}", _ledger),
         ("bucket", chosen.bucket_address, lambda: platform.bucket().check()),
-        ("vectors", chosen.qdrant_url or f"Qdrant, local path {chosen.vectors_path}", lambda: aside.call(platform.check_vectors)),
+        ("vectors", _vectors(chosen), lambda: aside.call(platform.check_vectors)),
         (
             "graph",
             f"{'Neo4j' if chosen.neo4j_url else 'ArcadeDB'} at {chosen.graph_address}",
@@ -152,6 +152,10 @@ def _disk() -> str:
 def _parser(chosen: Settings) -> str:
     served = chosen.docling_serve_url if chosen.parser in ("auto", "docling-serve") else ""
     return f"docling-serve at {served}" if served else PARSERS[chosen.parser]
+
+
+def _vectors(chosen: Settings) -> str:
+    return f"Qdrant at {chosen.qdrant_url}" if chosen.qdrant_url else f"Qdrant, local path {chosen.vectors_path}"
 
 
 def _sees(chosen: Settings) -> bool:

@@ -84,6 +84,10 @@ DAGSTER: Final = {
     "Ollama {model} at {url}": "Ollama {model} unter {url}",
     "PostgreSQL at {place}": "PostgreSQL unter {place}",
     "Qdrant, local path {path}": "Qdrant, lokaler Pfad {path}",
+    "Qdrant at {url}": "Qdrant unter {url}",
+    "{version}, AEGIS_QDRANT_API_KEY is sent over http, unencrypted": (
+        "{version}, AEGIS_QDRANT_API_KEY geht unverschlüsselt über http"
+    ),
     "Neo4j at {address}": "Neo4j unter {address}",
     "ArcadeDB at {address}": "ArcadeDB unter {address}",
     "spaCy, embedded": "spaCy, eingebaut",
