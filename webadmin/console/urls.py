@@ -36,6 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/collections/models", collections.models, name="collection-models"),
     path("admin/collections/<uuid:collection>/cost", collections.said, name="collection-cost"),
     path("admin/collections/<uuid:collection>/try", collections.attempt, name="collection-try"),
+    path("admin/collections/<uuid:collection>/vectors", collections.vectors, name="collection-vectors"),
     path("admin/collections/<uuid:collection>/chunks", collections.chunks, name="collection-chunks"),
     path("admin/collections/<uuid:collection>/chunks/<uuid:chunk>", collections.chunk, name="collection-chunk"),
     path("admin/collections/<uuid:collection>/ingest", collections.ingest, name="collection-ingest"),

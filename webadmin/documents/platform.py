@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from aegis_assets.engines.client import EngineClient
     from aegis_assets.model.embedding import Embedding, VectorHit
+    from aegis_assets.model.vector_settings import VectorSettings
     from aegis_assets.pipeline.flow.fingerprints import Fingerprints
     from aegis_assets.pipeline.flow.platform import Numbers
     from aegis_assets.pipeline.flow.rebuild import RebuildProgress
@@ -78,8 +79,13 @@ def search_vectors(collections: list[UUID], query: Embedding, limit: int) -> lis
     return [vectors().search(collection, query, limit) for collection in collections]
 
 
-def check_vectors() -> None:
-    vectors().check()
+def check_vectors() -> str:
+    return vectors().check()
+
+
+def configure_vectors(collection: UUID, wanted: VectorSettings) -> None:
+    """Make the Qdrant server keep the collection's vectors so; the local mode keeps them in one way only."""
+    vectors().configure(collection, wanted)
 
 
 def check_graph() -> str:

@@ -51,7 +51,7 @@ def _parts(chosen: Settings) -> list[tuple[str, str, Callable[[], str | None]]]:
     return [
         ("ledger", f"PostgreSQL at {_place(chosen.postgres_url.get_secret_value())}", _ledger),
         ("bucket", chosen.bucket_address, lambda: platform.bucket().check()),
-        ("vectors", chosen.qdrant_url or f"Qdrant, local path {chosen.vectors_path}", lambda: aside.call(platform.check_vectors)),
+        ("vectors", _vectors(chosen), lambda: aside.call(platform.check_vectors)),
         (
             "graph",
             f"{'Neo4j' if chosen.neo4j_url else 'ArcadeDB'} at {chosen.graph_address}",
@@ -194,6 +194,10 @@ def _embedder_used(chosen: Settings) -> str:
 
 def _reranker_device(chosen: Settings) -> str:
     return chosen.reranker_device or chosen.embedder_device
+
+
+def _vectors(chosen: Settings) -> str:
+    return f"Qdrant at {chosen.qdrant_url}" if chosen.qdrant_url else f"Qdrant, local path {chosen.vectors_path}"
 
 
 def _sees(chosen: Settings) -> bool:

@@ -19,10 +19,13 @@ from django.utils.translation import gettext_lazy
 from aegis_assets.errors import AegisError
 from aegis_assets.model.extraction import Schema
 from aegis_assets.model.ids import collection_id
+from aegis_assets.settings import settings
 from webadmin.console import sentences
 from webadmin.console.audit import trail
 from webadmin.console.collections import cost, queries, shown, trial
 from webadmin.console.collections.forms import AddForm, EditForm, SchemaForm, TrialForm
+from webadmin.console.collections.vectors import VectorForm
+from webadmin.console.collections.vectors import save as save_vectors
 from webadmin.console.page import READING, WRITING, Crumb, page, render
 from webadmin.console.timed import limited
 from webadmin.documents import steering
@@ -42,15 +45,34 @@ def edit(request: HttpRequest, object_id: str) -> HttpResponse:
         raise PermissionDenied
     before = _schema(collection)
     form = EditForm(request.POST if request.method == "POST" else None, instance=collection)
-    context: dict[str, object] = {"collection": collection, "form": form, "may_change": may_change}
+    context: dict[str, object] = {"form": form}
     if request.method == "POST" and form.is_valid():
         wanted = _cost(collection.pk, before, form.schema)
         if wanted.get("free") or wanted["said"] == request.POST.get("said"):
             return _save(request, collection, form)
         context["unsaid"] = True
         context |= wanted
+    return _edit_page(request, collection, before, {"vectors": VectorForm.of(collection), **context})
+
+
+@page(CHANGE, WRITING)
+def vectors(request: HttpRequest, collection: UUID) -> HttpResponse:
+    """How the collection's vectors are kept."""
+    found = _collection(str(collection))
+    form = VectorForm(request.POST)
+    if not form.is_valid():
+        return _edit_page(request, found, _schema(found), {"vectors": form, "form": EditForm(instance=found)})
+    save_vectors(request, found, form.settings)
+    return HttpResponseRedirect(reverse("admin:documents_collection_change", args=[found.pk]))
+
+
+def _edit_page(request: HttpRequest, collection: Collection, schema: Schema, context: dict[str, object]) -> HttpResponse:
+    """schema: the one that is stored; a form that is valid has changed the collection's."""
     context |= {
-        "stale": _cost(collection.pk, None, before),
+        "collection": collection,
+        "may_change": request.user.has_perm(CHANGE),
+        "local_vectors": not settings().qdrant_url,
+        "stale": _cost(collection.pk, None, schema),
         "may_ingest": request.user.has_perm(INGEST),
         "may_delete": request.user.has_perm("documents.delete_collection") and not collection.documents.exists(),
         "text": queries.text_of(collection.pk, chosen) if (chosen := _uuid(request.GET.get("chunk", ""))) else "",
@@ -132,7 +154,6 @@ def chunk(request: HttpRequest, collection: UUID, chunk: UUID) -> HttpResponse:
 async def models(request: HttpRequest) -> HttpResponse:
     """Offer names to choose from. A server that is away is no error here: a name can be typed."""
     from aegis_assets.engines import chosen
-    from aegis_assets.settings import settings
 
     names: tuple[str, ...] = ()
     if settings().extractor_engine != "spacy":

@@ -85,6 +85,10 @@ DAGSTER: Final = {
     "{model} at {url} (OpenAI's protocol)": "{model} unter {url} (OpenAI-Protokoll)",
     "PostgreSQL at {place}": "PostgreSQL unter {place}",
     "Qdrant, local path {path}": "Qdrant, lokaler Pfad {path}",
+    "Qdrant at {url}": "Qdrant unter {url}",
+    "{version}, AEGIS_QDRANT_API_KEY is sent over http, unencrypted": (
+        "{version}, AEGIS_QDRANT_API_KEY geht unverschlüsselt über http"
+    ),
     "Neo4j at {address}": "Neo4j unter {address}",
     "ArcadeDB at {address}": "ArcadeDB unter {address}",
     "spaCy, embedded": "spaCy, eingebaut",

@@ -74,6 +74,25 @@ STORES: Final = {
     "The Qdrant server refuses access: check AEGIS_QDRANT_API_KEY.": (
         "Der Qdrant-Server verweigert den Zugriff: Prüfen Sie AEGIS_QDRANT_API_KEY."
     ),
+    "The Qdrant server answered with status 429: too many requests a minute.": (
+        "Der Qdrant-Server antwortete mit dem Status 429: zu viele Anfragen in der Minute."
+    ),
+    "The Qdrant server refused a request: {reason}.": "Der Qdrant-Server hat eine Anfrage abgelehnt: {reason}.",
+    "The Qdrant server does not have the collection.": "Der Qdrant-Server hat die Sammlung nicht.",
+    "AEGIS_QDRANT_URL must be an address like http://qdrant:6333.": (
+        "AEGIS_QDRANT_URL muss eine Adresse wie http://qdrant:6333 sein."
+    ),
+    "AEGIS_QDRANT_URL must be https: an API key over http is for this machine and private networks.": (
+        "AEGIS_QDRANT_URL muss https sein: Ein API-Schlüssel über http ist nur für diesen Rechner und private Netze."
+    ),
+    "AEGIS_QDRANT_API_KEY holds a character that no key has: copy it anew.": (
+        "AEGIS_QDRANT_API_KEY enthält ein Zeichen, das kein Schlüssel hat: Kopieren Sie ihn neu."
+    ),
+    "Embeddings of this collection are missing, and {embedder}, which made them, is not the embedder now: set AEGIS_EMBEDDER back,"
+    " or ingest the collection's documents again.": (
+        "Embeddings dieser Sammlung fehlen, und {embedder}, von dem sie stammen, ist nicht mehr der Embedder: Setzen Sie"
+        " AEGIS_EMBEDDER zurück, oder nehmen Sie die Dokumente der Sammlung neu auf."
+    ),
     "The local vector store was in use by others for {seconds} s. For many documents at once set AEGIS_QDRANT_URL to a Qdrant"
     " server.": (
         "Der lokale Vektorspeicher war {seconds} s lang von anderen belegt. Für viele Dokumente auf einmal setzen Sie"
