@@ -259,8 +259,9 @@ def translated(error: Exception, database: str = "") -> AegisError:
         )
     if isinstance(error, ServiceUnavailable | OSError | TimeoutError):
         return StoreUnavailable("The graph server does not answer: check that it runs, and AEGIS_NEO4J_URL.")
-    # A concurrent MERGE of one key breaks ArcadeDB's constraint, a concurrent DELETE leaves it without the record.
-    conflict = isinstance(error, ConstraintError) or "EntityNotFound" in code
+    # A concurrent MERGE of one key breaks ArcadeDB's constraint, a concurrent DELETE leaves it without the record. Of two that make
+    # an index on Neo4j, IF NOT EXISTS keeps the second from doing so only when the first has finished.
+    conflict = isinstance(error, ConstraintError) or "EntityNotFound" in code or code.endswith("AlreadyExists")
     if isinstance(error, Neo4jError | DriverError) and (conflict or error.is_retryable()):
         return StoreUnavailable("The graph server is too busy: other writes kept getting in the way.")
     return StoreUnavailable(f"The graph server refused a statement ({code or type(error).__name__}).", retryable=False)
