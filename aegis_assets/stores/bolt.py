@@ -250,13 +250,13 @@ def translated(error: Exception, database: str = "") -> AegisError:
         return Misconfigured("The graph server refuses access: check AEGIS_NEO4J_USER and AEGIS_NEO4J_PASSWORD.")
     if code.endswith("DatabaseNotFound"):
         return Misconfigured(f"The graph server has no database named '{database}': check AEGIS_NEO4J_DATABASE.")
-    if isinstance(error, ConfigurationError | ValueError):
-        return Misconfigured(BAD_ADDRESS)
-    if _untrusted(error):
+    if _untrusted(error):  # which is a ValueError too
         return Misconfigured(
             "The graph server's certificate is not trusted: name its authority in AEGIS_CA_FILE, and the host that the"
             " certificate is for in AEGIS_NEO4J_URL."
         )
+    if isinstance(error, ConfigurationError | ValueError):
+        return Misconfigured(BAD_ADDRESS)
     if isinstance(error, ServiceUnavailable | OSError | TimeoutError):
         return StoreUnavailable("The graph server does not answer: check that it runs, and AEGIS_NEO4J_URL.")
     # A concurrent MERGE of one key breaks ArcadeDB's constraint, a concurrent DELETE leaves it without the record. Of two that make
