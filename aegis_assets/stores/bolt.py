@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 import ssl
 import sys
@@ -169,6 +170,7 @@ class Bolt:
         if self._driver is None:
             from neo4j import AsyncGraphDatabase
 
+            logging.getLogger("neo4j.notifications").setLevel(logging.ERROR)  # a label that no node has yet is no news
             address, security = secured(self._address, self._ca_file)
             self._driver = AsyncGraphDatabase.driver(
                 address,
@@ -177,7 +179,7 @@ class Bolt:
                 connection_acquisition_timeout=CONNECT_SECONDS + 1,
                 max_transaction_retry_time=0.0,  # retries are in one place: here
                 max_connection_pool_size=8,
-                warn_notification_severity="OFF",  # a label that no node has yet is no news
+                warn_notification_severity="OFF",
                 **security,
             )
             # A single server needs none, and would refuse those of the data that it had before it was restored.
