@@ -48,13 +48,13 @@ def make_authority(directory: Path, name: str = "authority") -> Path:
 
 
 def make_certificate(authority: Path, directory: Path, name: str = "server") -> Path:
-    """Return the PEM file of a certificate for this machine; its key is `<name>.key` in the same directory."""
+    """Return the PEM file of a certificate for `localhost`, not for 127.0.0.1; its key is `<name>.key` in the same directory."""
     issuer = x509.load_pem_x509_certificate(authority.read_bytes())
     signer = serialization.load_pem_private_key(authority.with_suffix(".key").read_bytes(), None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), *(x509.IPAddress(ip_address(each)) for each in addresses)])
     certificate = (
         _dated(subject, issuer.subject, key)
         .add_extension(names, critical=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 import ssl
 import sys
@@ -169,6 +170,7 @@ class Bolt:
         if self._driver is None:
             from neo4j import AsyncGraphDatabase
 
+            logging.getLogger("neo4j.notifications").setLevel(logging.ERROR)  # a label that no node has yet is no news
             address, security = secured(self._address, self._ca_file)
             self._driver = AsyncGraphDatabase.driver(
                 address,
@@ -177,7 +179,7 @@ class Bolt:
                 connection_acquisition_timeout=CONNECT_SECONDS + 1,
                 max_transaction_retry_time=0.0,  # retries are in one place: here
                 max_connection_pool_size=8,
-                warn_notification_severity="OFF",  # a label that no node has yet is no news
+                warn_notification_severity="OFF",
                 **security,
             )
             # A single server needs none, and would refuse those of the data that it had before it was restored.
@@ -250,17 +252,18 @@ def translated(error: Exception, database: str = "") -> AegisError:
         return Misconfigured("The graph server refuses access: check AEGIS_NEO4J_USER and AEGIS_NEO4J_PASSWORD.")
     if code.endswith("DatabaseNotFound"):
         return Misconfigured(f"The graph server has no database named '{database}': check AEGIS_NEO4J_DATABASE.")
-    if isinstance(error, ConfigurationError | ValueError):
-        return Misconfigured(BAD_ADDRESS)
-    if _untrusted(error):
+    if _untrusted(error):  # which is a ValueError too
         return Misconfigured(
             "The graph server's certificate is not trusted: name its authority in AEGIS_CA_FILE, and the host that the"
             " certificate is for in AEGIS_NEO4J_URL."
         )
+    if isinstance(error, ConfigurationError | ValueError):
+        return Misconfigured(BAD_ADDRESS)
     if isinstance(error, ServiceUnavailable | OSError | TimeoutError):
         return StoreUnavailable("The graph server does not answer: check that it runs, and AEGIS_NEO4J_URL.")
-    # A concurrent MERGE of one key breaks ArcadeDB's constraint, a concurrent DELETE leaves it without the record.
-    conflict = isinstance(error, ConstraintError) or "EntityNotFound" in code
+    # A concurrent MERGE of one key breaks ArcadeDB's constraint, a concurrent DELETE leaves it without the record. Of two that make
+    # an index on Neo4j, IF NOT EXISTS keeps the second from doing so only when the first has finished.
+    conflict = isinstance(error, ConstraintError) or "EntityNotFound" in code or code.endswith("AlreadyExists")
     if isinstance(error, Neo4jError | DriverError) and (conflict or error.is_retryable()):
         return StoreUnavailable("The graph server is too busy: other writes kept getting in the way.")
     return StoreUnavailable(f"The graph server refused a statement ({code or type(error).__name__}).", retryable=False)
