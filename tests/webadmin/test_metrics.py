@@ -49,6 +49,7 @@ def test_every_promised_name_is_there_before_anything_has_happened(prometheus: C
         "aegis_pipeline_chunk_processing_rate",
         "aegis_pipeline_vram_utilization_percent",
         "aegis_ollama_concurrent_requests",
+        "aegis_ollama_concurrent_requests_limit",
         "aegis_pipeline_chunks_total",
         "aegis_pipeline_retries_total",
     }
@@ -130,6 +131,8 @@ def test_leases_are_counted_of_what_there_is_to_lease(prometheus: Client, ledger
         now = scraped(prometheus)
     assert now["aegis_ollama_concurrent_requests", ""] == 2, "a dead holder's lease is none"
     assert now["aegis_ollama_waiting_requests", ""] == 1
+    assert now["aegis_ollama_concurrent_requests_limit", ""] == settings().ollama_max_concurrent, "no server, nothing to find out"
+    assert now["aegis_ollama_answered_requests_per_minute", ""] == 0
     assert now["aegis_ollama_max_concurrent_requests", ""] == settings().ollama_max_concurrent
     assert now["aegis_pipeline_vram_utilization_percent", ""] == 50
 
