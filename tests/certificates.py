@@ -47,7 +47,7 @@ def make_authority(directory: Path, name: str = "authority") -> Path:
     return _write(directory, name, certificate.sign(key, hashes.SHA256()), key)
 
 
-def make_certificate(authority: Path, directory: Path, name: str = "server") -> Path:
+def make_certificate(authority: Path, directory: Path, name: str = "server", addresses: Sequence[str] = ("127.0.0.1",)) -> Path:
     """Return the PEM file of a certificate for `localhost`, not for 127.0.0.1; its key is `<name>.key` in the same directory."""
     issuer = x509.load_pem_x509_certificate(authority.read_bytes())
     signer = serialization.load_pem_private_key(authority.with_suffix(".key").read_bytes(), None)
