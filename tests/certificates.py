@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -48,7 +49,7 @@ def make_authority(directory: Path, name: str = "authority") -> Path:
 
 
 def make_certificate(authority: Path, directory: Path, name: str = "server", addresses: Sequence[str] = ("127.0.0.1",)) -> Path:
-    """Return the PEM file of a certificate for `localhost`, not for 127.0.0.1; its key is `<name>.key` in the same directory."""
+    """Return the PEM file of a certificate for `localhost` and addresses; its key is `<name>.key` in the same directory."""
     issuer = x509.load_pem_x509_certificate(authority.read_bytes())
     signer = serialization.load_pem_private_key(authority.with_suffix(".key").read_bytes(), None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
