@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -35,10 +36,10 @@ WITHOUT_CUDA: Final = "about 1.5 GB to download and 3 GB on disk"
 
 
 class Build(NamedTuple):
-    """A build of torch. has_cuda: None where it cannot be told."""
+    """A build of torch."""
 
     version: str
-    has_cuda: bool | None
+    has_cuda: bool
     wheel: Path | None = None  # in a folder of PIP_FIND_LINKS
 
 
@@ -62,7 +63,8 @@ def announcement(wanted: str, installed: str) -> list[str]:
         return [f"Installing into {where}: {WITH_CUDA}, less without CUDA. The package index did not say which torch it has."]
     if build.wheel is not None:
         size = f"{build.wheel.stat().st_size / 1e6:.0f} MB"
-        return [f"Installing into {where}: torch {build.version} from {build.wheel} ({size}), and about 1.3 GB of other packages."]
+        others = "about 3.5 GB of other packages, CUDA among them" if build.has_cuda else "about 1.3 GB of other packages"
+        return [f"Installing into {where}: torch {build.version} from {build.wheel} ({size}), and {others}."]
     if not build.has_cuda:
         return [f"Installing into {where}: torch {build.version}, without CUDA: {WITHOUT_CUDA}, some minutes."]
     return [
@@ -79,10 +81,10 @@ def find_build(wanted: str) -> Build | None:
     if not builds:
         return None
     local = builds[-1].partition("+")[2]
-    wheel = local_wheel(builds[-1])
-    if local:
-        return Build(builds[-1], local.startswith("cu"), wheel)
-    return Build(builds[-1], platform.system() == "Linux", wheel)  # PyPI's for Linux has CUDA, those for macOS and Windows do not
+    if wheel := local_wheel(builds[-1]):
+        return Build(builds[-1], asks_for_cuda(wheel), wheel)
+    # PyPI's, which has no local part, has CUDA for Linux, and not for macOS and Windows.
+    return Build(builds[-1], local.startswith("cu") if local else platform.system() == "Linux")
 
 
 def available_versions() -> list[str]:
@@ -100,6 +102,16 @@ def local_wheel(version: str) -> Path | None:
         for wheel in sorted(folder.glob(f"torch-{version}-*.whl")) if folder.is_dir() else ():
             return wheel
     return None
+
+
+def asks_for_cuda(wheel: Path) -> bool:
+    """Return whether the wheel's own metadata asks for NVIDIA's packages. A file that is no wheel asks for nothing."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+            return re.search(rb"^Requires-Dist: (nvidia|cuda)-", archive.read(name), re.MULTILINE) is not None
+    except (zipfile.BadZipFile, OSError, StopIteration):
+        return False
 
 
 def ask_pip(*words: str) -> str:

@@ -26,12 +26,12 @@ from aegis_assets.settings import Settings
 
 T = TypeVar("T")
 
+NO_PROXY = "http://127.0.0.1:9"  # the discard port, where nobody listens
 MAX_KEY_BYTES = 1024  # S3's limit
 MAX_NAME_BYTES = 255  # a file system's limit for one segment
 PART = 8 * 1024 * 1024  # bytes of one part of an upload or download
 PARTS_IN_FLIGHT = 4  # so a 200 MB file costs 32 MB of memory
 
-NO_PROXY = "http://127.0.0.1:9"  # the discard port, where nobody listens
 CLIENT = {"timeout": "60s", "connect_timeout": "3s"}
 PAGE_SECONDS = 20.0  # for which a server that is away is asked again where a person waits; a run waits for AEGIS_OUTAGE_SECONDS
 BACKOFF = {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=3), "base": 2}  # with jitter

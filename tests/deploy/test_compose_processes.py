@@ -213,16 +213,17 @@ def machine(postgres_server: Postgres, arcadedb: tuple[str, str]) -> Iterator[Ma
 
 
 def start_ours(machine: Machine) -> None:
-    """In the order of depends_on."""
-    done = machine.run("setup", *services()["setup"]["command"])
-    assert done.returncode == 0, done.stdout + done.stderr
-    machine.start("engine")
-    again = machine.run("setup", *services()["setup"]["command"])
-    assert (again.returncode, "User admin created." in again.stdout) == (0, False), again.stdout + again.stderr
-    for name in ("code", "webserver", "daemon", "admin", "worker"):
+    """In the order of depends_on; `setup` a second time, as at a second start."""
+    setup = services()["setup"]["command"]
+    done = machine.run("setup", *setup)
+    assert (done.returncode, "User admin created." in done.stdout) == (0, True), done.stdout + done.stderr
+    for name in ("engine", "code", "admin", "worker"):
         machine.start(name)
-        if name in ("code", "webserver"):
-            machine.wait(name)
+    again = machine.run("setup", *setup)
+    assert (again.returncode, "User admin created." in again.stdout) == (0, False), again.stdout + again.stderr
+    for name, needed in (("webserver", "code"), ("daemon", "webserver")):
+        machine.wait(needed)
+        machine.start(name)
     for name in STARTED:
         machine.wait(name)
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -82,6 +83,22 @@ def test_a_wheel_in_a_folder_is_named_with_its_size(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PIP_INDEX_URL", index(tmp_path / "index", WANTED))
     monkeypatch.setenv("PIP_FIND_LINKS", f"{tmp_path}/none {folder.as_uri() if as_address else folder}")
     assert f"torch {WANTED}+cpu from {wheel} (187 MB)" in announced()
+
+
+@pytest.mark.parametrize(
+    ("requires", "words"),
+    [("nvidia-cublas", "3.5 GB of other packages, CUDA among them"), ("filelock", "1.3 GB of other packages")],
+)
+def test_a_wheel_in_a_folder_says_itself_whether_it_brings_cuda(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requires: str, words: str
+) -> None:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / f"torch-{WANTED}-py3-none-any.whl", "w") as archive:
+        archive.writestr(f"torch-{WANTED}.dist-info/METADATA", f"Name: torch\nVersion: {WANTED}\nRequires-Dist: {requires}\n")
+    monkeypatch.setenv("PIP_INDEX_URL", index(tmp_path / "index", WANTED))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    assert words in announced()
 
 
 def test_an_index_without_torch_or_without_an_answer_is_said_to_be_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

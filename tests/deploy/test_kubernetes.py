@@ -27,6 +27,7 @@ from aegis_assets.settings import ROOT, Settings
 from aegis_assets.stores.bucket import s3_store
 
 FOLDER = ROOT / "deploy" / "kubernetes"
+GPU = ROOT / "deploy" / "kubernetes-gpu"
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 NOT_OURS = {"AEGIS_IMAGE"}  # read by dagster.yaml alone
 
@@ -48,8 +49,8 @@ def containers() -> Iterator[dict[str, Any]]:
             yield from (*pod.get("initContainers", []), *pod["containers"])
 
 
-def variables(name: str) -> dict[str, str]:
-    lines = [line for line in (FOLDER / name).read_text().splitlines() if line and not line.startswith("#")]
+def variables(name: str, folder: Path = FOLDER) -> dict[str, str]:
+    lines = [line for line in (folder / name).read_text().splitlines() if line and not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines)
 
 
@@ -66,11 +67,13 @@ def test_every_manifest_follows_kubernetes_own_schema(version: str) -> None:
 
 
 def gpu(name: str) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all((FOLDER / "gpu" / name).read_text()))
+    return list(yaml.safe_load_all((GPU / name).read_text()))
 
 
 def test_the_gpu_variant_changes_what_is_there() -> None:
     (overlay,) = gpu("kustomization.yaml")
+    assert (GPU / overlay["resources"][0]).resolve() == FOLDER
+    assert FOLDER not in GPU.parents, "kustomize takes an overlay below its base for a cycle"
     for patch in overlay["patches"]:
         (change,) = gpu(patch["path"])
         (target,) = [one for _, one in manifests() if one["kind"] == change["kind"] and one["metadata"] == change["metadata"]]
@@ -78,7 +81,7 @@ def test_the_gpu_variant_changes_what_is_there() -> None:
         assert {one["name"] for one in change["spec"]["template"]["spec"]["containers"]} <= ours
     (settings,) = overlay["configMapGenerator"]
     assert (settings["name"], settings["behavior"]) == ("aegis-settings", "merge")
-    assert set(variables("gpu/settings.env")) <= {f"AEGIS_{name.upper()}" for name in Settings.model_fields}
+    assert set(variables("settings.env", GPU)) <= {f"AEGIS_{name.upper()}" for name in Settings.model_fields}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -98,7 +101,7 @@ def test_the_weights_of_the_gpu_variant_lie_where_its_engine_looks(version: str)
             assert (mount["name"], mount["mountPath"]) == (volume["name"], "/models")
     (fetch,) = pods[0]["containers"][0]["args"]
     environment = {one["name"]: one["value"] for one in pods[1]["containers"][0]["env"]}
-    for path in (environment["DOCLING_ARTIFACTS_PATH"], variables("gpu/settings.env")["AEGIS_EMBEDDER_PATH"], "/models/.complete"):
+    for path in (environment["DOCLING_ARTIFACTS_PATH"], variables("settings.env", GPU)["AEGIS_EMBEDDER_PATH"], "/models/.complete"):
         assert path in fetch
     assert "/models/.complete" in pods[1]["initContainers"][0]["args"][0]
 
@@ -114,7 +117,7 @@ def test_the_commands_that_fetch_weights_have_these_options() -> None:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """The environment of a pod of the GPU variant."""
-    given = variables("settings.env") | variables("gpu/settings.env") | variables("secrets.example.env")
+    given = variables("settings.env") | variables("settings.env", GPU) | variables("secrets.example.env")
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     settings_module.settings.cache_clear()
@@ -201,7 +204,7 @@ def test_the_admin_believes_the_proxies_that_a_setting_names_and_no_other() -> N
 
 
 def test_no_secret_stands_in_a_file() -> None:
-    for path in FOLDER.rglob("*"):
+    for path in (*FOLDER.rglob("*"), *GPU.rglob("*")):
         if path.is_file() and path.name != "secrets.example.env":
             assert not re.search(r"(?i)(password|secret_key|(?<!ServiceAccount)token)\s*[:=]\s*\S", path.read_text()), path
     assert all(not value or "PASSWORD" in value for value in variables("secrets.example.env").values())
