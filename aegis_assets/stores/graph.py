@@ -11,7 +11,6 @@ leader of a cluster (`Bolt.run`), because a follower may not have what another p
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from uuid import UUID
@@ -53,7 +52,6 @@ class BoltGraph:
         self._search = ChunkSearch(self._bolt)
         self._typed, self._searchable = typed, searchable
         self._shape = fingerprint(address=address, database=database, typed=typed, searchable=searchable)
-        self._guard = threading.Lock()
         self._server: GraphServer | None = None
 
     @classmethod
@@ -81,17 +79,16 @@ class BoltGraph:
 
     def check(self) -> GraphServer:
         """Return which server answers. Raise Misconfigured if it cannot do what the settings ask for."""
-        with self._guard:
-            self._server = None
+        self._server = None
         self._dynamic()
         return self.server()
 
     def server(self) -> GraphServer:
         """Return which server this is, asked once."""
-        with self._guard:
-            if self._server is None:
-                self._server = self._bolt.server()
-            return self._server
+        server = self._server  # no lock: threads that ask at the same time get the same answer
+        if server is None:
+            server = self._server = self._bolt.server()
+        return server
 
     def shape(self) -> str:
         """Return a fingerprint of where this writes and what: another one means that the graph must be rebuilt."""
