@@ -148,6 +148,8 @@ def adjust(found: FoundLimit, recent: Sequence[Answer], ceiling: int, now: float
     raised = known.trial is not None and known.trial.limit < limit
     if known.trial is not None and verdict == "better":
         known = replace(known, lower_rest=max(FIRST_REST, known.lower_rest) if raised else 0)
+        if not raised and measured.queued < _line(QUEUE_LOW, limit):
+            known = replace(known, raise_rest=0, step=1)  # lowered by one too many
     waits = verdict == "open" and not (raised and measured.queued > _queue_allowed(known.trial, limit))
     if measured.queued > _line(QUEUE_HIGH, limit) and limit > 1 and not known.lower_rest and not waits:
         return _lowered(known, measured, limit, now)
@@ -229,7 +231,7 @@ def _taken_back(known: FoundLimit, measured: Measured, limit: int, ceiling: int,
 
 def _lowered(known: FoundLimit, measured: Measured, limit: int, now: float) -> FoundLimit:
     """With the limit at what the server works on, and one more. Fewer requests than the limit may have been in flight."""
-    wanted = max(1, min(limit - 1, int(measured.in_flight - measured.queued + 1)))
+    wanted = max(1, min(limit - 1, round(measured.in_flight - measured.queued + 1)))
     lowered = _changed(known, wanted, now, trial=Trial(limit, measured.rate) if measured.full(limit) else None)
     return _rested(lowered)
 

@@ -51,7 +51,7 @@ def test_uneven_answers_and_long_prompts_do_not_mislead_it(slots: int, seed: int
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("slots", "highest"), [(1, 3), (2, 4), (4, 8), (8, 16)])
+@pytest.mark.parametrize(("slots", "highest"), [(1, 3), (2, 6), (4, 8), (8, 16)])
 def test_few_requests_wait_in_the_queue_of_a_server_with_slots(slots: int, highest: int, seed: int) -> None:
     run = replace(with_slots(slots)(seed), ceiling=64).run(300)
     assert slots <= run.found.value <= highest
@@ -73,7 +73,7 @@ def test_throughput_that_rises_with_late_first_tokens_is_not_given_up(seed: int)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_server_that_does_less_with_more_at_once_is_given_less(seed: int) -> None:
     run = Simulation(steady(seed), speed=lambda n: 50.0 if n <= 8 else 50 * 0.8 ** (n - 8), ceiling=32)
-    assert run.run(200).found.value <= 10
+    assert run.run(200).found.value <= 12
 
 
 @pytest.mark.parametrize("seed", SEEDS)
