@@ -91,7 +91,7 @@ def _password(home: Path, jars: Path) -> str:
 
 
 def _answers(address: str, password: str) -> bool:
-    with neo4j.GraphDatabase.driver(address, auth=(USER, password), connection_timeout=2.0) as driver:
+    with neo4j.GraphDatabase.driver(address, auth=(USER, password), connection_timeout=2.0, max_transaction_retry_time=0) as driver:
         try:
             driver.execute_query("RETURN 1")
         except (neo4j.exceptions.ServiceUnavailable, neo4j.exceptions.TransientError, neo4j.exceptions.SessionExpired):
