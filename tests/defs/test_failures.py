@@ -21,6 +21,7 @@ def ollama(environment: pytest.MonkeyPatch) -> Iterator[OllamaDouble]:
     with OllamaDouble(slots=4) as double:
         environment.setenv("AEGIS_OLLAMA_URL", double.url)
         environment.setenv("AEGIS_OLLAMA_TIMEOUT", "3")
+        environment.setenv("AEGIS_LLM_FIRST_TOKEN_TIMEOUT", "3")
         yield double
 
 
