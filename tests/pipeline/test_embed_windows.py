@@ -15,13 +15,14 @@ from uuid import UUID
 import pytest
 
 from aegis_assets.errors import EngineFailed, EngineUnavailable
+from aegis_assets.model.document import State
 from aegis_assets.model.embedding import EmbedderInfo, Embedding
 from aegis_assets.pipeline.flow import limits
 from aegis_assets.pipeline.flow.embed import embed_windows
 from aegis_assets.pipeline.flow.platform import Numbers, Platform
 from aegis_assets.stores.ledger import Ledger
 from aegis_assets.stores.vectors import QdrantVectors
-from tests.stores.ledger.build import EMBED, RUN, collection, enriched, planned, running
+from tests.stores.ledger.build import EMBED, RUN, collection, enriched, planned, publish, running
 
 INFO = EmbedderInfo(name="e", dimension=2, sparse="lexical", max_tokens=256, fingerprint=EMBED)
 NUMBERS = Numbers(parallel_chunks_per_doc=2, embedding_batch_size=16, window_pages=16, window_chunks=64)
@@ -71,10 +72,11 @@ class Desk:
     ledger: Ledger
     vectors: QdrantVectors
 
-    def chunked(self, count: int, name: str = "a.md", first: int = 0) -> list[UUID]:
+    def chunked(self, count: int, name: str = "a.md", first: int = 0, content: str = "") -> list[UUID]:
         """Of the numbers `first`, ... as texts."""
-        self.document = running(self.ledger, name, content=name)
-        (window,) = self.ledger.windows(planned(self.ledger, self.document, "key", content=name).id)
+        content = content or name
+        self.document = running(self.ledger, name, content=content)
+        (window,) = self.ledger.windows(planned(self.ledger, self.document, "key", content=content).id)
         self.window = window.id
         self.vectors.ensure(collection(), INFO)
         return enriched(self.ledger, self.window, [str(first + n) for n in range(count)])
@@ -189,3 +191,39 @@ def test_a_bad_text_of_one_document_costs_no_other_its_chunks(desk: Desk) -> Non
         desk.document = document
         assert desk.marked("done") == desk.stored() == set(chunks[:1] if number == 1 else chunks)
         assert [row["chunk_id"] for row in desk.rows(FAILURES)] == ([chunks[1]] if number == 1 else [])
+
+
+def test_the_embeddings_are_kept_with_the_mark_as_the_engine_made_them(desk: Desk) -> None:
+    chunks = desk.chunked(40)
+    desk.embed(Engine(desk.ledger))
+    kept = desk.ledger.embeddings(chunks)
+    assert set(kept) == set(chunks)
+    for number in (0, 39):
+        made = embedding(str(number))
+        assert kept[chunks[number]].dense == pytest.approx(made.dense, abs=1e-7)
+        assert (kept[chunks[number]].indices, kept[chunks[number]].values) == (made.indices, made.values)
+    assert desk.ledger.unkept(chunks) == {}
+
+
+def test_where_points_carry_texts_a_chunk_that_may_not_be_seen_yet_has_no_point(desk: Desk, tmp_path: Path) -> None:
+    """Readers that know only the vector store filter nothing."""
+    desk.vectors.close()
+    desk.vectors = QdrantVectors(path=tmp_path / "carrying", carries_text=True, admin_address="http://127.0.0.1:8000")
+    chunks = desk.chunked(2)
+    desk.embed(Engine(desk.ledger))
+    assert desk.stored() == set(chunks), "of a first generation all may be seen"
+    publish(desk.ledger, desk.document, desk.ledger.windows(_making(desk))[0].generation)
+    desk.ledger.finish(desk.document, RUN, State.SUCCEEDED, "")
+
+    revised = desk.chunked(3, content="newer")
+    desk.embed(Engine(desk.ledger))
+
+    assert desk.marked("done") == {*chunks, *revised}
+    assert desk.stored() == set(chunks)
+    assert set(desk.ledger.embeddings(revised)) == set(revised)
+
+
+def _making(desk: Desk) -> int:
+    making = desk.ledger.document(desk.document).making
+    assert making is not None
+    return making
