@@ -281,6 +281,6 @@ def _mismatch(made_by: dict[str, Any], info: EmbedderInfo) -> str:
     new = f"{info.name} ({info.dimension} dimensions)"
     how = "in another version or with other options" if old == new else f"and the embedder is now {new}"
     return (
-        f"The vectors of this collection were made by {old}, {how}. Set AEGIS_EMBEDDER back, "
+        f"The vectors of this collection were made by {old}, {how}. Set AEGIS_EMBEDDER or AEGIS_EMBEDDING_MODEL back, "
         "or remove the collection's documents and ingest them again."
     )

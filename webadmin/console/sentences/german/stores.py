@@ -109,10 +109,10 @@ STORES: Final = {
         "Der Vektorspeicher hat die Vektoren abgelehnt: Ihre Größe ist nicht die der Sammlung, ein anderer Embedder hat sie also"
         " erzeugt."
     ),
-    "The vectors of this collection were made by {old:said}, {how:said}. Set AEGIS_EMBEDDER back, or remove the collection's"
-    " documents and ingest them again.": (
-        "Die Vektoren dieser Sammlung stammen von {old}, {how}. Setzen Sie AEGIS_EMBEDDER zurück, oder entfernen Sie die Dokumente"
-        " der Sammlung, und nehmen Sie sie neu auf."
+    "The vectors of this collection were made by {old:said}, {how:said}. Set AEGIS_EMBEDDER or AEGIS_EMBEDDING_MODEL back,"
+    " or remove the collection's documents and ingest them again.": (
+        "Die Vektoren dieser Sammlung stammen von {old}, {how}. Setzen Sie AEGIS_EMBEDDER oder AEGIS_EMBEDDING_MODEL zurück, oder"
+        " entfernen Sie die Dokumente der Sammlung, und nehmen Sie sie neu auf."
     ),
     # The graph
     "The graph server does not answer: check that it runs, and AEGIS_NEO4J_URL.": (
