@@ -18,7 +18,8 @@ RETURNING month
 """
 SETTLE: Final = """
 UPDATE aegis_llm_usage SET tokens = greatest(0, tokens - %(reserved)s::bigint + %(prompt)s::bigint + %(completion)s::bigint),
-prompt_tokens = prompt_tokens + %(prompt)s::bigint, completion_tokens = completion_tokens + %(completion)s::bigint, requests = requests + 1
+prompt_tokens = prompt_tokens + %(prompt)s::bigint, completion_tokens = completion_tokens + %(completion)s::bigint,
+requests = requests + 1
 WHERE month = %(month)s
 """
 THIS_MONTH: Final = "SELECT tokens FROM aegis_llm_usage WHERE month = date_trunc('month', now() AT TIME ZONE 'UTC')::date"
