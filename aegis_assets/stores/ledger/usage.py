@@ -10,14 +10,16 @@ from aegis_assets.stores.ledger.base import Base, Connection, one, reads, writes
 # The whole of a month is one row, so the limit holds whoever else reserves at the same time.
 RESERVE: Final = """
 INSERT INTO aegis_llm_usage AS usage (month, tokens)
-SELECT date_trunc('month', now() AT TIME ZONE 'UTC')::date, %(tokens)s WHERE %(limit)s = 0 OR %(tokens)s <= %(limit)s
+SELECT date_trunc('month', now() AT TIME ZONE 'UTC')::date, %(tokens)s::bigint
+WHERE %(limit)s::bigint = 0 OR %(tokens)s::bigint <= %(limit)s::bigint
 ON CONFLICT (month) DO UPDATE SET tokens = usage.tokens + EXCLUDED.tokens
-WHERE %(limit)s = 0 OR usage.tokens + EXCLUDED.tokens <= %(limit)s
+WHERE %(limit)s::bigint = 0 OR usage.tokens + EXCLUDED.tokens <= %(limit)s::bigint
 RETURNING month
 """
 SETTLE: Final = """
-UPDATE aegis_llm_usage SET tokens = greatest(0, tokens - %(reserved)s + %(prompt)s + %(completion)s),
-prompt_tokens = prompt_tokens + %(prompt)s, completion_tokens = completion_tokens + %(completion)s, requests = requests + 1
+UPDATE aegis_llm_usage SET tokens = greatest(0, tokens - %(reserved)s::bigint + %(prompt)s::bigint + %(completion)s::bigint),
+prompt_tokens = prompt_tokens + %(prompt)s::bigint, completion_tokens = completion_tokens + %(completion)s::bigint,
+requests = requests + 1
 WHERE month = %(month)s
 """
 THIS_MONTH: Final = "SELECT tokens FROM aegis_llm_usage WHERE month = date_trunc('month', now() AT TIME ZONE 'UTC')::date"
