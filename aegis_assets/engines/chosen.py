@@ -10,7 +10,6 @@ from aegis_assets.engines.llm.extractor import LanguageModelExtractor
 from aegis_assets.engines.llm.patience import Limits
 from aegis_assets.engines.llm.vision import LanguageModelVision
 from aegis_assets.engines.spacy_client import SpacyClient
-from aegis_assets.errors import Misconfigured
 from aegis_assets.pipeline.ports import Extractor, TokenUsage, Vision
 from aegis_assets.settings import Settings
 
@@ -45,8 +44,6 @@ def language_model_extractor(
 
 
 def language_model_vision(settings: Settings, usage: TokenUsage | None = None) -> LanguageModelVision:
-    if not settings.vision_model:
-        raise Misconfigured("AEGIS_VISION_MODEL is empty: set it to a vision model that the language model's server has.")
     client = _client(settings, settings.vision_model, "AEGIS_VISION_MODEL")
     return LanguageModelVision(_conversation(client, settings, None, usage))
 

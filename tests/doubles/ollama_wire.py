@@ -14,6 +14,7 @@ from tests.doubles.ollama_model import Said
 TOO_LONG = "the input length exceeds the context length"
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
 PART = 40  # characters of an answer per line
+MOST_PARTS = 2000
 
 
 def error(message: str, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -43,7 +44,8 @@ class OllamaWire:
         return JSONResponse({**self._part(body, said.content, done=True), **self._end(said)})
 
     def lines(self, body: Mapping[str, Any], said: Said) -> Sequence[bytes]:
-        texts = [said.content[start : start + PART] for start in range(0, len(said.content), PART)]
+        size = max(PART, len(said.content) // MOST_PARTS)
+        texts = [said.content[start : start + size] for start in range(0, len(said.content), size)]
         parts = [self._part(body, text, done=False) for text in texts]
         parts.append({**self._part(body, "", done=True), **self._end(said)})
         return [json.dumps(part).encode() + b"\n" for part in parts]

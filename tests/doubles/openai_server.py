@@ -23,6 +23,7 @@ from tests.doubles.llm_control import Answering, Double, control_routes
 from tests.doubles.ollama_model import Behaviour, Model, Said
 
 PART = 40  # characters of an answer per event
+MOST_PARTS = 2000
 SERVED = "test-model"
 
 
@@ -70,7 +71,8 @@ class OpenAiWire:
         return JSONResponse({"id": "x", "object": "chat.completion", "choices": [choice], "usage": self._usage(said)})
 
     def lines(self, body: Mapping[str, Any], said: Said) -> Sequence[bytes]:
-        texts = [said.content[start : start + PART] for start in range(0, len(said.content), PART)]
+        size = max(PART, len(said.content) // MOST_PARTS)
+        texts = [said.content[start : start + size] for start in range(0, len(said.content), size)]
         events = [self._event(body, {"content": text}) for text in texts]
         if self.dialect.thinks:
             events.insert(0, self._event(body, {"reasoning_content": self.dialect.thinks}))

@@ -205,8 +205,10 @@ def test_the_fingerprint_covers_the_types_and_not_the_prompt(spacy: SpacyExtract
 @pytest.mark.parametrize(
     "module",
     [
-        "aegis_assets.engines.ollama",
-        "aegis_assets.engines.ollama_vision",
+        "aegis_assets.engines.llm.extractor",
+        "aegis_assets.engines.llm.ollama_client",
+        "aegis_assets.engines.llm.openai_client",
+        "aegis_assets.engines.llm.vision",
         "aegis_assets.pipeline.resolve",
         "aegis_assets.pipeline.grounding",
     ],

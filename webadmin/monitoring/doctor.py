@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from aegis_assets.errors import EngineUnavailable, Misconfigured, StoreUnavailable, public
 from aegis_assets.model.parsing import Frozen
@@ -168,10 +168,11 @@ def _sees(chosen: Settings) -> bool:
 
 def _model(chosen: Settings, of_ollama: str, of_openai: str) -> str:
     """The language model and its server, without user and password."""
-    named, url = ("Ollama", chosen.ollama_url) if chosen.language_server == "ollama" else ("OpenAI protocol", chosen.llm_url)
-    parts = urlsplit(url)
-    shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return f"{named} {of_ollama if named == 'Ollama' else of_openai} at {shown}"
+    from aegis_assets.engines.llm.faults import address_of
+
+    if chosen.language_server == "ollama":
+        return f"Ollama {of_ollama} at {address_of(chosen.ollama_url)}"
+    return f"{of_openai} at {address_of(chosen.llm_url)} (OpenAI's protocol)"
 
 
 def _place(url: str) -> str:

@@ -56,11 +56,11 @@ class BadReply(EngineFailed):
 class Server(BaseModel):
     """Which server and model a request went to, and which settings correct what is wrong with them.
 
-    name: begins sentences. kind: what should answer at the address.
+    place: begins sentences. kind: what should answer at the address.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    name: str
+    place: str
     kind: str
     url: str
     model: str
@@ -72,13 +72,13 @@ class Server(BaseModel):
 
     @property
     def address(self) -> str:
-        """The URL without user and password."""
-        parts = urlsplit(self.url if "//" in self.url else f"//{self.url}")
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")).removeprefix("//")
+        return address_of(self.url)
 
-    @property
-    def place(self) -> str:
-        return f"{self.name} at {self.address}"
+
+def address_of(url: str) -> str:
+    """Return the URL without user and password."""
+    parts = urlsplit(url if "//" in url else f"//{url}")
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")).removeprefix("//")
 
 
 def unreachable(server: Server) -> AegisError:
@@ -98,7 +98,8 @@ def no_address(server: Server) -> AegisError:
 
 
 def too_large(server: Server) -> AegisError:
-    return EngineFailed(f"The answer of {server.place} passed {MAX_ANSWER_CHARACTERS // 1_000_000} MB and was not read to its end.")
+    size = MAX_ANSWER_CHARACTERS // 1_000_000
+    return EngineFailed(f"{server.place} sent more than {size} MB as one answer, which was not read to its end.")
 
 
 def stumbled(server: Server) -> AegisError:
@@ -106,12 +107,15 @@ def stumbled(server: Server) -> AegisError:
 
 
 def unexpected(server: Server, error: BaseException) -> AegisError:
-    return EngineFailed(f"The request to {server.place} failed ({type(error).__name__}).")
+    return EngineFailed(f"{server.place} could not be asked ({type(error).__name__}).")
 
 
 def too_long(server: Server, context: int) -> AegisError:
-    size = f"{context} tokens" if context else "size"
-    return PromptTooLong(f"The text is longer than the {size} of {server.model}'s context: raise {server.context_setting}.")
+    if not context:
+        return PromptTooLong(f"The text is longer than {server.model}'s context: raise {server.context_setting}.")
+    return PromptTooLong(
+        f"The text is longer than the {context} tokens of {server.model}'s context: raise {server.context_setting}."
+    )
 
 
 def speaks_of_context(words: str) -> bool:

@@ -16,6 +16,7 @@ from aegis_assets.engines.llm.client import Message, Piece, Schema, Think
 from aegis_assets.engines.llm.faults import (
     PromptTooLong,
     Server,
+    address_of,
     broken_off,
     no_address,
     no_answer,
@@ -103,7 +104,7 @@ class OllamaClient:
         self.settings = settings
         self._tls = tls or tls_context("")
         self.server = Server(
-            name="Ollama",
+            place=f"Ollama at {address_of(url)}",
             kind="an Ollama server",
             url=url,
             model=settings.model,

@@ -13,7 +13,7 @@ import openai
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from aegis_assets.engines.llm.client import Think
-from aegis_assets.engines.llm.faults import Server, no_address
+from aegis_assets.engines.llm.faults import Server, address_of, no_address
 from aegis_assets.engines.llm.openai_connection import FAILURES, OpenAiConnection, public_error
 from aegis_assets.engines.llm.openai_dialect import dialect
 from aegis_assets.engines.llm.openai_models import cannot_see, context_of, takes_any_name
@@ -70,7 +70,7 @@ class OpenAiClient:
             raise Misconfigured(f"{model_setting} is empty: set it to a model that the language model's server has.")
         self.settings = settings
         self.server = Server(
-            name="The language model's server",
+            place=f"The language model's server at {address_of(url)}",
             kind="an OpenAI-compatible server",
             url=url,
             model=settings.model,

@@ -86,16 +86,16 @@ class OpenAiConnection:
                 words = _words(error)
                 if error.status_code not in NOT_TAKEN or speaks_of_context(words):
                     raise
-                if dialect.learn(words):
+                if dialect.learn(words, schema):
                     continue
                 if guess is not None:
-                    dialect.schema = True
+                    dialect.untell(schema)
                     raise guess from error
-                if dialect.proven or not dialect.schema:
+                if not dialect.constrains(schema):
                     raise
-                guess, dialect.schema = error, False
+                guess = error
+                dialect.tell(schema)
             else:
-                dialect.proven = True
                 await self._require_stream(chunks)
                 return chunks
         raise EngineFailed(f"{self._model.server.place} refuses every way of asking that is known.", retryable=False)

@@ -17,14 +17,16 @@ BY_SCHEMA: Final = "\n\nThe JSON object follows this JSON schema:\n"
 
 
 class Dialect:
-    """schema: the server constrains an answer by `response_format`. dropped: parameters that it refuses. max_tokens: what it calls
-    the limit of an answer. proven: it has answered in this dialect."""
+    """dropped: parameters that the server refuses. max_tokens: what it calls the limit of an answer.
+
+    Whether it constrains an answer by a schema is remembered for each schema: llama.cpp refuses some that its grammar cannot
+    express, and takes the others.
+    """
 
     def __init__(self) -> None:
-        self.schema = True
         self.max_tokens = "max_tokens"
         self.dropped: set[str] = set()
-        self.proven = False
+        self._told: set[str] = set()  # the schemas that are asked for in the prompt
         self._context = 0
         self._context_at = float("-inf")
 
@@ -40,7 +42,7 @@ class Dialect:
     def learn_context(self, tokens: int) -> None:
         self._context, self._context_at = tokens, time.monotonic()
 
-    def learn(self, words: str) -> bool:
+    def learn(self, words: str, schema: Schema) -> bool:
         """Change how the server is asked by what it said of a request that it refused (HTTP 400). Return whether to ask again."""
         words = words.lower()
         if "max_completion_tokens" in words and self.max_tokens == "max_tokens":
@@ -50,20 +52,30 @@ class Dialect:
             if name in words and name not in self.dropped:
                 self.dropped.add(name)
                 return True
-        if self.schema and any(word in words for word in SCHEMA_WORDS):
-            self.schema = False
+        if self.constrains(schema) and any(word in words for word in SCHEMA_WORDS):
+            self.tell(schema)
             return True
         return False
 
+    def constrains(self, schema: Schema) -> bool:
+        return json.dumps(schema) not in self._told
+
+    def tell(self, schema: Schema) -> None:
+        """Ask for this schema in the prompt from now on."""
+        self._told.add(json.dumps(schema))
+
+    def untell(self, schema: Schema) -> None:
+        self._told.discard(json.dumps(schema))
+
     def spelled(self, messages: Sequence[Message], schema: Schema) -> list[Message]:
         """Return the messages with the schema in the first, where the server would not know it otherwise."""
-        if self.schema:
+        if self.constrains(schema):
             return list(messages)
         first, *others = messages
         return [Message(first.role, first.text + BY_SCHEMA + json.dumps(schema), first.images), *others]
 
     def shaped(self, schema: Schema) -> dict[str, Any]:
-        if not self.schema:
+        if not self.constrains(schema):
             return {}
         return {
             "response_format": {"type": "json_schema", "json_schema": {"name": "reply", "schema": dict(schema), "strict": True}}

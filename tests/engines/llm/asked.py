@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from pydantic import SecretStr
+
+from aegis_assets.engines.llm.budget import Budget, unlimited
 from aegis_assets.engines.llm.conversation import Conversation, Retries
 from aegis_assets.engines.llm.extractor import LanguageModelExtractor
 from aegis_assets.engines.llm.ollama_client import OllamaClient, OllamaSettings
+from aegis_assets.engines.llm.openai_client import OpenAiClient, OpenAiSettings
 from aegis_assets.engines.llm.patience import Limits
 from aegis_assets.engines.llm.vision import LanguageModelVision
 from aegis_assets.model.extraction import Extraction, Schema
@@ -31,6 +35,17 @@ def conversation(
 ) -> Conversation:
     settings = OllamaSettings(**{"model": "qwen3:32b", "num_ctx": 8192, "num_predict": 2048, **options})
     return Conversation(OllamaClient(double.url, settings, model_setting=model_setting), limits, retries)
+
+
+def openai_conversation(
+    url: str, limits: Limits = LIMITS, retries: Retries = QUICK, *, api_key: str = "", budget: Budget = unlimited, **options: Any
+) -> Conversation:
+    client = OpenAiClient(url, OpenAiSettings(**{"model": "test-model", **options}), api_key=SecretStr(api_key))
+    return Conversation(client, limits, retries, budget)
+
+
+def openai_extractor(url: str, limits: Limits = LIMITS, **options: Any) -> LanguageModelExtractor:
+    return LanguageModelExtractor(openai_conversation(url, limits, **options))
 
 
 def extractor(double: OllamaDouble, limits: Limits = LIMITS, retries: Retries = QUICK, **options: Any) -> LanguageModelExtractor:

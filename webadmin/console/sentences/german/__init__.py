@@ -14,7 +14,7 @@ from webadmin.console.sentences.german.documents import DOCUMENTS
 from webadmin.console.sentences.german.engines import ENGINES
 from webadmin.console.sentences.german.files import FILES
 from webadmin.console.sentences.german.languages import LANGUAGES
-from webadmin.console.sentences.german.ollama import OLLAMA
+from webadmin.console.sentences.german.llm import LLM
 from webadmin.console.sentences.german.parsing import PARSING
 from webadmin.console.sentences.german.phrases import PHRASES
 from webadmin.console.sentences.german.stack import STACK
@@ -24,7 +24,7 @@ SENTENCES: Final[dict[str, str]] = {
     **FILES,
     **PARSING,
     **ENGINES,
-    **OLLAMA,
+    **LLM,
     **STORES,
     **DOCUMENTS,
     **ASKING,

@@ -82,6 +82,7 @@ DAGSTER: Final = {
     "docling with its own models, in the engine server": "docling mit eigenen Modellen, im Dienste-Server",
     "docling-serve at {url}": "docling-serve unter {url}",
     "Ollama {model} at {url}": "Ollama {model} unter {url}",
+    "{model} at {url} (OpenAI's protocol)": "{model} unter {url} (OpenAI-Protokoll)",
     "PostgreSQL at {place}": "PostgreSQL unter {place}",
     "Qdrant, local path {path}": "Qdrant, lokaler Pfad {path}",
     "Neo4j at {address}": "Neo4j unter {address}",
