@@ -30,7 +30,7 @@ LEAST_GAIN: Final = 0.1
 QUEUED_GAIN: Final = 0.3  # what is enough where the first token comes late
 CLEAR_GAIN: Final = 0.5
 SURE_LOSS: Final = 0.9  # of the throughput before: less is a loss, once twice as many answers have come as requests are in flight
-CLEAR_LOSS: Final = 0.7  # less is a loss at once
+CLEAR_LOSS: Final = 0.6  # less is a loss at once
 FIRST_REST: Final = 4  # decisions until a raise that brought nothing is tried again; doubles each time
 LONGEST_REST: Final = 64
 
