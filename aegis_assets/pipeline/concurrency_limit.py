@@ -244,10 +244,11 @@ def _raised_or_settled(known: FoundLimit, measured: Measured, limit: int, ceilin
     if measured.full(limit) and limit < ceiling and not known.raise_rest:
         raised = _changed(known, min(ceiling, limit + known.step), now, trial=Trial(limit, measured.rate))
         return replace(raised, step=2 * known.step)
+    held_down = limit == ceiling and not queued  # once the ceiling is raised, there is no time to lose
     return replace(
         known,
         since=now,
-        due=2 * max(LEAST_ANSWERS, limit),
+        due=max(LEAST_ANSWERS, limit) * (1 if held_down else 2),
         queue_seen=queued,
         raise_rest=max(0, known.raise_rest - 1),
         lower_rest=max(0, known.lower_rest - 1),
