@@ -1,6 +1,6 @@
 """`make bench-limits`: a language model with 1, 4 and 8 slots, and the limit of requests in flight fixed or found out.
 
-The same document each time, through the platform; only the language model costs time. rate: answers per second, from the 20th
+The same text each time, through the platform; only the language model costs time. rate: answers per second, from the 20th
 answer to the last after which the server still had enough to do. of_best: that, to the rate of the best fixed limit. Nothing is
 remembered from the case before. Few slots get few chunks and short answers: a case takes about half a minute, whatever it has.
 """
@@ -21,6 +21,7 @@ FIXED: Final = (1, 2, 4, 8)
 SLOTS: Final = (1, 4, 8)
 SKIPPED: Final = 20  # answers in which the limit is found out
 PER_PAGE: Final = 4
+LEAST_CHUNKS: Final = 60
 CHUNKS: Final = {1: 80, 4: 160, 8: 240}
 SECONDS: Final = {1: 0.4, 4: 0.8, 8: 1.0}  # of an answer, on average
 FORGET: Final = ("DELETE FROM aegis_concurrency", "DELETE FROM aegis_extraction")
@@ -43,9 +44,14 @@ def main() -> None:
 
 def side_by_side(stack: Stack, engines: Doubles, slots: int) -> list[dict[str, Any]]:
     """Every fixed limit, then the limit found out, on a server with these slots."""
-    rows = [case(stack, engines, slots, limit, chunks=CHUNKS[slots]) for limit in (*FIXED, None)]
+    rows = [case(stack, engines, slots, limit, chunks=chunks(slots, limit or CEILING)) for limit in (*FIXED, None)]
     best = max(row["rate"] for row in rows[:-1])
     return [{**row, "of_best": round(row["rate"] / best, 3)} for row in rows]
+
+
+def chunks(slots: int, limit: int) -> int:
+    """Enough for a rate: a limit below the slots takes as long with fewer."""
+    return max(LEAST_CHUNKS, CHUNKS[slots] * min(limit, slots) // slots)
 
 
 def case(stack: Stack, engines: Doubles, slots: int, limit: int | None, *, chunks: int) -> dict[str, Any]:

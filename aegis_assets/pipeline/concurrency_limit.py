@@ -30,7 +30,7 @@ LEAST_GAIN: Final = 0.1
 QUEUED_GAIN: Final = 0.3  # what is enough where the first token comes late
 CLEAR_GAIN: Final = 0.5
 SURE_LOSS: Final = 0.9  # of the throughput before: less is a loss, once twice as many answers have come as requests are in flight
-CLEAR_LOSS: Final = 0.7  # less is a loss at once
+CLEAR_LOSS: Final = 0.6  # less is a loss at once
 FIRST_REST: Final = 4  # decisions until a raise that brought nothing is tried again; doubles each time
 LONGEST_REST: Final = 64
 
@@ -244,10 +244,11 @@ def _raised_or_settled(known: FoundLimit, measured: Measured, limit: int, ceilin
     if measured.full(limit) and limit < ceiling and not known.raise_rest:
         raised = _changed(known, min(ceiling, limit + known.step), now, trial=Trial(limit, measured.rate))
         return replace(raised, step=2 * known.step)
+    held_down = limit == ceiling and not queued  # once the ceiling is raised, there is no time to lose
     return replace(
         known,
         since=now,
-        due=2 * max(LEAST_ANSWERS, limit),
+        due=max(LEAST_ANSWERS, limit) * (1 if held_down else 2),
         queue_seen=queued,
         raise_rest=max(0, known.raise_rest - 1),
         lower_rest=max(0, known.lower_rest - 1),
