@@ -24,7 +24,7 @@ PER_PAGE: Final = 4
 LEAST_CHUNKS: Final = 60
 CHUNKS: Final = {1: 80, 4: 160, 8: 240}
 SECONDS: Final = {1: 0.4, 4: 0.8, 8: 1.0}  # of an answer, on average
-FORGET: Final = ("DELETE FROM aegis_concurrency", "DELETE FROM aegis_extraction")
+FORGET: Final = ("DELETE FROM aegis_concurrency", "DELETE FROM aegis_answer", "DELETE FROM aegis_extraction")
 FOUND: Final = "SELECT value FROM aegis_concurrency WHERE version > 0"
 
 

@@ -132,9 +132,12 @@ class _Timeline:
 
 
 def adjust(found: FoundLimit, recent: Sequence[Answer], ceiling: int, now: float) -> FoundLimit:
-    """Return what is known after these answers. recent: in the order of their ends, older ones than `found.since` included."""
+    """Return what is known after these answers. recent: in the order of their ends, older ones than `found.since` included.
+
+    Answers beside which more than the limit were in flight, as after it was lowered or while it was fixed, tell nothing of it.
+    """
     limit = min(found.value, ceiling)
-    window = [answer for answer in recent if answer.granted >= found.since]
+    window = [answer for answer in recent if answer.granted >= found.since and answer.in_flight <= limit]
     if len(window) < max(LEAST_ANSWERS, limit):
         return replace(found, due=max(LEAST_ANSWERS, limit))
     timeline = _Timeline(recent)

@@ -127,6 +127,12 @@ def test_a_lower_ceiling_holds_at_once_and_a_higher_one_is_used() -> None:
     assert run.run(200).limit == 16
 
 
+def test_answers_beside_more_requests_than_the_limit_tell_nothing_of_it() -> None:
+    """As after a while with a fixed limit: each waited for a second, since eight were in flight."""
+    answers = [Answer(8, granted, granted + 4.0, 2.0, 2.0, 50) for granted in (number * 0.5 for number in range(40))]
+    assert adjust(FoundLimit(), answers, ceiling=8, now=30.0) == FoundLimit()
+
+
 def test_answers_that_count_no_tokens_are_enough() -> None:
     run = Simulation(steady(1), slots=lambda _: 8)
     original = Answer
