@@ -78,7 +78,7 @@ class Leases:
     @classmethod
     def from_settings(cls, settings: Settings, outage_seconds: float = 6.0) -> Leases:
         url = settings.postgres_url.get_secret_value()
-        capacities = {resource: getattr(settings, limit) for resource, limit in LIMITS.items()}
+        capacities = {"ollama": settings.ollama_max_concurrent, "vram": settings.vram_budget_mb}
         servers = {"ollama": language_model_server(settings)}
         return cls(url, capacities, servers, settings.ollama_limit, outage_seconds=outage_seconds)
 

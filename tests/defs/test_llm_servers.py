@@ -25,6 +25,7 @@ def book(chapters: int) -> bytes:
 @pytest.fixture
 def eight_at_once(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     environment.setenv("AEGIS_OLLAMA_MAX_CONCURRENT", "8")
+    environment.setenv("AEGIS_OLLAMA_LIMIT", "fixed")
     environment.setenv("AEGIS_PARALLEL_CHUNKS_PER_DOC", "8")
     return environment
 

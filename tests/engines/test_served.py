@@ -152,10 +152,9 @@ def test_a_caller_that_hangs_up_leaves_its_task_to_the_next(bench: Bench) -> Non
     assert bench.server.calls["POST /v1/convert/file/async"] == 1
 
 
-def test_a_server_that_is_away_is_unavailable_behind_the_sandbox_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served, "PATIENCE", 0.1)
+def test_a_server_that_is_away_is_unavailable_behind_the_sandbox_too(bench: Bench) -> None:
     with pytest.raises(EngineUnavailable, match=r"does not answer \(ConnectError\)") as caught:
-        bench.parse(bench.documents(docling_serve_url="http://127.0.0.1:9"))
+        bench.parse(bench.documents(docling_serve_url="http://127.0.0.1:9", outage_seconds=0.1))
     assert caught.value.retryable
 
 

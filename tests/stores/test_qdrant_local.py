@@ -82,7 +82,7 @@ def test_an_open_store_goes_to_the_process_that_waits_and_both_see_what_the_othe
 
 
 def test_processes_that_write_all_the_time_share_the_store_and_lose_nothing(local_vectors: QdrantVectors, tmp_path: Path) -> None:
-    others = [visitor(tmp_path / "vectors", 1000 * n, 1000 * n + 300) for n in (1, 2)]
+    others = [visitor(tmp_path / "vectors", 100_000 * n, 100_000 * n + 300) for n in (1, 2)]
     number = 0
     while any(other.poll() is None for other in others):
         local_vectors.upsert(ONE, [point(number)])

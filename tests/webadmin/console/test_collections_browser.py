@@ -27,6 +27,6 @@ def test_a_chunk_is_chosen_and_tried_and_the_schema_saved_in_german(
     page.get_by_role("button", name="Ausprobieren").click()
     expect(page.get_by_role("heading", name="Wie gespeichert")).to_be_visible()
     expect(page.get_by_role("heading", name="Mit den Änderungen")).to_be_visible()
-    page.get_by_role("button", name="Speichern").click()
+    page.get_by_role("button", name="Speichern", exact=True).click()
     expect(page.get_by_text("Gespeichert.", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Diese Dokumente aufnehmen")).to_be_visible()

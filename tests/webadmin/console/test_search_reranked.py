@@ -157,12 +157,15 @@ def test_the_doctor_blames_the_embedder_alone_for_an_embedding_server_that_refus
     async def info(_: Request) -> Response:
         return JSONResponse(fields, status)
 
+    async def parser(_: Request) -> Response:
+        return JSONResponse({"parser": ""})
+
     async def health(_: Request) -> Response:
         engines = {"parser": "ready", "embedder": sentence, "extractor": "ready"}
         return JSONResponse({"ready": False, "engines": engines}, 503)
 
     with (
-        in_thread(Starlette(routes=[Route("/info", info), Route("/health", health)])) as port,
+        in_thread(Starlette(routes=[Route("/info", info), Route("/parser", parser), Route("/health", health)])) as port,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("AEGIS_ENGINE_URL", f"http://127.0.0.1:{port}")
