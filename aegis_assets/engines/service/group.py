@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from asyncio.subprocess import Process
@@ -100,9 +101,8 @@ class Models:
             await self._end()
 
     async def _end(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.kill()  # its children die with it
+        if self._process is not None:
+            _kill(self._process)  # its children die with it
             await self._process.wait()
 
     async def _probe(self, name: Name) -> None:
@@ -187,9 +187,17 @@ class Models:
         finally:
             request.cancel()
         log.error("model_hangs", path=path)
-        if process is not None and process.returncode is None:
-            process.kill()
+        if process is not None:
+            _kill(process)
         raise EngineFailed(f"A model did not answer within {time.monotonic() - last:.0f} s and was restarted.")
+
+
+def _kill(process: Process) -> None:
+    """Send SIGKILL to a process that has not ended. `Process.kill()` polls first, and a second one takes the exit code away from
+    whoever waits for it."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def _state(known: BaseModel | AegisError | None) -> str:
