@@ -36,15 +36,15 @@ GAUGES: Final[Mapping[str, Metric]] = {
         ("documents", "aegis_pipeline_documents", "Documents by state."),
         ("oldest", "aegis_pipeline_oldest_pending_seconds", "How long the oldest document that waits has waited."),
         ("vram", "aegis_pipeline_vram_utilization_percent", "GPU memory that is leased, of what there is to lease."),
-        ("ollama", "aegis_ollama_concurrent_requests", "Requests to Ollama in flight."),
+        ("ollama", "aegis_ollama_concurrent_requests", "Requests to the language model in flight."),
         ("ollama_waiting", "aegis_ollama_waiting_requests", "Requests that wait for a slot of Ollama."),
         (
             "ollama_limit",
             "aegis_ollama_concurrent_requests_limit",
-            "Requests to Ollama that may be in flight now.",
+            "Requests to the language model that may be in flight now.",
         ),
-        ("ollama_answered", "aegis_ollama_answered_requests_per_minute", "Requests to Ollama answered in the last minute."),
-        ("ollama_most", "aegis_ollama_max_concurrent_requests", "Requests to Ollama at most (ollama_max_concurrent)."),
+        ("ollama_answered", "aegis_ollama_answered_requests_per_minute", "Requests to the language model answered in the last minute."),
+        ("ollama_most", "aegis_ollama_max_concurrent_requests", "Requests to the language model at most (ollama_max_concurrent)."),
     )
 }
 # By the name in the ledger's totals: the metric, and the labels that its words are.

@@ -82,7 +82,7 @@ class SchemaForm(forms.ModelForm):
         required=False,
         max_length=128,
         label=gettext_lazy("Language model"),
-        help_text=gettext_lazy("As Ollama names it. Left empty, AEGIS_OLLAMA_MODEL."),
+        help_text=gettext_lazy("As the server names it. Left empty, AEGIS_OLLAMA_MODEL or AEGIS_LLM_MODEL."),
         widget=forms.TextInput({"class": "input", "autocomplete": "off", "list": "models", "spellcheck": "false"}),
     )
 

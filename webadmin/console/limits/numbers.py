@@ -42,7 +42,7 @@ ACTING: Final = (
     ),
     Number(
         "ollama_max_concurrent",
-        _("Requests to Ollama"),
+        _("Requests to the language model"),
         _("At once, over all documents and machines. Requests that are on their way end first."),
         resource=_RESOURCES["ollama_max_concurrent"],
     ),
@@ -60,7 +60,7 @@ ACTING: Final = (
         _("With the next call to the embedder, which takes eight such batches: within seconds on a GPU."),
     ),
 )
-# How many of the requests to Ollama there are: as settings and aegis_limit have the words (stores.leases.CHOICE_WORDS).
+# How many requests to the language model there are: as settings and aegis_limit have the words (stores.leases.CHOICE_WORDS).
 CHOICE: Final = CHOICES["ollama"]
 CHOICE_LABELS: Final = {
     "auto": _("Found out: as many as the server works on at once, up to this number"),
