@@ -43,7 +43,11 @@ GAUGES: Final[Mapping[str, Metric]] = {
             "aegis_ollama_concurrent_requests_limit",
             "Requests to the language model that may be in flight now.",
         ),
-        ("ollama_answered", "aegis_ollama_answered_requests_per_minute", "Requests to the language model answered in the last minute."),
+        (
+            "ollama_answered",
+            "aegis_ollama_answered_requests_per_minute",
+            "Requests to the language model answered in the last minute.",
+        ),
         ("ollama_most", "aegis_ollama_max_concurrent_requests", "Requests to the language model at most (ollama_max_concurrent)."),
     )
 }
