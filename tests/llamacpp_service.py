@@ -106,6 +106,9 @@ def serve(model: Path, port: int, slots: int, context: int) -> None:
     parameters.n_parallel = slots
     parameters.n_ctx = context * slots
     parameters.cpuparams.n_threads = 2
+    # The small model's answer hangs on the last bit of a number: with nothing kept from the request before it is always the same.
+    parameters.cache_prompt = False
+    parameters.cache_ram_mib = 0
     parameters.embedding = True
     parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     parameters.endpoint_slots = True
