@@ -45,7 +45,7 @@ CLOCK_SECONDS: Final = 5.0  # a pid whose process is younger than the event that
 
 
 class WorkerPlace(NamedTuple):
-    """Where a run's worker is, and when it reported that."""
+    """The place of a run's worker, and the time at which it reported that."""
 
     pid: int
     host: str

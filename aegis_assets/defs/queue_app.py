@@ -144,7 +144,7 @@ def headers(chosen: Settings) -> dict[str, str]:
 
 
 def agreed(*, anew: bool = False) -> str:
-    """What decides the results of this machine's engines; '' while they do not answer, which steps find out by themselves.
+    """Return what decides the results of this machine's engines; '' while they do not answer, which steps find out by themselves.
 
     anew: ask them, and do not believe what they were when this process first asked: a docling-serve may have been exchanged since.
     """

@@ -210,8 +210,8 @@ class EngineClient:
     # What the server is
 
     def server_info(self) -> ServerInfo:
-        """Asked once, and again when the server turns out to have another model or did not know its parser, or when `info_seconds`
-        are over."""
+        """Return what the server is. Ask it once, and again when it turns out to have another model, did not know its parser, or
+        when `info_seconds` are over."""
         with self._lock:
             known = self._info if time.monotonic() < self._info_until else None
         if known is not None:

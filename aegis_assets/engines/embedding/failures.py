@@ -1,4 +1,4 @@
-"""What goes wrong with an embedding server -> one public sentence that names what to correct.
+"""Failures of an embedding server -> one public sentence that names what to correct.
 
 Transport errors are told apart by the built-in exceptions in their chain of causes: the clients of both protocols wrap them in
 classes of their own.

@@ -1,4 +1,4 @@
-"""What both protocols have in common: a model behind an address that turns texts into vectors."""
+"""A model behind an address that turns texts into vectors, as both protocols see it."""
 
 from __future__ import annotations
 

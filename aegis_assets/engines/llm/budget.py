@@ -21,7 +21,7 @@ UNCHARGED: Final = (Unreachable, Overloaded, PromptTooLong, Misconfigured)
 
 
 class Spending:
-    """What one request has cost; the reservation stands until it is known."""
+    """The cost of one request; its reservation stands until the cost is known."""
 
     def __init__(self) -> None:
         self.cost: tuple[int, int] | None = None
