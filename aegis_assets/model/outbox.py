@@ -6,9 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
+from aegis_assets.model.graph import Triple
 from aegis_assets.model.parsing import Frozen
-
-Triple = tuple[UUID, str, UUID]  # canonical source, type, canonical target
 
 
 class Kind(StrEnum):

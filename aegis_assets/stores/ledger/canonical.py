@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from aegis_assets.pipeline.resolve import EntityName, MergeDecision, Reason, components
-from aegis_assets.stores.ledger.base import Connection, lock_name, rows
+from aegis_assets.stores.ledger.base import Connection, rows
 
 # Both what a chain of merges connects now and what was connected before: a group that fell apart must be seen whole.
 # Cost: the names of the groups that the given names are in, and their merges.
@@ -32,11 +32,6 @@ SELECT e.id, e.type, e.name, e.normalised, e.canonical_id FROM joined j JOIN aeg
 MERGES: Final = """
 SELECT left_id, right_id, reason, score, undone FROM aegis_merge
 WHERE left_id = ANY(%(entities)s) AND right_id = ANY(%(entities)s)"""
-
-# Cost: the names that move.
-SET_CANONICAL: Final = """
-UPDATE aegis_entity e SET canonical_id = fresh.canonical
-FROM unnest(%(ids)s::uuid[], %(canonicals)s::uuid[]) AS fresh(id, canonical) WHERE e.id = fresh.id"""
 
 
 @dataclass(frozen=True)
@@ -71,12 +66,3 @@ def edge_of(row: DictRow) -> MergeDecision | tuple[UUID, UUID]:
 
 def name_of(row: DictRow) -> EntityName:
     return EntityName(id=row["id"], type=row["type"], name=row["name"], normalised=row["normalised"])
-
-
-def recompute(connection: Connection, collection: UUID, entities: Iterable[UUID]) -> set[UUID]:
-    """Follow the merges from these entities on. Return those that are stood for by another now, and the one that did before."""
-    lock_name(connection, f"canonical:{collection}")
-    moved = regrouping(connection, collection, entities).canonical
-    before = rows(connection, "SELECT canonical_id AS id FROM aegis_entity WHERE id = ANY(%(ids)s)", ids=list(moved))
-    connection.execute(SET_CANONICAL, {"ids": list(moved), "canonicals": list(moved.values())})
-    return set(moved) | {row["id"] for row in before}

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from aegis_assets.model.graph import Triple
 from aegis_assets.model.ids import relation_id
-from aegis_assets.model.outbox import Key, Kind, Triple
+from aegis_assets.model.outbox import Key, Kind
 from aegis_assets.stores.ledger.base import Connection, lock_name, one, rows
 from aegis_assets.stores.ledger.canonical import regrouping
 
@@ -145,9 +146,7 @@ class Change:
             }
             self._connection.execute(MARK, {"collection": self._collection, "owner": owner, **marks})
 
-    def _contributions(
-        self, documents: Collection[UUID], names: Collection[UUID] | None
-    ) -> tuple[Contributions, Contributions]:
+    def _contributions(self, documents: Collection[UUID], names: Collection[UUID] | None) -> tuple[Contributions, Contributions]:
         if not documents:
             return {}, {}
         asked = {"documents": list(documents), "names": list(names or ())}
