@@ -275,13 +275,14 @@ class BoltGraph:
 
     def document_page(self, collection: UUID, after: UUID | None, limit: int) -> list[UUID]:
         """Return the next documents of the collection, in the order of their ids."""
-        return self._page(cypher.DOCUMENT_PAGE, collection, after, limit)
+        return self._page(cypher.DOCUMENT_PAGE, cypher.ORDERED_DOCUMENT_PAGE, collection, after, limit)
 
     def entity_page(self, collection: UUID, after: UUID | None, limit: int) -> list[UUID]:
         """Return the next entities of the collection, in the order of their ids."""
-        return self._page(cypher.ENTITY_PAGE, collection, after, limit)
+        return self._page(cypher.ENTITY_PAGE, cypher.ORDERED_ENTITY_PAGE, collection, after, limit)
 
-    def _page(self, statement: str, collection: UUID, after: UUID | None, limit: int) -> list[UUID]:
+    def _page(self, by_index: str, ordered: str, collection: UUID, after: UUID | None, limit: int) -> list[UUID]:
+        statement = ordered if self._dynamic() else by_index
         asked = {"after": f"{collection}:{after or ''}", "end": f"{collection};", "limit": limit}
         return [UUID(row["id"]) for row in self._bolt.run((statement, asked))]
 
