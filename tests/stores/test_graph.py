@@ -19,9 +19,11 @@ from aegis_assets.model.graph import SENTENCES, GraphChunk, GraphDocument, Graph
 from aegis_assets.model.ids import relation_id
 from aegis_assets.stores import cypher
 from aegis_assets.stores.bolt import Bolt
-from aegis_assets.stores.graph import BoltGraph, keyed
-from tests.arcadedb_service import free_ports, start_arcadedb, stop
+from aegis_assets.stores.graph import BoltGraph
+from aegis_assets.stores.graph_rows import keyed
+from tests.arcadedb_service import start_arcadedb, stop
 from tests.conftest import GraphServer
+from tests.services import free_ports
 
 DOCUMENT, SECOND = UUID(int=21), UUID(int=22)
 
@@ -366,8 +368,9 @@ def test_processes_racing_to_make_the_schema_all_succeed_also_where_relations_ha
         indexes = bolt.query("SHOW INDEXES")
         assert "aegis_chunk_document" in {row["name"] for row in indexes}
         assert "aegis_relation_key" in {row["owningConstraint"] for row in indexes}
-        for store in (bolt, *graphs):
-            store.close()
+        bolt.close()
+        for graph in graphs:
+            graph.close()
     finally:
         stop(process)
 
