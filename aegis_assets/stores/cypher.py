@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
+# Grow with the nodes of the server when they are created, and not at all afterwards; the constraint and index below likewise.
 SCHEMA: Final = (
     "CREATE CONSTRAINT aegis_document_key IF NOT EXISTS FOR (n:Document) REQUIRE n.key IS UNIQUE",
     "CREATE CONSTRAINT aegis_chunk_key IF NOT EXISTS FOR (n:Chunk) REQUIRE n.key IS UNIQUE",

@@ -171,7 +171,7 @@ class BoltGraph:
     def write_entities(self, collection: UUID, entities: Sequence[GraphEntity]) -> None:
         """Write the nodes of entities; `write_evidence` writes their edges."""
         dynamic = self._dynamic()
-        for batch in batches(entities):
+        for batch in batches(sorted(entities, key=lambda entity: entity.id)):  # locked in this order by every writer
             if dynamic:
                 rows = [graph_rows.labelled_entity(collection, entity, self._typed) for entity in batch]
                 self._bolt.run((cypher.LABELLED_ENTITIES, {"rows": rows}))
@@ -185,7 +185,7 @@ class BoltGraph:
             keys = [keyed(collection, chunk) for chunk, _ in batch]
             wanted = {(keyed(collection, chunk), keyed(collection, entity)) for chunk, entities in batch for entity in entities}
             held = {(row["c"], row["e"]) for row in self._bolt.run((cypher.EVIDENCE, {"keys": keys}))}
-            changes = sorted(held ^ wanted)
+            changes = sorted(held ^ wanted, key=lambda edge: edge[::-1])  # entities in this order, which other documents name too
             for rows in batches({"c": chunk, "e": entity} for chunk, entity in changes):
                 self._bolt.run(
                     (cypher.LOCK_CHUNKS, {"keys": sorted({row["c"] for row in rows})}),
@@ -199,7 +199,7 @@ class BoltGraph:
         for batch in batches(relations):
             rows = [graph_rows.relation(collection, relation, self._typed) for relation in batch]
             if dynamic:
-                rows.sort(key=lambda row: str(row["target"]))  # the order of the locks: another would be a deadlock
+                rows.sort(key=lambda row: str(row["target"]))  # locked in this order by every writer
                 steps = (cypher.LOCK_TARGETS, cypher.DELETE_OTHER_TYPES, cypher.SET_TYPED_RELATIONS, cypher.ADD_TYPED_RELATIONS)
                 self._bolt.run(*((step, {"rows": rows}) for step in steps))
             else:

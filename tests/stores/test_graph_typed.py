@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from uuid import UUID, uuid4, uuid5
 
 import pytest
@@ -127,6 +130,23 @@ def test_a_predicate_of_the_schema_is_the_relationship_type_and_any_other_a_prop
     typed.write_relations(collection, [relation(a, "WORKS_FOR", b, in_schema=False), relation(a, "is fond of", b)])
     assert kinds(bolt, collection) == {"WORKS_FOR": "RELATES_TO", "is fond of": "is fond of"}
     assert held(typed, collection, relations) == 2
+
+
+@neo4j
+def test_writers_that_differ_about_a_relations_type_leave_one_edge(typed: BoltGraph, bolt: Bolt, collection: UUID) -> None:
+    ends = [entity(f"n{number}", "T") for number in range(12)]
+    write(typed, collection, ends, [])
+    barrier = threading.Barrier(4, timeout=60)
+
+    def relate(in_schema: bool) -> None:
+        barrier.wait()
+        typed.write_relations(collection, [relation(s, "USES", t, in_schema=in_schema) for s, t in pairwise(ends)])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(relate, (True, False, True, False)))
+
+    edges = "MATCH (s:Entity {collection: $c})-[r]->(t:Entity) RETURN count(r) AS edges, count(DISTINCT r.key) AS keys"
+    assert bolt.query(edges, c=str(collection)) == [{"edges": 11, "keys": 11}]
 
 
 @neo4j
