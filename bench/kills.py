@@ -54,12 +54,14 @@ class Stores:
             target = self.ledger.live_target(document)
         except NotFound:
             target = None
+        entities = self.graph.entity_ids(scope, document)
+        relations = self.graph.relation_triples_of(scope, sorted(entities))
         return {
             "chunks": {str(one) for one in self.ledger.graph_facts().chunk_ids(target.generation)} if target else set(),
             "vectors": {str(one) for one in self.vectors.chunk_ids(scope, document)},
             "nodes": {str(one) for one in self.graph.chunk_ids(scope, document)},
-            "entities": {str(one) for one in self.graph.entity_ids(scope, document)},
-            "relations": {str(one) for one in self.graph.relation_triples(scope, document)},
+            "entities": {str(entity) for entity in entities},
+            "relations": {str(triple) for triple in relations if {triple[0], triple[2]} <= entities},
         }
 
 

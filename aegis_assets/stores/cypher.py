@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
+# Grow with the nodes of the server when they are created, and not at all afterwards; the constraint and index below likewise.
 SCHEMA: Final = (
     "CREATE CONSTRAINT aegis_document_key IF NOT EXISTS FOR (n:Document) REQUIRE n.key IS UNIQUE",
     "CREATE CONSTRAINT aegis_chunk_key IF NOT EXISTS FOR (n:Chunk) REQUIRE n.key IS UNIQUE",
@@ -102,10 +103,12 @@ EVIDENCE: Final = """
 UNWIND $keys AS key
 MATCH (c:Chunk {key: key})<-[:FROM_CHUNK]-(e:Entity)
 RETURN c.key AS c, e.key AS e"""
-# Grows with the edges deleted; ArcadeDB also looks for each among the edges of its entity.
+# Grows with the edges deleted; ArcadeDB also looks for each among the edges of its entity. Without DISTINCT, Neo4j may begin there.
 REMOVE_EVIDENCE: Final = """
 UNWIND $rows AS row
-MATCH (c:Chunk {key: row.c})<-[r:FROM_CHUNK]-(e:Entity {key: row.e})
+MATCH (c:Chunk {key: row.c})
+WITH DISTINCT row, c
+MATCH (c)<-[r:FROM_CHUNK]-(e:Entity) WHERE e.key = row.e
 WITH collect(r) AS old UNWIND old AS r DELETE r"""
 # Grows with the edges created and the entities that their chunks mention.
 ADD_EVIDENCE: Final = """
@@ -156,13 +159,16 @@ UNWIND $keys AS key
 MATCH (s:Entity {key: key})-[r:RELATES_TO]-(t:Entity)
 RETURN DISTINCT startNode(r).id AS source, r.type AS type, endNode(r).id AS target"""
 
-# What a collection has in the graph, a page after another by key: grows with the page.
+# What a collection has in the graph, a page after another by key. Grows with the page. ArcadeDB reads the index in its order, and
+# sorts all that is left of the collection where ORDER BY stands before LIMIT: 1.1 s of 60,000 entities, and 0.02 s so.
 DOCUMENT_PAGE: Final = """
 MATCH (d:Document) WHERE d.key > $after AND d.key < $end
-RETURN d.id AS id ORDER BY d.key LIMIT $limit"""
+WITH d LIMIT $limit
+RETURN d.id AS id ORDER BY d.key"""
 ENTITY_PAGE: Final = """
 MATCH (e:Entity) WHERE e.key > $after AND e.key < $end
-RETURN e.id AS id ORDER BY e.key LIMIT $limit"""
+WITH e LIMIT $limit
+RETURN e.id AS id ORDER BY e.key"""
 
 # Neo4j only: labels, relationship types and property names as parameters, never as part of a statement's text. FROM_CHUNK is the
 # only edge of an entity that is no relation. DISTINCT makes the planner bind both ends before it looks for the edge between them
@@ -207,3 +213,10 @@ MATCH (s)-[r:!FROM_CHUNK]->(t) WHERE r.key = row.key
 DELETE r"""
 # Grows like TRIPLES_OF.
 TRIPLES_OF_ANY_TYPE: Final = TRIPLES_OF.replace(":RELATES_TO", ":!FROM_CHUNK")
+# Grow with the page: Neo4j knows that the index is in this order, and promises none without ORDER BY.
+ORDERED_DOCUMENT_PAGE: Final = """
+MATCH (d:Document) WHERE d.key > $after AND d.key < $end
+RETURN d.id AS id ORDER BY d.key LIMIT $limit"""
+ORDERED_ENTITY_PAGE: Final = """
+MATCH (e:Entity) WHERE e.key > $after AND e.key < $end
+RETURN e.id AS id ORDER BY e.key LIMIT $limit"""

@@ -171,7 +171,7 @@ class BoltGraph:
     def write_entities(self, collection: UUID, entities: Sequence[GraphEntity]) -> None:
         """Write the nodes of entities; `write_evidence` writes their edges."""
         dynamic = self._dynamic()
-        for batch in batches(entities):
+        for batch in batches(sorted(entities, key=lambda entity: entity.id)):  # locked in this order by every writer
             if dynamic:
                 rows = [graph_rows.labelled_entity(collection, entity, self._typed) for entity in batch]
                 self._bolt.run((cypher.LABELLED_ENTITIES, {"rows": rows}))
@@ -185,7 +185,7 @@ class BoltGraph:
             keys = [keyed(collection, chunk) for chunk, _ in batch]
             wanted = {(keyed(collection, chunk), keyed(collection, entity)) for chunk, entities in batch for entity in entities}
             held = {(row["c"], row["e"]) for row in self._bolt.run((cypher.EVIDENCE, {"keys": keys}))}
-            changes = sorted(held ^ wanted)
+            changes = sorted(held ^ wanted, key=lambda edge: edge[::-1])  # entities in this order, which other documents name too
             for rows in batches({"c": chunk, "e": entity} for chunk, entity in changes):
                 self._bolt.run(
                     (cypher.LOCK_CHUNKS, {"keys": sorted({row["c"] for row in rows})}),
@@ -199,7 +199,7 @@ class BoltGraph:
         for batch in batches(relations):
             rows = [graph_rows.relation(collection, relation, self._typed) for relation in batch]
             if dynamic:
-                rows.sort(key=lambda row: str(row["target"]))  # the order of the locks: another would be a deadlock
+                rows.sort(key=lambda row: str(row["target"]))  # locked in this order by every writer
                 steps = (cypher.LOCK_TARGETS, cypher.DELETE_OTHER_TYPES, cypher.SET_TYPED_RELATIONS, cypher.ADD_TYPED_RELATIONS)
                 self._bolt.run(*((step, {"rows": rows}) for step in steps))
             else:
@@ -275,13 +275,14 @@ class BoltGraph:
 
     def document_page(self, collection: UUID, after: UUID | None, limit: int) -> list[UUID]:
         """Return the next documents of the collection, in the order of their ids."""
-        return self._page(cypher.DOCUMENT_PAGE, collection, after, limit)
+        return self._page(cypher.DOCUMENT_PAGE, cypher.ORDERED_DOCUMENT_PAGE, collection, after, limit)
 
     def entity_page(self, collection: UUID, after: UUID | None, limit: int) -> list[UUID]:
         """Return the next entities of the collection, in the order of their ids."""
-        return self._page(cypher.ENTITY_PAGE, collection, after, limit)
+        return self._page(cypher.ENTITY_PAGE, cypher.ORDERED_ENTITY_PAGE, collection, after, limit)
 
-    def _page(self, statement: str, collection: UUID, after: UUID | None, limit: int) -> list[UUID]:
+    def _page(self, by_index: str, ordered: str, collection: UUID, after: UUID | None, limit: int) -> list[UUID]:
+        statement = ordered if self._dynamic() else by_index
         asked = {"after": f"{collection}:{after or ''}", "end": f"{collection};", "limit": limit}
         return [UUID(row["id"]) for row in self._bolt.run((statement, asked))]
 

@@ -15,16 +15,19 @@ from aegis_assets.stores.bolt import Bolt
 
 MAX_DIMENSION: Final = 4096  # of Neo4j's vector index
 
+# Grow with the live chunks of the server when they are created, and not at all afterwards.
 FULL_TEXT_INDEX: Final = "CREATE FULLTEXT INDEX aegis_chunk_text IF NOT EXISTS FOR (c:LiveChunk) ON EACH [c.text]"
 VECTOR_INDEX: Final = (
     "CREATE VECTOR INDEX aegis_chunk_embedding_{dimension} IF NOT EXISTS FOR (c:LiveChunk) ON (c.embedding_{dimension})"
     " OPTIONS {{indexConfig: {{`vector.dimensions`: {dimension}, `vector.similarity_function`: 'cosine'}}}}"
 )
 
+# Grows with the chunks of the documents.
 EMBEDDED: Final = """
 UNWIND $documents AS document
 MATCH (c:Chunk {document: document}) WHERE c.collection = $collection AND c.embedder = $embedder
 RETURN c.id AS id"""
+# Grows with the chunks written, and for each by what the vector index costs: the logarithm of its size.
 SET_EMBEDDINGS: Final = """
 UNWIND $rows AS row
 MATCH (c:Chunk {key: row.key})
@@ -32,12 +35,15 @@ FOREACH (old IN [name IN keys(c) WHERE name STARTS WITH 'embedding_' AND name <>
 SET c.embedder = $embedder
 WITH c, row
 CALL db.create.setNodeVectorProperty(c, $property, row.vector)"""
+# Grows with the chunks of the documents.
 LIVE: Final = """
 UNWIND $documents AS document
 MATCH (c:Chunk {document: document}) WHERE c.collection = $collection AND c:LiveChunk
 RETURN c.key AS key"""
+# Grow with the chunks that change.
 HIDE: Final = "UNWIND $hidden AS key MATCH (c:Chunk {key: key}) REMOVE c:LiveChunk"
 SHOW: Final = "UNWIND $shown AS key MATCH (c:Chunk {key: key}) SET c:LiveChunk"
+# Grows with the chunks of the documents.
 FORGET: Final = """
 UNWIND $documents AS document
 MATCH (c:Chunk {document: document}) WHERE c.collection = $collection AND (c:LiveChunk OR c.embedder IS NOT NULL)
@@ -46,7 +52,7 @@ FOREACH (old IN [name IN keys(c) WHERE name = 'embedder' OR name STARTS WITH 'em
 
 
 class ChunkSearch:
-    """The part of the graph store that Neo4j's indexes serve. Writers of one collection take turns."""
+    """The part of the graph store that Neo4j's indexes serve. Writers of one document take turns."""
 
     def __init__(self, bolt: Bolt) -> None:
         self._bolt = bolt

@@ -74,12 +74,14 @@ class Bench:
         graph, ledger = self.platform.graph, self.platform.ledger
         target = ledger.live_target(document)
         chunks = frozenset(ledger.graph_facts().chunk_ids(target.generation)) if target else frozenset()
+        entities = frozenset(graph.entity_ids(scope, document))
+        relations = graph.relation_triples_of(scope, sorted(entities))
         return Everything(
             chunks=chunks,
             vectors=frozenset(self.platform.vectors.chunk_ids(scope, document)),
             graph_chunks=frozenset(graph.chunk_ids(scope, document)),
-            entities=frozenset(graph.entity_ids(scope, document)),
-            relations=frozenset(graph.relation_triples(scope, document)),
+            entities=entities,
+            relations=frozenset(triple for triple in relations if {triple[0], triple[2]} <= entities),
         )
 
     def agree(self, document: UUID) -> bool:

@@ -20,12 +20,14 @@ from aegis_assets.embedded.stack import status
 from aegis_assets.errors import NotFound
 from aegis_assets.model.ids import collection_id
 from aegis_assets.settings import Settings, load
+from aegis_assets.stores.bolt import Bolt
 from aegis_assets.stores.graph import BoltGraph
 from aegis_assets.stores.ledger import Ledger
 from aegis_assets.stores.vectors import QdrantVectors
 from tests.chromium import launched
 from tests.conftest import Stack
 
+ENTITIES = "MATCH (e:Entity {collection: $collection}) RETURN e.name AS name, e.aliases AS aliases"
 LAUNCH = "mutation($p: ExecutionParams!) { launchRun(executionParams: $p) { ... on LaunchRunSuccess { run { runId } } } }"
 
 
@@ -66,13 +68,23 @@ class Person:
         except NotFound:
             target = None
         chunks = set(self.ledger.graph_facts().chunk_ids(target.generation)) if target else set()
+        entities = self.graph.entity_ids(scope, document)
+        relations = self.graph.relation_triples_of(scope, sorted(entities))
         return {
             "chunks": chunks,
             "vectors": self.vectors.chunk_ids(scope, document),
             "graph": self.graph.chunk_ids(scope, document),
-            "entities": self.graph.entity_ids(scope, document),
-            "relations": self.graph.relation_triples(scope, document),
+            "entities": entities,
+            "relations": {triple for triple in relations if {triple[0], triple[2]} <= entities},
         }
+
+    def entities(self, collection: str) -> dict[str, list[str]]:
+        """Entities of the graph store: name -> aliases."""
+        settings = self.settings
+        bolt = Bolt(settings.graph_address, settings.neo4j_user, settings.neo4j_password.get_secret_value())
+        rows = bolt.query(ENTITIES, collection=str(collection_id(collection)))
+        bolt.close()
+        return {row["name"]: row["aliases"] for row in rows}
 
     def dagster(self, query: str, **variables: object) -> Any:
         """What Dagster's page answers to a query of one field."""

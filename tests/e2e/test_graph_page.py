@@ -9,7 +9,6 @@ from uuid import UUID
 import psutil
 from playwright.sync_api import Page, expect
 
-from aegis_assets.model.ids import collection_id
 from tests.e2e.conftest import Person
 
 TEXT = """# Compilers
@@ -29,11 +28,6 @@ def choose(page: Page, listbox: str, typed: str, name: str) -> None:
     option = page.locator(f"#{listbox} [role=option]", has_text=re.compile(f"^{name}")).first
     expect(option).to_be_visible()
     option.click()
-
-
-def names_of(person: Person, collection: str) -> dict[str, list[str]]:
-    """Entities of the graph store: name -> aliases."""
-    return {row["name"]: row["aliases"] for row in person.graph.entities(collection_id(collection), limit=500)}
 
 
 def test_a_graph_is_explored_merged_for_good_and_searched(page: Page, person: Person, tmp_path: Path) -> None:
@@ -62,16 +56,16 @@ def test_a_graph_is_explored_merged_for_good_and_searched(page: Page, person: Pe
     page.get_by_role("button", name="Merge").click()
     expect(page.get_by_text("are one from now on")).to_be_visible()
     both = {"Grace Hopper", "John Backus"}
-    whole = next(name for name, aliases in names_of(person, "graphpage").items() if {name, *aliases} >= both)
+    whole = next(name for name, aliases in person.entities("graphpage").items() if {name, *aliases} >= both)
 
     note.write_text(TEXT + "\nA later note about John Backus and Grace Hopper.\n")
     assert person.ingest(note, collection="graphpage")[0]["state"] == "succeeded"
-    assert both <= {whole, *names_of(person, "graphpage")[whole]}, "the decision outlives a revision"
+    assert both <= {whole, *person.entities("graphpage")[whole]}, "the decision outlives a revision"
 
     page.goto(f"{person.stack.admin}/admin/graph/decisions/")
     page.get_by_role("button", name="Undo").first.click()
     expect(page.get_by_text("Undone, in ledger and graph.")).to_be_visible()
-    assert both <= names_of(person, "graphpage").keys()
+    assert both <= person.entities("graphpage").keys()
 
     page.goto(f"{person.stack.admin}/admin/search/?collection=graphpage")
     page.get_by_role("searchbox").fill("Who designed Fortran?")

@@ -12,7 +12,6 @@ from uuid import UUID
 import pytest
 
 from aegis_assets.errors import NotFound
-from aegis_assets.model.ids import collection_id
 from aegis_assets.settings import ROOT
 from tests import services
 from tests.conftest import GraphServer, Stack
@@ -67,7 +66,7 @@ def test_a_note_is_ingested_found_revised_and_removed(person: Person, tmp_path: 
     (second,) = person.ingest(note, collection=COLLECTION)
     assert (second["state"], second["document"]) == ("succeeded", first["document"])
     assert agree(person, document)
-    names = {entity["name"] for entity in person.graph.entities(collection_id(COLLECTION))}
+    names = person.entities(COLLECTION)
     assert "Konrad Zuse" in names
     assert "Dennis Ritchie" not in names
     assert not any("Ritchie" in text for text in search(person, "who created the C language"))

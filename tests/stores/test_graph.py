@@ -6,19 +6,24 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID, uuid4, uuid5
 
 import pytest
+from pydantic import ValidationError
 
-from aegis_assets.model.graph import GraphChunk, GraphCounts, GraphDocument, GraphEntity, GraphRelation
+from aegis_assets.model.graph import SENTENCES, GraphChunk, GraphDocument, GraphEntity, GraphRelation, Triple
 from aegis_assets.model.ids import relation_id
+from aegis_assets.stores import cypher
 from aegis_assets.stores.bolt import Bolt
-from aegis_assets.stores.graph import BoltGraph, keyed
-from tests.arcadedb_service import free_ports, start_arcadedb, stop
+from aegis_assets.stores.graph import BoltGraph
+from aegis_assets.stores.graph_rows import keyed
+from tests.arcadedb_service import start_arcadedb, stop
 from tests.conftest import GraphServer
+from tests.services import free_ports
 
 DOCUMENT, SECOND = UUID(int=21), UUID(int=22)
 
@@ -33,22 +38,32 @@ def ids(*numbers: int, document: UUID = DOCUMENT) -> tuple[UUID, ...]:
     return tuple(chunk(number, document).id for number in numbers)
 
 
-def entity(name: str, *chunks: UUID) -> GraphEntity:
+def entity(name: str, chunks: int = 1) -> GraphEntity:
     return GraphEntity(id=uuid5(DOCUMENT, f"entity {name}"), name=name, type="tool", aliases=(f"{name}s",), chunks=chunks)
 
 
-def relation(source: GraphEntity, kind: str, target: GraphEntity, *chunks: UUID, confidence: float = 0.5) -> GraphRelation:
-    made = relation_id(source.id, kind, target.id)
+def relation(source: GraphEntity, kind: str, target: GraphEntity, chunks: int = 1, documents: int = 1) -> GraphRelation:
     return GraphRelation(
-        id=made,
+        id=relation_id(source.id, kind, target.id),
         source=source.id,
-        target=target.id,
         type=kind,
-        confidence=confidence,
+        target=target.id,
+        confidence=0.5,
+        sentences=(f"{source.name} {kind} {target.name}.", f"Again: {source.name} {kind}."),
         chunks=chunks,
-        documents=tuple(one for one in (DOCUMENT, SECOND) if set(ids(*range(300), document=one)) & set(chunks)),
-        evidence=f"{source.name} {kind}.",
+        documents=documents,
     )
+
+
+def triple(relation: GraphRelation) -> Triple:
+    return relation.source, relation.type, relation.target
+
+
+def write_chunks(
+    graph: BoltGraph, collection: UUID, numbers: Iterable[int], document: UUID = DOCUMENT, generation: int = 1
+) -> None:
+    chunks = [chunk(number, document) for number in numbers]
+    graph.write_documents(collection, [(GraphDocument(id=document, name="a.md", generation=generation), chunks)])
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +127,7 @@ def test_a_document_written_twice_is_there_once_with_its_chain_in_order(graph: B
 
 
 def test_a_new_order_replaces_the_chain_and_old_chunks_stay_out_of_it(graph: BoltGraph, bolt: Bolt, collection: UUID) -> None:
-    graph.write_documents(collection, [(GraphDocument(id=DOCUMENT, name="a.md", generation=1), [chunk(n) for n in range(5)])])
+    write_chunks(graph, collection, range(5))
     renumbered = [chunk(n).model_copy(update={"ordinal": place}) for place, n in enumerate((3, 0, 4))]
 
     graph.write_documents(collection, [(GraphDocument(id=DOCUMENT, name="a.md", generation=2), renumbered)])
@@ -124,74 +139,150 @@ def test_a_new_order_replaces_the_chain_and_old_chunks_stay_out_of_it(graph: Bol
     assert everything(bolt, collection)["Chunk"] == 5
     graph.delete_chunks(collection, ids(1, 2))
     assert graph.chunk_ids(collection, DOCUMENT) == set(ids(0, 3, 4))
-    assert graph.counts(collection, [DOCUMENT])[DOCUMENT] == GraphCounts(entities=0, relations=0)
 
 
-def test_an_entity_has_exactly_the_evidence_of_its_last_writing(graph: BoltGraph, bolt: Bolt, collection: UUID) -> None:
-    graph.write_documents(collection, [(GraphDocument(id=DOCUMENT, name="a", generation=1), [chunk(n) for n in range(300)])])
-    hub = entity("hub", *ids(*range(300)))
-    graph.write_entities(collection, [hub, entity("leaf", *ids(1)), entity("unknown chunk", uuid4())])
-    assert graph.counts(collection, [DOCUMENT])[DOCUMENT].entities == 2
+def test_only_chunks_that_moved_are_written_and_never_their_text(graph: BoltGraph, bolt: Bolt, collection: UUID) -> None:
+    write_chunks(graph, collection, range(3))
+    bolt.run(("MATCH (c:Chunk) WHERE c.collection = $c SET c.text = 'marked', c.seen = true", {"c": str(collection)}))
+    bolt.run(("MATCH (:Chunk {key: $k})-[r:FROM_DOCUMENT]->() DELETE r", {"k": keyed(collection, ids(2)[0])}))
+    moved = chunk(1).model_copy(update={"ordinal": 7, "headings": ("New",), "pages": (9,)})
+    name = GraphDocument(id=DOCUMENT, name="b.md", generation=1)
+
+    graph.write_documents(collection, [(name, [chunk(0), moved, chunk(2), chunk(3)])])
+
+    rows = bolt.query(
+        "MATCH (c:Chunk)-[:FROM_DOCUMENT]->(d:Document {name: 'b.md'}) WHERE c.collection = $c"
+        " RETURN c.ordinal AS ordinal, c.text AS text, c.headings AS headings, c.pages AS pages ORDER BY ordinal",
+        c=str(collection),
+    )
+    assert [(row["ordinal"], row["text"]) for row in rows] == [(0, "marked"), (2, "marked"), (3, chunk(3).text), (7, "marked")]
+    assert (rows[3]["headings"], rows[3]["pages"]) == (["New"], [9])
+
+
+def test_a_chunk_has_exactly_the_entities_of_its_last_writing(graph: BoltGraph, bolt: Bolt, collection: UUID) -> None:
+    write_chunks(graph, collection, range(300))
+    hub, leaf = entity("hub", 300), entity("leaf")
+    graph.write_entities(collection, [hub, leaf])
+    graph.write_evidence(collection, {one: [hub.id] for one in ids(*range(300))})
 
     for _ in range(2):
-        graph.write_entities(collection, [entity("hub", *ids(0, 299))])
+        graph.write_evidence(collection, {ids(0)[0]: [leaf.id, hub.id, uuid4()], ids(1)[0]: [], uuid4(): [hub.id]})
 
-    assert everything(bolt, collection)["FROM_CHUNK"] == 3
-    assert graph.entity_ids(collection, DOCUMENT) == {entity("hub").id, entity("leaf").id}
-    assert [row["name"] for row in graph.entities(collection, limit=2)] == ["hub", "leaf"]
+    assert everything(bolt, collection)["FROM_CHUNK"] == 300
+    rows = bolt.query(
+        "MATCH (e:Entity {collection: $c})-[:FROM_CHUNK]->(k:Chunk) WHERE k.ordinal < 3 RETURN e.name AS e, k.ordinal AS k",
+        c=str(collection),
+    )
+    assert {(row["e"], row["k"]) for row in rows} == {("hub", 0), ("leaf", 0), ("hub", 2)}
+    assert graph.entity_ids(collection, DOCUMENT) == {hub.id, leaf.id}
+
+
+def test_an_entity_says_how_many_chunks_mention_it(graph: BoltGraph, collection: UUID) -> None:
+    graph.write_entities(collection, [entity("a", 3), entity("b", 1)])
+    graph.write_entities(collection, [entity("a", 2)])
+    assert graph.entities_held(collection, [entity(name).id for name in "abc"]) == {entity("a").id: 2, entity("b").id: 1}
 
 
 def test_two_types_between_one_pair_are_two_edges_and_a_rewrite_changes_one_in_place(
     graph: BoltGraph, bolt: Bolt, collection: UUID
 ) -> None:
-    a, b = entity("a", *ids(0)), entity("b", *ids(0, 1))
-    graph.write_documents(collection, [(GraphDocument(id=DOCUMENT, name="a", generation=1), [chunk(0), chunk(1)])])
+    a, b = entity("a"), entity("b")
     graph.write_entities(collection, [a, b])
-    both = [relation(a, "uses", b, *ids(0)), relation(a, "replaces", b, *ids(0)), relation(b, "uses", a, *ids(1))]
+    uses, replaces, back = relation(a, "uses", b), relation(a, "replaces", b), relation(b, "uses", a)
     for _ in range(2):
-        graph.write_relations(collection, both)
+        graph.write_relations(collection, [uses, replaces, back])
     assert everything(bolt, collection)["RELATES_TO"] == 3
 
-    graph.write_relations(
-        collection, [relation(a, "uses", b, *ids(0, 1), confidence=0.9), relation(a, "uses", entity("absent"), *ids(0))]
-    )
+    stronger = uses.model_copy(update={"confidence": 0.9, "chunks": 12, "documents": 4, "sentences": ("Better.",)})
+    absent = relation(a, "uses", entity("absent"))
+    graph.write_relations(collection, [stronger, absent])
 
     assert everything(bolt, collection)["RELATES_TO"] == 3
-    best = graph.relations(collection, DOCUMENT, limit=1)[0]
-    assert (best["source"], best["type"], best["target"], best["confidence"]) == ("a", "uses", "b", 0.9)
-    assert best["evidence"] == "a uses."
-    assert best["chunks"] == [str(one) for one in ids(0, 1)]
-    assert len(graph.relations(collection)) == 3
-    assert graph.relation_triples(collection, DOCUMENT) == {(a.id, "uses", b.id), (a.id, "replaces", b.id), (b.id, "uses", a.id)}
-    assert graph.relation_triples_of(collection, [b.id]) == graph.relation_triples(collection, DOCUMENT)
-
-
-def test_counts_are_of_one_document_only(graph: BoltGraph, collection: UUID) -> None:
-    for document in (DOCUMENT, SECOND):
-        graph.write_documents(
-            collection, [(GraphDocument(id=document, name="x", generation=1), [chunk(n, document) for n in range(3)])]
-        )
-    shared = entity("shared", *ids(0), *ids(0, document=SECOND))
-    only = entity("only", *ids(1))
-    graph.write_entities(collection, [shared, only])
-    graph.write_relations(
-        collection, [relation(only, "uses", shared, *ids(1)), relation(shared, "has", only, *ids(0, document=SECOND))]
+    stored = bolt.query(
+        "MATCH (s:Entity)-[r:RELATES_TO]->(t:Entity) WHERE r.key = $key RETURN s.name AS s, r.type AS type, t.name AS t,"
+        " r.confidence AS confidence, r.sentences AS sentences, r.chunks AS chunks, r.documents AS documents",
+        key=keyed(collection, uses.id),
     )
+    assert stored == [
+        {"s": "a", "type": "uses", "t": "b", "confidence": 0.9, "sentences": ["Better."], "chunks": 12, "documents": 4}
+    ]
+    held = graph.relations_held(collection, [triple(one) for one in (uses, replaces, back, absent)])
+    assert held == {uses.id: (12, 4), replaces.id: (1, 1), back.id: (1, 1)}
+    assert graph.relation_triples_of(collection, [b.id]) == {triple(one) for one in (uses, replaces, back)}
 
-    assert graph.counts(collection, [DOCUMENT, SECOND]) == {
-        DOCUMENT: GraphCounts(entities=2, relations=1), SECOND: GraphCounts(entities=1, relations=1),
+
+def test_a_relation_has_at_most_five_sentences() -> None:
+    too_many = tuple(str(number) for number in range(SENTENCES + 1))
+    with pytest.raises(ValidationError):
+        GraphRelation.model_validate(relation(entity("a"), "uses", entity("b")).model_dump() | {"sentences": too_many})
+
+
+def test_what_an_earlier_layout_wrote_counts_as_nothing_and_is_overwritten(graph: BoltGraph, bolt: Bolt, collection: UUID) -> None:
+    a, b = entity("a", 2), entity("b")
+    uses = relation(a, "uses", b, chunks=2, documents=1)
+    old = {
+        "id": str(uses.id), "key": keyed(collection, uses.id), "collection": str(collection), "type": "uses", "confidence": 0.5,
+        "evidence": "a uses.", "chunks": [str(one) for one in ids(0, 1)], "documents": [str(DOCUMENT)],
     }  # fmt: skip
-    assert graph.counts(collection, [SECOND]) == {SECOND: GraphCounts(entities=1, relations=1)}
+    ends = [{"key": keyed(collection, one.id), "id": str(one.id), "collection": str(collection)} for one in (a, b)]
+    bolt.run(("UNWIND $ends AS end CREATE (e:Entity) SET e += end", {"ends": ends}))
+    bolt.run(
+        (
+            "MATCH (s:Entity {key: $s}) MATCH (t:Entity {key: $t}) CREATE (s)-[r:RELATES_TO]->(t) SET r += $old",
+            {"s": ends[0]["key"], "t": ends[1]["key"], "old": old},
+        )
+    )
+    assert graph.entities_held(collection, [a.id]) == {a.id: 0}
+    assert graph.relations_held(collection, [triple(uses)]) == {uses.id: (0, 0)}
+
+    graph.write_entities(collection, [a, b])
+    graph.write_relations(collection, [uses])
+
+    assert graph.entities_held(collection, [a.id]) == {a.id: 2}
+    assert graph.relations_held(collection, [triple(uses)]) == {uses.id: (2, 1)}
+    rows = bolt.query("MATCH ()-[r:RELATES_TO]->() WHERE r.key = $key RETURN r.evidence AS evidence", key=old["key"])
+    assert rows == [{"evidence": None}]
+
+
+def test_entities_are_counted_by_document(graph: BoltGraph, collection: UUID) -> None:
+    for document in (DOCUMENT, SECOND):
+        write_chunks(graph, collection, range(3), document)
+    shared, only = entity("shared", 3), entity("only")
+    graph.write_entities(collection, [shared, only])
+    graph.write_evidence(
+        collection,
+        {ids(0)[0]: [shared.id], ids(1)[0]: [shared.id, only.id], ids(0, document=SECOND)[0]: [shared.id]},
+    )
+
+    third = UUID(int=23)
+    assert graph.entity_counts(collection, [DOCUMENT, SECOND, third]) == {DOCUMENT: 2, SECOND: 1, third: 0}
     assert graph.chunks_of(collection, [DOCUMENT, SECOND]) == {one: set(ids(0, 1, 2, document=one)) for one in (DOCUMENT, SECOND)}
 
 
+def test_pages_give_everything_once_and_in_order(graph: BoltGraph, collection: UUID) -> None:
+    other = uuid4()
+    entities = [entity(str(number)) for number in range(700)]
+    for part in (entities[350:], entities[:350]):
+        graph.write_entities(collection, part)
+        graph.write_entities(other, part[:5])
+    graph.delete_entities(collection, [one.id for one in entities[:10]])
+    documents = [uuid4() for _ in range(25)]
+    for document in documents:
+        write_chunks(graph, collection, [], document)
+
+    for page, expected in ((graph.entity_page, [one.id for one in entities[10:]]), (graph.document_page, documents)):
+        collected: list[UUID] = []
+        while ids_ := page(collection, collected[-1] if collected else None, 9):
+            collected += ids_
+        assert collected == sorted(expected)
+
+
 def test_deleting_leaves_nothing_behind_and_twice_is_once(graph: BoltGraph, bolt: Bolt, collection: UUID) -> None:
-    graph.write_documents(collection, [(GraphDocument(id=DOCUMENT, name="a", generation=1), [chunk(n) for n in range(300)])])
-    a, b, c = entity("a", *ids(*range(300))), entity("b", *ids(0)), entity("c", *ids(1))
+    write_chunks(graph, collection, range(300))
+    a, b, c = entity("a", 300), entity("b"), entity("c")
     graph.write_entities(collection, [a, b, c])
-    graph.write_relations(
-        collection, [relation(a, "uses", b, *ids(0)), relation(c, "uses", a, *ids(1)), relation(b, "uses", c, *ids(1))]
-    )
+    graph.write_evidence(collection, {one: [a.id] for one in ids(*range(300))} | {ids(0)[0]: [a.id, b.id]})
+    graph.write_relations(collection, [relation(a, "uses", b), relation(c, "uses", a), relation(b, "uses", c)])
     for _ in range(2):
         graph.delete_relations(collection, [(b.id, "uses", c.id)])
         assert everything(bolt, collection)["RELATES_TO"] == 2
@@ -206,9 +297,10 @@ def test_deleting_leaves_nothing_behind_and_twice_is_once(graph: BoltGraph, bolt
 def test_the_same_ids_in_two_collections_do_not_touch(graph: BoltGraph, bolt: Bolt) -> None:
     one, other = uuid4(), uuid4()
     for collection in (one, other):
-        graph.write_documents(collection, [(GraphDocument(id=DOCUMENT, name="a", generation=1), [chunk(0), chunk(1)])])
-        graph.write_entities(collection, [entity("a", *ids(0)), entity("b", *ids(1))])
-        graph.write_relations(collection, [relation(entity("a"), "uses", entity("b"), *ids(0))])
+        write_chunks(graph, collection, range(2))
+        graph.write_entities(collection, [entity("a"), entity("b")])
+        graph.write_evidence(collection, {ids(0)[0]: [entity("a").id], ids(1)[0]: [entity("b").id]})
+        graph.write_relations(collection, [relation(entity("a"), "uses", entity("b"))])
     before = everything(bolt, other)
 
     graph.delete_document(one, DOCUMENT)
@@ -219,35 +311,66 @@ def test_the_same_ids_in_two_collections_do_not_touch(graph: BoltGraph, bolt: Bo
     assert everything(bolt, other) == before
 
 
-def test_writers_at_once_end_as_one_after_the_other(graph: BoltGraph, bolt: Bolt, collection: UUID) -> None:
-    graph.write_documents(collection, [(GraphDocument(id=DOCUMENT, name="a", generation=1), [chunk(n) for n in range(50)])])
-    names = [f"n{n}" for n in range(120)]
-    barrier = threading.Barrier(3)
+def test_writers_of_the_same_nodes_and_edges_at_once_end_as_one(graph: BoltGraph, bolt: Bolt, collection: UUID) -> None:
+    chunks = [chunk(number) for number in range(4)]
+    entities = [entity(f"n{number}") for number in range(10)]
+    relations = [relation(one, "uses", other) for one, other in pairwise(entities)]
+    barrier = threading.Barrier(3, timeout=120)
 
-    def write(worker: int) -> None:
+    def write(_: int) -> None:
         barrier.wait()
-        for start in range(0, 120, 40):
-            shift = names[(start + worker * 40) % 120 :][:40]
-            graph.write_entities(collection, [entity(name, *ids(*range(10))) for name in shift])
+        graph.write_documents(collection, [(GraphDocument(id=DOCUMENT, name="a", generation=1), chunks)])
+        barrier.wait()
+        graph.write_entities(collection, entities)
+        barrier.wait()
+        graph.write_evidence(collection, {one.id: [each.id for each in entities] for one in chunks})
+        barrier.wait()
+        graph.write_relations(collection, relations)
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(write, range(3)))
-    graph.write_entities(collection, [entity(name, *ids(*range(10))) for name in names])
 
-    assert everything(bolt, collection)["Entity"] == 120
-    assert len(graph.entity_ids(collection, DOCUMENT)) == 120
+    assert everything(bolt, collection) == {
+        "Document": 1, "Chunk": 4, "Entity": 10, "FROM_DOCUMENT": 4, "NEXT_CHUNK": 3, "FROM_CHUNK": 40, "RELATES_TO": 9,
+    }  # fmt: skip
 
 
-def test_processes_racing_to_make_the_schema_all_succeed(tmp_path: Path) -> None:
+def test_of_a_writer_and_a_deleter_at_once_either_may_win_and_both_end(graph: BoltGraph, bolt: Bolt, collection: UUID) -> None:
+    entities = [entity(f"n{number}") for number in range(10)]
+    relations = [relation(one, "uses", other) for one, other in pairwise(entities)]
+    graph.write_entities(collection, entities)
+    graph.write_relations(collection, relations)
+    with ThreadPoolExecutor(2) as pool:
+        list(
+            pool.map(
+                lambda act: act(),
+                (
+                    lambda: graph.write_relations(collection, relations),
+                    lambda: graph.delete_relations(collection, [triple(one) for one in relations]),
+                ),
+            )
+        )
+    assert everything(bolt, collection)["RELATES_TO"] in range(10)
+
+    graph.write_relations(collection, relations)
+    assert graph.relations_held(collection, [triple(one) for one in relations]) == {one.id: (1, 1) for one in relations}
+    assert everything(bolt, collection)["RELATES_TO"] == 9
+
+
+def test_processes_racing_to_make_the_schema_all_succeed_also_where_relations_had_an_index(tmp_path: Path) -> None:
     process, address, password = start_arcadedb(tmp_path / "race")
     try:
-        graphs = [BoltGraph(address, "root", password) for _ in range(4)]
+        bolt, graphs = Bolt(address, "root", password), [BoltGraph(address, "root", password) for _ in range(4)]
+        bolt.run((cypher.INDEXED_RELATIONS, {}))
+        bolt.run(("CREATE (:Entity {key: 'a'})-[:RELATES_TO {key: 'r'}]->(:Entity {key: 'b'})", {}))
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda one: one.ensure_schema(), graphs))
-        names = {row["name"] for row in Bolt(address, "root", password).query("SHOW INDEXES") if row["name"].startswith("aegis_")}
-        assert {"aegis_chunk_document", "aegis_relates_key"} <= names
-        for one in graphs:
-            one.close()
+        indexes = bolt.query("SHOW INDEXES")
+        assert "aegis_chunk_document" in {row["name"] for row in indexes}
+        assert "aegis_relation_key" in {row["owningConstraint"] for row in indexes}
+        bolt.close()
+        for graph in graphs:
+            graph.close()
     finally:
         stop(process)
 
@@ -259,12 +382,12 @@ def test_a_server_killed_in_mid_work_is_waited_for_and_nothing_committed_is_lost
     started: list[subprocess.Popen[bytes]] = [process]
     try:
         store.ensure_schema()
-        store.write_documents(collection, [(GraphDocument(id=DOCUMENT, name="a", generation=1), [chunk(n) for n in range(300)])])
+        write_chunks(store, collection, range(300))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         restart = threading.Thread(target=lambda: started.append(start_arcadedb(tmp_path / "killed", ports)[0]))
         restart.start()
-        store.write_documents(collection, [(GraphDocument(id=DOCUMENT, name="a", generation=2), [chunk(n) for n in range(310)])])
+        write_chunks(store, collection, range(310), generation=2)
         restart.join()
         assert store.chunk_ids(collection, DOCUMENT) == set(ids(*range(310)))
     finally:
