@@ -8,6 +8,7 @@ from uuid import UUID
 
 from aegis_assets.pipeline.publish import Dropped, Triple
 from aegis_assets.stores.ledger.base import Connection, lock_name, rows
+from aegis_assets.stores.ledger.crowding import DROP_BLOCKS
 from aegis_assets.stores.ledger.graph_facts import NAMES, TRIPLES
 from aegis_assets.stores.ledger.resolving import recompute
 
@@ -43,6 +44,7 @@ WHERE canonical_id IN (SELECT canonical_id FROM aegis_entity WHERE id = ANY(%(id
   AND id <> ALL(%(ids)s)"""
 DROP_ENTITIES: Final = (
     "DELETE FROM aegis_merge WHERE left_id = ANY(%(ids)s) OR right_id = ANY(%(ids)s)",
+    DROP_BLOCKS,
     "DELETE FROM aegis_entity WHERE id = ANY(%(ids)s)",
 )
 

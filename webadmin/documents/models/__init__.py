@@ -16,7 +16,16 @@ from webadmin.documents.models.content import (
     Placement,
     Window,
 )
-from webadmin.documents.models.knowledge import Decision, Entity, Extraction, Mention, Merge, Relation
+from webadmin.documents.models.knowledge import (
+    CrowdedBlock,
+    Decision,
+    Entity,
+    EntityBlock,
+    Extraction,
+    Mention,
+    Merge,
+    Relation,
+)
 from webadmin.documents.models.work import Answer, ChunkTask, Concurrency, Failure, Lease, Limit, LlmUsage, RunDocument
 
 __all__ = [
@@ -26,9 +35,11 @@ __all__ = [
     "ChunkTask",
     "Collection",
     "Concurrency",
+    "CrowdedBlock",
     "Decision",
     "Document",
     "Entity",
+    "EntityBlock",
     "Extraction",
     "Failure",
     "Generation",
