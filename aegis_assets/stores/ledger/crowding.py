@@ -18,11 +18,11 @@ from aegis_assets.stores.ledger.base import Connection, rows
 
 # A key by which two names may be compared, none if there is no such. Names of one spelling (=) stay one, however many there are.
 # Cost: the keys of two names, at most 12 each.
-USABLE_KEY: Final = """
+USABLE_KEY: Final = """(
 SELECT min(l.key) FROM aegis_entity_block l JOIN aegis_entity_block r ON r.collection_id = l.collection_id AND r.key = l.key
 WHERE l.collection_id = %(collection)s AND l.entity_id = w.left_id AND r.entity_id = w.right_id
   AND (l.key LIKE '=%%' OR NOT EXISTS (
-    SELECT 1 FROM aegis_crowded_block c WHERE c.collection_id = l.collection_id AND c.key = l.key))"""
+    SELECT 1 FROM aegis_crowded_block c WHERE c.collection_id = l.collection_id AND c.key = l.key)))"""
 # Cost: the keys given. One whose last name has gone meanwhile is left out: nothing would take its row away.
 CLOSE: Final = """
 INSERT INTO aegis_crowded_block (collection_id, key)
@@ -32,7 +32,7 @@ ON CONFLICT (collection_id, key) DO NOTHING RETURNING key"""
 # Cost: the merges made by the keys, at most half the bound's square each. What a person decided has no key.
 DISSOLVE: Final = f"""
 WITH through AS (
-    SELECT w.id, ({USABLE_KEY}) AS block FROM aegis_merge w
+    SELECT w.id, {USABLE_KEY} AS block FROM aegis_merge w
     WHERE w.collection_id = %(collection)s AND w.block = ANY(%(keys)s) AND w.block <> '' AND NOT w.undone
 ), kept AS (
     UPDATE aegis_merge m SET block = t.block FROM through t WHERE m.id = t.id AND t.block IS NOT NULL

@@ -50,7 +50,7 @@ SAVE_MERGES: Final = f"""
 INSERT INTO aegis_merge (collection_id, left_id, right_id, reason, score, block)
 SELECT %(collection)s, w.left_id, w.right_id, w.reason, w.score, usable.key
 FROM unnest(%(lefts)s::uuid[], %(rights)s::uuid[], %(reasons)s::text[], %(scores)s::float[])
-    AS w(left_id, right_id, reason, score) CROSS JOIN LATERAL ({USABLE_KEY}) AS usable(key)
+    AS w(left_id, right_id, reason, score) CROSS JOIN LATERAL {USABLE_KEY} AS usable(key)
 WHERE usable.key IS NOT NULL ON CONFLICT (left_id, right_id) DO NOTHING RETURNING left_id, right_id"""
 # Cost: the names given.
 SET_RESOLVED: Final = "UPDATE aegis_entity SET resolved = %(rules)s WHERE id = ANY(%(ids)s)"
