@@ -42,7 +42,7 @@ TABLES = (
         "mention",
         "relation",
     ),
-    *("failure", "run_document", "bucket_object", "lease"),
+    *("failure", "run_document", "bucket_object", "lease", "entity_block", "crowded_block"),
 )
 
 

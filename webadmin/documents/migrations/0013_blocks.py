@@ -16,7 +16,7 @@ ORDER BY id LIMIT %(batch)s"""
 COPY = "COPY aegis_entity_block (collection_id, key, entity_id) FROM STDIN"
 # By the database, so that the rows go whoever deletes an entity.
 FOREIGN_KEY = """
-ALTER TABLE aegis_entity_block ADD CONSTRAINT aegis_entity_block_entity
+ALTER TABLE aegis_entity_block ADD CONSTRAINT aegis_entity_block_entity_fk
 FOREIGN KEY (entity_id) REFERENCES aegis_entity (id) ON DELETE CASCADE"""
 # Any key that the two share: where it is crowded and another is not, dissolving it chooses the other.
 BLOCK_OF_MERGE = """
@@ -92,6 +92,7 @@ class Migration(migrations.Migration):
                     "entity",
                     models.ForeignKey(
                         db_constraint=False,
+                        db_index=False,
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="+",
                         to="documents.entity",
@@ -101,7 +102,9 @@ class Migration(migrations.Migration):
             options={"db_table": "aegis_entity_block", "default_permissions": ()},
         ),
         migrations.RunPython(fill, migrations.RunPython.noop),
-        migrations.RunSQL(FOREIGN_KEY, "ALTER TABLE aegis_entity_block DROP CONSTRAINT aegis_entity_block_entity"),
+        # Not the field's own index: Django would make that at the very end, and what follows needs it.
+        migrations.AddIndex("entityblock", models.Index(fields=["entity"], name="aegis_entity_block_entity")),
+        migrations.RunSQL(FOREIGN_KEY, "ALTER TABLE aegis_entity_block DROP CONSTRAINT aegis_entity_block_entity_fk"),
         migrations.RunSQL(BLOCK_OF_MERGE, migrations.RunSQL.noop),
         migrations.AddIndex(
             "merge",

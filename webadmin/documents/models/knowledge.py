@@ -59,10 +59,11 @@ class EntityBlock(models.Model):
     pk = models.CompositePrimaryKey("collection_id", "key", "entity_id")
     collection = models.ForeignKey(Collection, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
     key = models.CharField(max_length=128, db_collation="C")
-    entity = models.ForeignKey(Entity, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False)
+    entity = models.ForeignKey(Entity, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
 
     class Meta:
         db_table = "aegis_entity_block"
+        indexes = [models.Index(fields=["entity"], name="aegis_entity_block_entity")]
         default_permissions = ()
 
 
