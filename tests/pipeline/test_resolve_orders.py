@@ -183,19 +183,21 @@ def test_names_that_come_and_go_in_any_order_are_grouped_as_those_that_are_left(
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_document_that_comes_while_another_is_compared_changes_nothing_either(ledger: Ledger, seed: int) -> None:
+def test_documents_that_come_and_go_while_another_is_compared_change_nothing_either(ledger: Ledger, seed: int) -> None:
     draw = random.Random(seed)
     empty(ledger)
     world = SmallWorld(ledger, bound=2 + seed % 3)
     documents = cut(corpus(draw), draw)
-    for first, second in zip(documents[::2], documents[1::2], strict=False):
-        waiting = iter([second])
 
-        def meanwhile(waiting: Iterator[list[EntityName]] = waiting) -> None:
-            for document in waiting:
-                world.ingest(document)
+    def meanwhile() -> None:
+        if documents and draw.random() < 0.6:
+            world.ingest(documents.pop(), meanwhile if draw.random() < 0.5 else lambda: None)
+        elif len(world.names) > 4 and draw.random() < 0.3:
+            world.remove(draw.sample(sorted(world.names), 2))
 
-        world.ingest(first, meanwhile)
+    while documents:
+        world.ingest(documents.pop(), meanwhile)
+    world.resolve(world.names)
     assert world.groups() == world.expected()
 
 
