@@ -1,20 +1,21 @@
-"""Names of entities -> which of them are the same entity, and which one stands for each group.
+"""Names of entities -> which of them are the same entity, and which name represents each group.
 
 Three steps, within one type only: equal but for spelling, alike by tokens, alike by embedding. Two names are compared only where
-they share a blocking key, so the work grows with the number of names, not with its square. Each decision depends on its two names
-alone, so the set of decisions does not depend on the order in which documents came.
+they share a blocking key. A key that more than MAX_BLOCK names share is crowded and compares nothing, so a new name costs a bounded
+number of comparisons however many names there are. Each decision depends on its two names, and whether they are compared on the
+names that there are in the end, so neither depends on the order in which documents came (`stores/ledger/crowding.py` undoes what
+was decided before a key became crowded).
 
-The questionable decision is what happens to chains. "J. Smith" fits both "John Smith" and "Jane Smith"; joined blindly, the three
-would be one. A homonym merged costs more than an alias missed, so `components` drops the decisions of a name whose partners exclude
-each other, joins the rest best first, never puts two names that exclude each other into one group, and lets an embedding join
-groups only once.
+Design note: chains. "J. Smith" fits both "John Smith" and "Jane Smith"; joined blindly, the three would be one. A homonym merged
+costs more than an alias missed, so `components` drops the decisions of a name whose partners exclude each other, joins the rest
+best first, never puts two names that exclude each other into one group, and lets an embedding join groups only once.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, Literal
@@ -22,12 +23,13 @@ from uuid import UUID
 
 from rapidfuzz import fuzz
 
-from aegis_assets.model.ids import normalised
+from aegis_assets.model.ids import fingerprint, normalised
 from aegis_assets.pipeline.names import Form, alike, form, is_acronym_of, is_person, opposed, persons_compatible, turned
 
 Reason = Literal["exact", "fuzzy", "embedding"]
 Similarity = Callable[[list[tuple[str, str]]], list[float]]
 
+RULES: Final = 1  # raise it when a decision changes; a change of `blocks` also needs a migration that fills aegis_entity_block anew
 EMBEDDING: Final = 0.93  # cosine
 # Names that are worth an embedding: how much of one's words stands in the other, and how much of both is alike. Of the 12,933 pairs
 # of a manual of 390 pages that were looked at with less, 52 were near each other, and all of those pass.
@@ -35,7 +37,8 @@ OVERLAP: Final = 70.0  # token_set_ratio
 ALIKE: Final = 60.0  # token_sort_ratio
 MAX_BLOCKS: Final = 12  # keys of one name
 MAX_KEY: Final = 120
-MAX_BLOCK: Final = 200  # names of one key; a key that more names share tells nothing and is passed over
+MAX_BLOCK: Final = 200  # names of one key; a key that more names share tells nothing and is crowded
+SPELLING: Final = "="  # begins the key of the whole name but for spelling, whose names are one: it is used however many share it
 _RANK: Final[dict[str, int]] = {"exact": 0, "fuzzy": 1, "embedding": 2}
 
 
@@ -59,15 +62,21 @@ class MergeDecision:
     score: float
 
 
+def rules_fingerprint(embedder: str) -> str:
+    """Return what decides whether two names that were compared are compared again. embedder: its fingerprint."""
+    return fingerprint(rules=RULES, embedder=embedder)
+
+
 def blocks(name: str, type: str) -> tuple[str, ...]:
-    """Keys, at most MAX_BLOCKS of at most MAX_KEY characters, of which two names must share one to be compared.
+    """Return the keys, at most MAX_BLOCKS of at most MAX_KEY characters, of which two names must share one to be compared.
 
     Order: the whole name but for spelling, acronym and initials, both ends of a lone word, then tokens, longest first (the longer,
-    the rarer). Synonyms without a common word share no key and are never compared.
+    the rarer). Synonyms without a common word share no key and are never compared. Every key carries the name's signs, which must
+    agree for any decision: "table 1" to "table 999" do not crowd the key of "table of contents".
     """
     plain = normalised(name)
     shape = form(plain, type)
-    keys = [f"={shape.key}"]
+    keys = [f"{SPELLING}:{shape.key}"]
     keys += [f"a:{initials}" for initials in sorted(shape.initials)]
     if " " not in plain and 3 <= len(plain) <= 8 and plain.isalpha():
         keys.append(f"a:{plain}")
@@ -75,16 +84,17 @@ def blocks(name: str, type: str) -> tuple[str, ...]:
         keys += [f"p:{shape.key[:3]}", f"s:{shape.key[-3:]}"]
     if len(shape.tokens) > 1 or is_person(type):
         keys += [f"t:{token}" for token in sorted(set(shape.tokens), key=lambda token: (-len(token), token)) if len(token) >= 3]
-    return tuple(_key(type, key) for key in dict.fromkeys(keys))[:MAX_BLOCKS]
+    scope = "|".join((type.casefold(), *shape.signs))
+    return tuple(_bounded(f"{key}|{scope}") for key in dict.fromkeys(keys))[:MAX_BLOCKS]
 
 
-def _key(entity_type: str, key: str) -> str:
-    whole = f"{entity_type.casefold()}|{key}"
-    return whole if len(whole) <= MAX_KEY else hashlib.sha256(whole.encode()).hexdigest()
+def _bounded(key: str) -> str:
+    """Keep the first character, which tells the kind."""
+    return key if len(key) <= MAX_KEY else key[0] + hashlib.sha256(key.encode()).hexdigest()
 
 
 def matches(a: EntityName, b: EntityName) -> MergeDecision | None:
-    """By their letters alone. None for two types, for one id, and wherever a guard forbids it."""
+    """Decide by their letters alone. Return None for two types, for one id, and wherever a guard forbids it."""
     if a.type != b.type or a.id == b.id:
         return None
     left, right = form(a.normalised, a.type), form(b.normalised, b.type)
@@ -120,17 +130,14 @@ def _decision(a: EntityName, b: EntityName, reason: Reason, score: float) -> Mer
     return MergeDecision(left, right, reason, round(min(1.0, score), 4))
 
 
-def find_merges(
-    new: Sequence[EntityName], known: Sequence[EntityName], similarity: Similarity | None = None
-) -> list[MergeDecision]:
-    """Decisions between new names, and between new and known ones; sorted, one per pair.
+def find_merges(pairs: Iterable[tuple[EntityName, EntityName]], similarity: Similarity | None = None) -> list[MergeDecision]:
+    """Return the decisions on these pairs of names, smaller id first; sorted.
 
-    known: every name of the collection that shares a block with a new one; then any order of arrival gives the same decisions.
     similarity: cosines of pairs of normalised names, called once, for the pairs that letters can neither join nor tell apart.
     """
     decided: dict[tuple[UUID, UUID], MergeDecision] = {}
     undecided: list[tuple[EntityName, EntityName]] = []
-    for a, b in _pairs(new, known):
+    for a, b in pairs:
         decision = matches(a, b)
         if decision:
             decided[decision.left, decision.right] = decision
@@ -146,38 +153,19 @@ def find_merges(
     return [decided[pair] for pair in sorted(decided)]
 
 
-def _pairs(new: Sequence[EntityName], known: Sequence[EntityName]) -> Iterator[tuple[EntityName, EntityName]]:
-    """Every pair in a common block with a new name in it, once, the smaller id first."""
-    fresh = {entity.id for entity in new}
-    members: dict[str, dict[UUID, EntityName]] = defaultdict(dict)
-    for entity in (*known, *new):
-        for key in blocks(entity.normalised, entity.type):
-            members[key][entity.id] = entity
-    seen: set[tuple[UUID, UUID]] = set()
-    for key in sorted(members):
-        block = members[key]
-        if len(block) > MAX_BLOCK and "|=" not in key:
-            continue
-        for one in sorted(block.keys() & fresh):
-            for other in sorted(block):
-                pair = (one, other) if one < other else (other, one)
-                if one != other and pair not in seen:
-                    seen.add(pair)
-                    yield block[pair[0]], block[pair[1]]
-
-
 def _worth_embedding(a: EntityName, b: EntityName) -> bool:
-    """Embeddings hold Iran near Iraq, and input near output: only names of several words, and none that a guard tells apart."""
+    """Tell whether an embedding may decide: it puts Iran near Iraq and input near output, so only on names of several words that no
+    guard tells apart."""
     if a.type != b.type or is_person(a.type) or not _spelling_may_vary(a.type):
         return False
     left, right = form(a.normalised, a.type), form(b.normalised, b.type)
     if min(len(left.tokens), len(right.tokens)) < 2 or fuzz.token_set_ratio(a.normalised, b.normalised) < OVERLAP:
         return False
-    return fuzz.token_sort_ratio(a.normalised, b.normalised) >= ALIKE and not exclude_each_other(a, b)  # last: the dearest
+    return fuzz.token_sort_ratio(a.normalised, b.normalised) >= ALIKE and not exclude_each_other(a, b)  # last: costs most
 
 
 def exclude_each_other(a: EntityName, b: EntityName) -> bool:
-    """Can never be one entity: another type, another number, another given name, two readings of one acronym."""
+    """Tell whether they can never be one entity: another type, number or given name, or two readings of one acronym."""
     if a.type != b.type:
         return True
     left, right = form(a.normalised, a.type), form(b.normalised, b.type)
@@ -196,7 +184,7 @@ def components(
     names: Mapping[UUID, EntityName] | None = None,
     apart: Iterable[tuple[UUID, UUID]] = (),
 ) -> dict[UUID, UUID]:
-    """The canonical id of each id: connected components, the representative the same whatever the order of ids and edges.
+    """Return the canonical id of each id: connected components, the representative the same whatever the order of ids and edges.
 
     With `names`, chains are guarded as the module says, and the representative is the longest name (an expansion says more than its
     acronym), then the first by letters. Without, plain components with the smallest id. Edges to ids not given are ignored.
@@ -224,7 +212,7 @@ def components(
 
 
 class _Groups:
-    """Union-find over ids that keeps each group's members, so that two groups can be held against each other."""
+    """Union-find over ids that keeps each group's members, so that two groups can be compared."""
 
     def __init__(self, ids: Iterable[UUID], names: Mapping[UUID, EntityName], apart: Iterable[tuple[UUID, UUID]] = ()) -> None:
         self.parent = {id: id for id in ids}
@@ -243,7 +231,7 @@ class _Groups:
         return id
 
     def exclude(self, left: UUID, right: UUID) -> bool:
-        """Is there a pair across two groups that excludes each other? One name per distinct form stands for its group's others."""
+        """Tell whether a pair across two groups excludes each other. Names that are equal when normalised are looked at once."""
         others = self.members[right]
         if any(not self.apart[member].isdisjoint(others) for member in self.members[left] if member in self.apart):
             return True
@@ -270,7 +258,7 @@ class _Groups:
             self.embedded.add(left)
 
     def ambiguous(self, edges: Sequence[MergeDecision]) -> set[MergeDecision]:
-        """Edges from a group to two groups that exclude each other: it may be either, so it is neither."""
+        """Return the edges from a group to two groups that exclude each other: it may be either, so it is neither."""
         partners: dict[UUID, dict[UUID, list[MergeDecision]]] = defaultdict(lambda: defaultdict(list))
         for edge in edges:
             left, right = self.root(edge.left), self.root(edge.right)
@@ -279,9 +267,9 @@ class _Groups:
                 partners[right][left].append(edge)
         dropped: set[MergeDecision] = set()
         for others in partners.values():
-            for one, other in combinations(sorted(others), 2):
-                if self.exclude(one, other):
-                    dropped.update(others[one], others[other])
+            for first, second in combinations(sorted(others), 2):
+                if self.exclude(first, second):
+                    dropped.update(others[first], others[second])
         return dropped
 
     def canonical(self) -> dict[UUID, UUID]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import pairwise
 from uuid import UUID, uuid5
 
 import pytest
 
 from aegis_assets.model.ids import entity_id, normalised
+from aegis_assets.pipeline.comparison import Block, pairs_of
 from aegis_assets.pipeline.resolve import (
     MAX_BLOCK,
     MAX_BLOCKS,
     MAX_KEY,
+    SPELLING,
     EntityName,
     MergeDecision,
+    Similarity,
     blocks,
     components,
     find_merges,
@@ -26,6 +30,26 @@ COLLECTION = UUID(int=1)
 
 def entity(name: str, type: str = "TERM") -> EntityName:
     return EntityName(entity_id(COLLECTION, type, name), type, name, normalised(name))
+
+
+def blocks_of(new: Sequence[EntityName], known: Sequence[EntityName] = ()) -> list[Block]:
+    """What a ledger with these names gives."""
+    members: dict[str, dict[UUID, EntityName]] = {}
+    for name in (*known, *new):
+        for key in blocks(name.normalised, name.type):
+            members.setdefault(key, {})[name.id] = name
+    fresh = {name.id for name in new}
+    return [
+        Block(key, tuple(names.values()), frozenset(names.keys() & fresh))
+        for key, names in members.items()
+        if len(names) <= MAX_BLOCK or key.startswith(SPELLING)
+    ]
+
+
+def merges(
+    new: Sequence[EntityName], known: Sequence[EntityName] = (), similarity: Similarity | None = None
+) -> list[MergeDecision]:
+    return find_merges(pairs_of(blocks_of(new, known)), similarity)
 
 
 def reason(left: str, right: str, type: str = "TERM") -> str | None:
@@ -94,8 +118,8 @@ def test_spellings_of_one_name_are_joined(left: str, right: str, type: str, expe
 def test_different_things_with_similar_names_stay_apart(left: str, right: str, type: str) -> None:
     assert reason(left, right, type) is None
     always = [1.0]
-    merges = find_merges([entity(left, type), entity(right, type)], [], lambda pairs: always * len(pairs))
-    assert [merge.reason for merge in merges if merge.reason != "embedding"] == []
+    found = merges([entity(left, type), entity(right, type)], [], lambda pairs: always * len(pairs))
+    assert [merge.reason for merge in found if merge.reason != "embedding"] == []
 
 
 def test_one_name_of_two_types_stays_two_entities() -> None:
@@ -111,15 +135,15 @@ def test_an_embedding_joins_names_that_letters_leave_open() -> None:
         asked.extend(pairs)
         return [0.97 if "graph" in a and "graph" in b else 0.5 for a, b in pairs]
 
-    merges = find_merges(names, [], similarity)
-    assert [(merge.reason, merge.score) for merge in merges] == [("embedding", 0.97)]
-    assert {merges[0].left, merges[0].right} == {names[0].id, names[1].id}
+    (merge,) = merges(names, [], similarity)
+    assert (merge.reason, merge.score) == ("embedding", 0.97)
+    assert {merge.left, merge.right} == {names[0].id, names[1].id}
     assert not any({"input data file", "output data file"} == set(pair) for pair in asked), "a guard forbids it: not even asked"
 
 
 def test_numbers_are_never_left_to_an_embedding() -> None:
     names = [entity("model GPT 3 turbo"), entity("model GPT 4 turbo")]
-    assert find_merges(names, [], lambda pairs: [1.0] * len(pairs)) == []
+    assert merges(names, [], lambda pairs: [1.0] * len(pairs)) == []
 
 
 def _village() -> list[EntityName]:
@@ -145,7 +169,7 @@ def _arrive(names: list[EntityName], draw: random.Random) -> tuple[set[MergeDeci
     known: list[EntityName] = []
     while shuffled:
         batch = [shuffled.pop() for _ in range(min(len(shuffled), draw.randint(1, 6)))]
-        decided.update(find_merges(batch, known, _nearly))
+        decided.update(merges(batch, known, _nearly))
         known += batch
     edges = draw.sample(sorted(decided, key=lambda edge: (edge.left, edge.right)), len(decided))
     return decided, components(draw.sample([name.id for name in names], len(names)), edges, {name.id: name for name in names})
@@ -169,19 +193,19 @@ def _groups(names: list[EntityName], edges: list[MergeDecision]) -> list[set[str
 
 def test_a_name_that_fits_two_people_joins_neither() -> None:
     names = [entity(name, "PERSON") for name in ("J. Smith", "John Smith", "Jane Smith")]
-    edges = find_merges(names, [])
+    edges = merges(names)
     assert len(edges) == 2
     assert _groups(names, edges) == [{"J. Smith"}, {"Jane Smith"}, {"John Smith"}]
 
 
 def test_an_acronym_with_two_readings_joins_neither() -> None:
     names = [entity(name) for name in ("PCA", "principal component analysis", "patient controlled analgesia")]
-    assert _groups(names, find_merges(names, [])) == [{"PCA"}, {"patient controlled analgesia"}, {"principal component analysis"}]
+    assert _groups(names, merges(names)) == [{"PCA"}, {"patient controlled analgesia"}, {"principal component analysis"}]
 
 
 def test_an_acronym_with_one_reading_stands_under_its_full_name() -> None:
     names = [entity("API"), entity("application programming interface"), entity("application programming interfaces")]
-    canonical = components([n.id for n in names], find_merges(names, []), {n.id: n for n in names})
+    canonical = components([n.id for n in names], merges(names), {n.id: n for n in names})
     assert len(set(canonical.values())) == 1
     assert canonical[names[0].id] in {names[1].id, names[2].id}
 
@@ -231,14 +255,38 @@ def test_comparisons_grow_with_the_names_and_not_with_their_square() -> None:
         counted.extend(pairs)
         return [0.0] * len(pairs)
 
-    assert find_merges(crowd, [], similarity) == []
+    assert merges(crowd, [], similarity) == []
     assert counted == []
+
+
+def test_numbered_names_do_not_crowd_the_keys_of_others() -> None:
+    crowd = [entity(f"table {number}") for number in range(2 * MAX_BLOCK)]
+    names = [entity("table of extensions"), entity("table of extension")]
+    assert [merge.reason for merge in merges([*crowd, *names])] == ["exact"]
+    shared = set(blocks("table of extensions", "TERM"))
+    assert not any(shared & set(blocks(name.name, name.type)) for name in crowd)
+
+
+def test_names_are_compared_once_and_only_with_their_type() -> None:
+    names = [entity(f"{letter} graph store") for letter in ("big", "new", "old")] + [entity("graph store", "term")]
+    every = [tuple(sorted((a.id, b.id))) for n, a in enumerate(names[:3]) for b in names[:n]]
+    found = [(a.id, b.id) for a, b in pairs_of(blocks_of(names))]
+    assert sorted(found) == sorted(every)
+    assert {name.id for pair in pairs_of(blocks_of(names[:1], names[1:])) for name in pair} == {name.id for name in names[:3]}
+
+
+def test_names_compared_before_are_passed_over_save_in_a_block_that_is_used_again() -> None:
+    names = [entity("big graph store"), entity("new graph store")]
+    fresh = frozenset({names[0].id})
+    assert list(pairs_of([Block("k", tuple(names), fresh)], compared={names[1].id})) == []
+    again = Block("k", tuple(names), frozenset(name.id for name in names), reopened=True)
+    assert len(list(pairs_of([again], compared={names[1].id}))) == 1
 
 
 def test_doing_it_twice_changes_nothing() -> None:
     names = _village()
-    once = find_merges(names, [], _nearly)
-    assert find_merges(names, names, _nearly) == once
+    once = merges(names, [], _nearly)
+    assert merges(names, names, _nearly) == once
     assert all(edge.left < edge.right for edge in once)
 
 

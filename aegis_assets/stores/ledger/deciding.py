@@ -31,13 +31,15 @@ ORDER BY e.id"""
 KNOWN: Final = """
 SELECT left_id, right_id, reason, score, undone FROM aegis_merge
 WHERE left_id = ANY(%(entities)s) AND right_id = ANY(%(entities)s) ORDER BY left_id, right_id"""
+# No key: what a person has touched is not dissolved when a key becomes crowded.
 SAVE: Final = """
 INSERT INTO aegis_merge (collection_id, left_id, right_id, reason, score, undone)
 SELECT %(collection)s, w.a, w.b, w.reason, w.score, w.undone
 FROM unnest(%(lefts)s::uuid[], %(rights)s::uuid[], %(reasons)s::text[], %(scores)s::float[], %(undones)s::bool[])
     AS w(a, b, reason, score, undone)
 JOIN aegis_entity l ON l.id = w.a JOIN aegis_entity r ON r.id = w.b
-ON CONFLICT (left_id, right_id) DO UPDATE SET reason = excluded.reason, score = excluded.score, undone = excluded.undone"""
+ON CONFLICT (left_id, right_id) DO UPDATE
+SET reason = excluded.reason, score = excluded.score, undone = excluded.undone, block = ''"""
 FORGET: Final = """
 DELETE FROM aegis_merge m USING unnest(%(lefts)s::uuid[], %(rights)s::uuid[]) AS w(a, b)
 WHERE m.left_id = w.a AND m.right_id = w.b"""

@@ -50,10 +50,15 @@ UNION SELECT id FROM aegis_entity
 WHERE canonical_id = ANY(ARRAY(SELECT canonical_id FROM aegis_entity WHERE id = ANY(%(names)s)))"""
 # One statement for all rows of a kind: a page names fifty things, and a statement for each was most of what saving it took.
 ADD_ENTITIES: Final = """
-INSERT INTO aegis_entity (id, collection_id, canonical_id, type, name, normalised, blocks)
-SELECT r.id, %(collection)s, r.id, r.type, r.name, r.normalised, r.blocks
-FROM jsonb_to_recordset(%(rows)s) AS r(id uuid, type text, name text, normalised text, blocks varchar[])
-ON CONFLICT (id) DO NOTHING"""
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset(%(rows)s) AS r(id uuid, type text, name text, normalised text, blocks varchar[])
+), added AS (
+    INSERT INTO aegis_entity (id, collection_id, canonical_id, type, name, normalised)
+    SELECT id, %(collection)s, id, type, name, normalised FROM given
+    ON CONFLICT (id) DO NOTHING RETURNING id
+)
+INSERT INTO aegis_entity_block (collection_id, key, entity_id)
+SELECT %(collection)s, key, id FROM added JOIN given USING (id) CROSS JOIN unnest(blocks) AS key"""
 ADD_MENTIONS: Final = """
 INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, start, "end")
 SELECT r.chunk, %(document)s, r.entity, r.name, r.start, r."end"
@@ -76,7 +81,6 @@ WHERE run_id = %(run_id)s AND document_id = %(document)s"""
 
 NAME_LENGTH: Final = 512
 TYPE_LENGTH: Final = 64
-BLOCK_LENGTH: Final = 128
 
 
 class Extractions(Base):
@@ -194,7 +198,7 @@ def _entity(collection: UUID, entity_type: str, name: str) -> dict[str, Any] | N
         "name": name,
         "said": name,
         "normalised": normalised,
-        "blocks": sorted({block[:BLOCK_LENGTH] for block in blocks(name, entity_type)}),
+        "blocks": sorted(set(blocks(normalised, entity_type))),
     }
 
 

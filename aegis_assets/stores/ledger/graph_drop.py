@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from aegis_assets.stores.ledger.base import Connection, rows
+from aegis_assets.stores.ledger.crowding import DROP_BLOCKS
 from aegis_assets.stores.ledger.evidence import Change
 
 # Cost of these seven: the chunks that go, and what they say.
@@ -46,6 +47,7 @@ SELECT id FROM aegis_entity WHERE id <> ALL(%(ids)s) AND canonical_id = ANY(ARRA
 DROP_ENTITIES: Final = (
     "DELETE FROM aegis_merge WHERE left_id = ANY(%(ids)s)",
     "DELETE FROM aegis_merge WHERE right_id = ANY(%(ids)s)",
+    DROP_BLOCKS,
     "DELETE FROM aegis_entity WHERE id = ANY(%(ids)s)",
 )
 

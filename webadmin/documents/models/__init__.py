@@ -17,7 +17,16 @@ from webadmin.documents.models.content import (
     Window,
 )
 from webadmin.documents.models.graph import GraphEntity, GraphRelation, Outbox
-from webadmin.documents.models.knowledge import Decision, Entity, Extraction, Mention, Merge, Relation
+from webadmin.documents.models.knowledge import (
+    CrowdedBlock,
+    Decision,
+    Entity,
+    EntityBlock,
+    Extraction,
+    Mention,
+    Merge,
+    Relation,
+)
 from webadmin.documents.models.work import Answer, ChunkTask, Concurrency, Failure, Lease, Limit, LlmUsage, RunDocument
 
 __all__ = [
@@ -27,9 +36,11 @@ __all__ = [
     "ChunkTask",
     "Collection",
     "Concurrency",
+    "CrowdedBlock",
     "Decision",
     "Document",
     "Entity",
+    "EntityBlock",
     "Extraction",
     "Failure",
     "Generation",

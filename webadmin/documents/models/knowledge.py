@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -28,7 +27,7 @@ class Extraction(models.Model):
 class Entity(models.Model):
     """A name of one type in a collection. id: model.ids.entity_id. canonical: itself, or the entity that it is an alias of.
 
-    blocks: keys of which two names must share one to be compared at all (pipeline.resolve.blocks).
+    resolved: by which rules it was compared with the other names (pipeline.resolve.rules_fingerprint), empty before.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -37,12 +36,11 @@ class Entity(models.Model):
     type = models.CharField(max_length=64)
     name = models.CharField(max_length=512)
     normalised = models.CharField(max_length=512)
-    blocks = ArrayField(models.CharField(max_length=128), db_default=[])
+    resolved = models.CharField(max_length=64, db_default="")
 
     class Meta:
         db_table = "aegis_entity"
         indexes = [
-            GinIndex(fields=["blocks"], name="aegis_entity_blocks"),
             models.Index(fields=["collection", "type", "normalised"], name="aegis_entity_name"),
             models.Index(fields=["canonical"], name="aegis_entity_canonical"),
         ]
@@ -51,10 +49,41 @@ class Entity(models.Model):
         return f"{self.name} ({self.type})"
 
 
+class EntityBlock(models.Model):
+    """A key of which two names must share one to be compared at all (pipeline.resolve.blocks).
+
+    A row each, because a read of the index stops at the limit of names that are wanted, where one of an array's reads all that
+    there are. Goes with its entity by a foreign key of the database (migration 0013), whoever deletes that.
+    """
+
+    pk = models.CompositePrimaryKey("collection_id", "key", "entity_id")
+    collection = models.ForeignKey(Collection, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
+    key = models.CharField(max_length=128, db_collation="C")
+    entity = models.ForeignKey(Entity, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
+
+    class Meta:
+        db_table = "aegis_entity_block"
+        indexes = [models.Index(fields=["entity"], name="aegis_entity_block_entity")]
+        default_permissions = ()
+
+
+class CrowdedBlock(models.Model):
+    """A key that too many names share: no two names are compared by it, and what had been merged by it alone is dissolved."""
+
+    pk = models.CompositePrimaryKey("collection_id", "key")
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=128, db_collation="C")
+
+    class Meta:
+        db_table = "aegis_crowded_block"
+        default_permissions = ()
+
+
 class Merge(models.Model):
     """A recorded reason why two names are one entity; undone ones stay, so that the decision outlives re-ingestion.
 
     left < right, by id. Entities are joined when a chain of merges that are not undone connects them.
+    block: the key by which the two were compared, empty for what a person decided.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -64,6 +93,7 @@ class Merge(models.Model):
     reason = models.CharField(_("reason"), max_length=32)
     score = models.FloatField(_("score"), db_default=1.0)
     undone = models.BooleanField(_("undone"), db_default=False)
+    block = models.CharField(max_length=128, db_collation="C", db_default="", editable=False)
     created_at = models.DateTimeField(_("created"), db_default=Now())
 
     class Meta:
@@ -71,6 +101,7 @@ class Merge(models.Model):
         verbose_name_plural = _("merges")
         db_table = "aegis_merge"
         constraints = [models.UniqueConstraint(fields=["left", "right"], name="aegis_merge_pair")]
+        indexes = [models.Index(fields=["collection", "block"], condition=~models.Q(block=""), name="aegis_merge_block")]
 
     def __str__(self) -> str:
         return f"{self.left.name} = {self.right.name}"
