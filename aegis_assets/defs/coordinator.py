@@ -31,7 +31,7 @@ from dagster_shared.record import copy
 
 from aegis_assets.errors import AegisError
 from aegis_assets.logs import logger
-from aegis_assets.model.launch import SIZE_TAG
+from aegis_assets.model.launch import BYTES_PER_SECOND, MAX_SECONDS, SIZE_TAG
 from aegis_assets.settings import settings
 from aegis_assets.stores.ledger import Ledger
 
@@ -40,9 +40,7 @@ NOTIFY: Final = "NOTIFY aegis_queue"
 LISTEN: Final = "LISTEN aegis_queue"
 STEP_SECONDS: Final = 0.5  # between looks at whether the daemon is to stop
 TURN_TAG: Final = "aegis/turn"  # seconds of the epoch
-BYTES_PER_SECOND: Final = 50_000  # of a PDF of text, on two cores; roughly will do
 UNKNOWN_SECONDS: Final = 30.0  # launched from Dagster's page
-MOST_SECONDS: Final = 600.0
 
 
 class PromptRunCoordinator(QueuedRunCoordinator):
@@ -59,7 +57,7 @@ def turn(tags: Mapping[str, str], now: float) -> float:
     """The moment by which a run's place in the queue is found."""
     size = tags.get(SIZE_TAG, "")
     seconds = float(size) / BYTES_PER_SECOND if size.isascii() and size.isdigit() else UNKNOWN_SECONDS
-    return now + min(seconds, MOST_SECONDS)
+    return now + min(seconds, MAX_SECONDS)
 
 
 def tell(instance: DagsterInstance) -> None:

@@ -5,23 +5,19 @@ A unit is a list of window ids: one window of a large document, or the windows o
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
 from uuid import UUID
 
 import dagster as dg
 
 from aegis_assets.defs.executor import LANES, steps_share_process
 from aegis_assets.defs.loop import ahead, take, wait_for
-from aegis_assets.defs.partitions import documents
 from aegis_assets.defs.platform import PlatformResource
-from aegis_assets.defs.run import conclude, prepare, run_documents, units
-from aegis_assets.errors import NotAllowed
+from aegis_assets.defs.run import conclude, prepare, remove_each, run_documents, units
 from aegis_assets.pipeline.flow.embed import embed_windows
 from aegis_assets.pipeline.flow.enrich import enrich_window as enrich
 from aegis_assets.pipeline.flow.extract import extract_window as extract
 from aegis_assets.pipeline.flow.parse import parse_window as parse
 from aegis_assets.pipeline.flow.platform import Platform
-from aegis_assets.pipeline.flow.remove import remove_document
 from aegis_assets.pipeline.flow.resolve import resolve_documents
 
 Stage = Callable[[Platform, UUID, str], Awaitable[None]]
@@ -52,7 +48,7 @@ async def side_by_side(stage: Stage, platform: Platform, unit: list[str], run_id
     await asyncio.gather(*(stage(platform, UUID(window), run_id) for window in unit))
 
 
-@dg.op(out=dg.Out(dg.Nothing), tags=OWN)
+@dg.op(config_schema={"documents": dg.Field([str], is_required=False)}, out=dg.Out(dg.Nothing), tags=OWN)
 def preflight(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
     """Every engine and store answers and fits; otherwise the run ends here with one sentence."""
     prepare(context, platform.use())
@@ -113,9 +109,5 @@ def publish(context: dg.OpExecutionContext, platform: PlatformResource):  # type
 
 @dg.op(config_schema={"documents": [str]})
 def remove_documents(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
-    for document in context.op_config["documents"]:
-        forget = partial(context.instance.delete_dynamic_partition, documents.name or "", document)
-        try:
-            remove_document(platform.use(), UUID(document), forget)
-        except NotAllowed:  # removed by another run already, and uploaded anew
-            context.log.info(f"{document} is not being removed any more.")
+    """Each document for itself: one that cannot be removed now is set aside, and does not stop those behind it."""
+    remove_each(context, platform.use(), [UUID(document) for document in context.op_config["documents"]])

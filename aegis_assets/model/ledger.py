@@ -22,7 +22,10 @@ class CollectionRow:
 
 
 class DocumentRow(Frozen):
-    """collection: its id. live, making: ids of generations. blob is empty until a run has fetched a watched object."""
+    """collection: its id. live, making: ids of generations. blob is empty until a run has fetched a watched object.
+
+    resumptions: how often in a row it was taken up again after a run that ended without doing anything for it.
+    """
 
     id: UUID
     collection: UUID
@@ -44,6 +47,7 @@ class DocumentRow(Frozen):
     run_id: str
     cancel_requested: bool
     fraction: float
+    resumptions: int = 0
     created_at: datetime
     updated_at: datetime
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, NotAllowed, NotFound
 from aegis_assets.logs import logger
 from aegis_assets.model.document import AT_REST, State
+from aegis_assets.model.launch import CLAIM, REMOVALS_PER_RUN
 from aegis_assets.model.ledger import DocumentRow
 from aegis_assets.model.parsing import Frozen
 from webadmin.documents import platform
@@ -100,7 +101,7 @@ def cancel(documents: Sequence[UUID]) -> Steered:
 
     def stop(row: DocumentRow) -> None:
         platform.ledger().request_cancel(row.id)
-        if row.run_id and not row.run_id.startswith("claim:"):
+        if row.run_id and not row.run_id.startswith(CLAIM):
             _terminate(dagster, row, notices)
 
     done, refused = _each(documents, stop)
@@ -113,7 +114,7 @@ def remove(documents: Sequence[UUID]) -> Steered:
     if not done:
         return Steered(refused=refused)
     try:
-        platform.dagster().launch_removal(done)
+        platform.dagster().launch_removal(done[:REMOVALS_PER_RUN])  # Dagster's sensor launches the others
     except AegisError as error:
         return Steered(done=done, refused=refused, notice=f"{error.message} The removal begins as soon as Dagster runs.")
     return Steered(done=done, refused=refused)
@@ -161,7 +162,7 @@ def _launch_one(document: UUID) -> None:
     """The claim is in the ledger before the launch, and in the run's tags: if this process dies between the two, or the answer is
     lost, the sensor finds by the tag whether there is a run."""
     ledger = platform.ledger()
-    claim = f"claim:{uuid4()}"
+    claim = f"{CLAIM}{uuid4()}"
     ledger.launched([document], claim)
     run_id = platform.dagster().launch_document(document, claim, size=ledger.document(document).size)
     ledger.launched([document], run_id)
@@ -186,7 +187,7 @@ def in_hands(row: DocumentRow) -> bool:
 
 
 def _require_dead(dagster: DagsterClient, row: DocumentRow) -> None:
-    if not row.run_id or row.run_id.startswith("claim:"):
+    if not row.run_id or row.run_id.startswith(CLAIM):
         raise NotAllowed(f"The document is {row.state} already.")
     try:
         run = dagster.run(row.run_id)

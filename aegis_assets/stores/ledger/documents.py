@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -12,24 +12,25 @@ from aegis_assets.errors import BadInput, NotAllowed, NotFound
 from aegis_assets.model import ids
 from aegis_assets.model.document import AT_REST, State
 from aegis_assets.model.extraction import Schema
+from aegis_assets.model.launch import REMOVALS_PER_RUN
 from aegis_assets.model.ledger import CollectionRow, DocumentRow, Registered
-from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, reads, require_running, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, clean, lock_name, one, reads, require_running, rows, writes
 from aegis_assets.stores.ledger.base import fence as fence_run
 from aegis_assets.stores.ledger.naming import collection_name, document_name, holdable, upload_key
 
 COLUMNS: Final = """id, collection_id AS collection, name, source, source_key, state, message, blob, sha256, size, format,
     media_type, parser, extractor, embedder, live_id AS live, making_id AS making, run_id, cancel_requested, fraction,
-    created_at, updated_at"""
+    resumptions, created_at, updated_at"""
 DOCUMENT: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = %(document)s"
 DOCUMENTS: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = ANY(%(documents)s)"
 COLLECTION: Final = "SELECT id, name, entity_types, relation_types, prompt, model FROM aegis_collection WHERE id = %(collection)s"
 ADD_COLLECTION: Final = "INSERT INTO aegis_collection (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT DO NOTHING"
 
 FOR_UPDATE: Final = """
-SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob FROM aegis_document
+SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob, resumptions FROM aegis_document
 WHERE id = %(document)s FOR NO KEY UPDATE"""
 ALL_FOR_UPDATE: Final = """
-SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob FROM aegis_document
+SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob, resumptions FROM aegis_document
 WHERE id = ANY(%(documents)s) ORDER BY id FOR NO KEY UPDATE"""
 SAME_BYTES: Final = """
 SELECT id, name, state FROM aegis_document
@@ -47,9 +48,16 @@ UPDATE aegis_document SET name = %(name)s, blob = %(blob)s, sha256 = %(sha256)s,
     state = CASE WHEN state IN ('running', 'queued') THEN state ELSE 'pending' END
 WHERE id = %(document)s RETURNING state"""
 TO_PENDING: Final = """
-UPDATE aegis_document SET state = 'pending', message = '', cancel_requested = false, run_claimed_at = NULL,
+UPDATE aegis_document SET state = 'pending', message = '', cancel_requested = false, run_claimed_at = NULL, resumptions = 0,
     blob = CASE WHEN blob = '' THEN %(blob)s ELSE blob END
 WHERE id = %(document)s"""
+# Costs: reads and writes the rows that are named. Locked by id, so that two callers cannot wait for each other.
+ALL_TO_PENDING: Final = """
+WITH chosen AS (
+    SELECT id FROM aegis_document WHERE id = ANY(%(documents)s) AND state = ANY(%(states)s) ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE aegis_document d SET state = 'pending', message = '', cancel_requested = false, run_claimed_at = NULL, resumptions = 0
+FROM chosen WHERE d.id = chosen.id RETURNING d.id"""
 CANCEL_NOW: Final = """
 UPDATE aegis_document SET state = 'cancelled', message = %(message)s, cancel_requested = false,
     run_claimed_at = CASE WHEN state = 'queued' THEN run_claimed_at END
@@ -57,7 +65,14 @@ WHERE id = %(document)s"""
 CANCEL_SOON: Final = "UPDATE aegis_document SET cancel_requested = true WHERE id = %(document)s"
 REMOVE: Final = """
 UPDATE aegis_document SET state = 'removing', message = '', cancel_requested = false WHERE id = %(document)s"""
-TO_REMOVE: Final = "SELECT id FROM aegis_document WHERE state = 'removing' ORDER BY updated_at, id"
+# Those that were never tried go before those that failed. Costs: reads and sorts all documents that are being removed.
+TO_REMOVE: Final = """
+SELECT id FROM aegis_document WHERE state = 'removing' AND (removal_due_at IS NULL OR removal_due_at <= now())
+ORDER BY removal_attempts, updated_at, id LIMIT %(limit)s"""
+POSTPONE_REMOVAL: Final = """
+UPDATE aegis_document SET message = %(message)s, removal_attempts = removal_attempts + 1,
+    removal_due_at = now() + make_interval(secs => least(%(most)s, %(first)s * 2 ^ least(removal_attempts, 16)))
+WHERE id = %(document)s AND state = 'removing'"""
 SET_CONTENT: Final = """
 UPDATE aegis_document SET blob = %(blob)s, sha256 = %(sha256)s, size = %(size)s
 WHERE id = %(document)s AND run_claimed_at IS NULL"""
@@ -71,6 +86,9 @@ UPDATE aegis_document SET parser = coalesce((SELECT parser FROM shown), %(parser
     extractor = %(extractor)s WHERE id = %(document)s"""
 
 REMOVING: Final = "This document is being removed; try again when it is gone."
+NOT_REMOVED: Final = "It could not be removed yet: {why} This is tried again by itself."
+FIRST_REMOVAL_SECONDS: Final = 30.0  # until the second attempt; each pause is twice as long as the one before
+MAX_REMOVAL_SECONDS: Final = 600.0
 
 
 class Documents(Base):
@@ -143,6 +161,12 @@ class Documents(Base):
         return State.PENDING if state in AT_REST else state
 
     @writes
+    def retry_all(self, connection: Connection, documents: Sequence[UUID], states: Collection[State]) -> list[UUID]:
+        """Set those of the documents that are in one of these states at rest to pending, and return them."""
+        values = {"documents": list(documents), "states": sorted(AT_REST.intersection(states))}
+        return [row["id"] for row in rows(connection, ALL_TO_PENDING, **values)]
+
+    @writes
     def request_cancel(self, connection: Connection, document: UUID) -> State:
         """Waiting -> cancelled at once; running -> its run stops at the next check. Raises NotFound, NotAllowed."""
         state = _locked(connection, document)
@@ -165,8 +189,15 @@ class Documents(Base):
         return State.REMOVING
 
     @reads
-    def to_remove(self, connection: Connection) -> list[UUID]:
-        return [row["id"] for row in rows(connection, TO_REMOVE)]
+    def to_remove(self, connection: Connection, limit: int = REMOVALS_PER_RUN) -> list[UUID]:
+        """Return documents whose removal is due now."""
+        return [row["id"] for row in rows(connection, TO_REMOVE, limit=limit)]
+
+    @writes
+    def postpone_removal(self, connection: Connection, document: UUID, why: str) -> None:
+        """Set a document aside whose removal failed, with the reason, and for longer each time. It stays what it is: removing."""
+        values = {"document": document, "first": FIRST_REMOVAL_SECONDS, "most": MAX_REMOVAL_SECONDS}
+        connection.execute(POSTPONE_REMOVAL, {**values, "message": clean(NOT_REMOVED.format(why=why))[:2000]})
 
     @writes
     def set_content(self, connection: Connection, document: UUID, run_id: str, blob: str, sha256: str, size: int) -> DocumentRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -48,16 +48,27 @@ UPDATE aegis_chunk_task SET state = 'pending'
 WHERE document_id = %(document)s AND stage IN ('embed', 'extract') AND state = 'running'"""
 FINISH: Final = """
 UPDATE aegis_document SET state = %(state)s::text, message = %(message)s, cancel_requested = false, run_claimed_at = NULL,
-    fraction = CASE %(state)s::text WHEN 'succeeded' THEN 1 WHEN 'partial' THEN 1 WHEN 'pending' THEN 0 ELSE fraction END
+    fraction = CASE %(state)s::text WHEN 'succeeded' THEN 1 WHEN 'partial' THEN 1 WHEN 'pending' THEN 0 ELSE fraction END,
+    resumptions = 0
 WHERE id = %(document)s"""
 # What no later attempt can resolve by itself, because it belongs to no window or chunk.
 SETTLE: Final = """
 UPDATE aegis_failure SET resolved = true
 WHERE document_id = %(document)s AND NOT resolved
   AND (%(all)s OR (run_id <> %(run_id)s AND window_id IS NULL AND chunk_id IS NULL))"""
+# Costs: reads the documents that are queued or running.
 OF_RUN: Final = "SELECT id FROM aegis_document WHERE run_id = %(run_id)s AND state IN ('queued', 'running') ORDER BY id"
+HAS_ADVANCED: Final = """
+SELECT 1 FROM aegis_run_document
+WHERE run_id = %(run_id)s AND document_id = %(document)s AND parsed_windows + embedded_chunks + extracted_chunks > 0"""
+COUNT_RESUMPTION: Final = """
+UPDATE aegis_document SET resumptions = %(resumptions)s WHERE id = %(document)s AND state = 'pending'"""
 
+MAX_RESUMPTIONS: Final = 5  # without a window or chunk done in between
 CANCELLED: Final = "Cancelled. Retry takes up what is missing."
+RESUMED: Final = "Its run was stopped from outside. It starts again by itself."
+STOPPED: Final = "The run was stopped from outside before it could finish. Retry takes up what is missing."
+UNREACHED: Final = "The run ended before it reached this document; its page in Dagster says why."
 
 
 class Runs(Base):
@@ -140,28 +151,47 @@ class Runs(Base):
 
     @writes
     def fail_run(self, connection: Connection, run_id: str, message: str) -> list[UUID]:
-        """A run that ended without a word: what it still holds has failed, with this sentence. Gives those documents."""
-        return _end_all(connection, run_id, State.FAILED, message)
+        """Fail, with this sentence, what an ended run still holds. Return those documents."""
+        return [_end(connection, row, State.FAILED, message) for row in _held_by(connection, run_id)]
+
+    @writes
+    def resume_run(self, connection: Connection, run_id: str) -> list[UUID]:
+        """Set what an ended run still holds back to pending, so that another run takes it up. Return those documents.
+
+        A document that was resumed `MAX_RESUMPTIONS` times with nothing done in between fails: it may be what ends its runs.
+        run_id: or the token that stood for the run.
+        """
+        return [_resume(connection, row) for row in _held_by(connection, run_id)]
 
     @writes
     def cancel_run(self, connection: Connection, run_id: str) -> list[UUID]:
-        """The same for a run that was cancelled in Dagster."""
-        return _end_all(connection, run_id, State.CANCELLED, CANCELLED)
+        """Cancel what a run that was cancelled in Dagster still holds. Return those documents."""
+        return [_end(connection, row, State.CANCELLED, CANCELLED) for row in _held_by(connection, run_id)]
 
 
-def _end_all(connection: Connection, run_id: str, state: State, message: str) -> list[UUID]:
-    ended = []
-    for found in rows(connection, OF_RUN, run_id=run_id):  # by id, so that two callers cannot wait for each other
+def _held_by(connection: Connection, run_id: str) -> Iterator[DictRow]:
+    """Yield the documents of a run, each locked, by id, so that two callers cannot wait for each other."""
+    for found in rows(connection, OF_RUN, run_id=run_id):
         lock(connection, found["id"])
         row = one(connection, FOR_UPDATE, document=found["id"])
         if row is not None and row["run_id"] == run_id and row["state"] in (State.QUEUED, State.RUNNING):
-            _end(connection, row, state, message)
-            ended.append(found["id"])
-    return ended
+            yield row
 
 
-def _end(connection: Connection, row: DictRow, state: State, message: str) -> None:
-    document, run_id = row["id"], row["run_id"]
+def _resume(connection: Connection, row: DictRow) -> UUID:
+    advanced = one(connection, HAS_ADVANCED, run_id=row["run_id"], document=row["id"]) is not None
+    resumptions = 1 if advanced else row["resumptions"] + 1
+    if resumptions > MAX_RESUMPTIONS:
+        return _end(connection, row, State.FAILED, UNREACHED if row["state"] == State.QUEUED else STOPPED)
+    _end(connection, row, State.PENDING, RESUMED)
+    connection.execute(COUNT_RESUMPTION, {"document": row["id"], "resumptions": resumptions})
+    document: UUID = row["id"]
+    return document
+
+
+def _end(connection: Connection, row: DictRow, state: State, message: str) -> UUID:
+    document: UUID = row["id"]
+    run_id = row["run_id"]
     if row["cancel_requested"]:
         state, message = State.CANCELLED, CANCELLED
     elif row["state"] == State.RUNNING and row["run_claimed_at"] is not None and state != State.CANCELLED:
@@ -173,6 +203,7 @@ def _end(connection: Connection, row: DictRow, state: State, message: str) -> No
     if state in (State.SUCCEEDED, State.PARTIAL):
         connection.execute(SETTLE, {"document": document, "run_id": run_id, "all": state == State.SUCCEEDED})
     connection.execute(FINISH, {"document": document, "state": state, "message": clean(message)[:2000]})
+    return document
 
 
 def _set_marks_back(connection: Connection, document: UUID) -> None:

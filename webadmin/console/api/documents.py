@@ -20,11 +20,12 @@ from webadmin.console.live.topics import standing
 from webadmin.console.page import READING, WRITING, api
 from webadmin.console.upload import kept
 from webadmin.console.upload.forms import UploadForm
-from webadmin.documents import platform, queries, services, steering
+from webadmin.documents import platform, queries, retrying, services, steering
 from webadmin.documents.models import Document
 
 MOST_IDS: Final = 500
 MOST_ROWS: Final = 200
+FILTERS: Final = {"collection": "collection", "state": "state", "q": "text"}
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SHOWN: Final = (
     *("name", "source", "source_key", "state", "message", "format", "media_type", "size", "sha256"),
@@ -82,6 +83,20 @@ def act(request: HttpRequest, document: UUID, action: steering.Action) -> HttpRe
         return refused(result.refused[0].sentence, 409)
     trail.record_each(request, f"document.{action.name}", targets)
     return JsonResponse({"document": str(row.id), "state": _state_now(row.id), "notice": sentences.said(result.notice)}, status=202)
+
+
+@api("documents.ingest_document", methods=WRITING)
+@said
+def retry(request: HttpRequest) -> HttpResponse:
+    """Retry all documents that match the filters, and count them. Without `state`: what failed or is partial."""
+    asked = request.GET.dict() | request.POST.dict()
+    if unknown := sorted(set(asked) - set(FILTERS)):
+        raise BadInput(f"{unknown[0]!r} is no filter: use {', '.join(FILTERS)}.")
+    count = 0
+    for batch in retrying.retry_in_batches(retrying.matching(**{FILTERS[name]: str(value) for name, value in asked.items()})):
+        trail.record_each(request, "document.retry", Document.objects.filter(pk__in=batch))
+        count += len(batch)
+    return JsonResponse({"retried": count}, status=202)
 
 
 @api("documents.view_document", methods=READING)

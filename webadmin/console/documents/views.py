@@ -19,7 +19,7 @@ from webadmin.console.audit import trail
 from webadmin.console.document.views import above, found
 from webadmin.console.models import AuditEntry
 from webadmin.console.page import WRITING, Crumb, page, render
-from webadmin.documents import queries, steering
+from webadmin.documents import queries, retrying, steering
 from webadmin.documents.models import Document
 
 SENTENCES_SHOWN = 10
@@ -49,6 +49,21 @@ def act(request: HttpRequest, document: UUID, action: steering.Action) -> HttpRe
 def steer(request: HttpRequest, queryset: QuerySet[Document], action: steering.Action) -> None:
     """One action on the documents ticked in the list."""
     _steer(request, list(queryset), action)
+
+
+def retry_matching(request: HttpRequest, queryset: QuerySet[Document]) -> None:
+    """Retry all documents that match the list's filter, however many they are."""
+    count = 0
+    try:
+        for batch in retrying.retry_in_batches(queryset):
+            trail.record_each(request, "document.retry", Document.objects.filter(pk__in=batch))
+            count += len(batch)
+    except AegisError as error:
+        messages.error(request, sentences.said(error.message))
+    if count:
+        messages.success(request, str(steering.RETRY.done).format(ngettext("{} document", "{} documents", count).format(count)))
+    else:
+        messages.warning(request, _("None of these documents failed, is partial or was cancelled."))
 
 
 def confirm_removal(request: HttpRequest, queryset: QuerySet[Document]) -> HttpResponse | None:

@@ -47,7 +47,8 @@ class Document(models.Model):
     source_key: file name of an upload, object key of a bucket. blob: bucket key of the newest bytes (empty for a
     watched object that no run has fetched yet). sha256: of the newest bytes. message: the public sentence that goes with the state.
     run_id: the run that may write; any other run is superseded. run_claimed_at: when a launch was claimed, so that a claim whose
-    launcher died is found.
+    launcher died is found. resumptions: how often in a row a run of it ended without having done anything for it.
+    removal_attempts, removal_due_at: how often its removal has failed, and when it is tried again.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -70,6 +71,9 @@ class Document(models.Model):
     run_id = models.CharField(max_length=64, blank=True, db_default="")
     run_claimed_at = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(db_default=False)
+    resumptions = models.PositiveIntegerField(db_default=0)
+    removal_attempts = models.PositiveIntegerField(db_default=0)
+    removal_due_at = models.DateTimeField(null=True, blank=True)
     fraction = models.FloatField(db_default=0.0)
     created_at = models.DateTimeField(_("created"), db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
