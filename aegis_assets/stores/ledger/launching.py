@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from aegis_assets.model.launch import ALONE_AFTER, BYTES_PER_SECOND, DOCUMENTS_PER_RUN, MAX_SECONDS, SMALL_BYTES
-from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, reads, rows, writes
 
 # In the order in which Dagster's queue would take them (`turn` in defs/coordinator.py), as many as make `runs` runs.
 # Costs: reads and sorts all pending documents of the platform, 20,000 of them in 30 ms; writes what is claimed.
@@ -51,6 +51,7 @@ class Launching(Base):
 
         limit: documents. runs: that they may make at most, small ones sharing a run. ids: only of these.
         """
+        lock_name(connection, "claim")  # two callers at once would choose the same documents, and one of them get none
         values = {"limit": limit, "runs": runs, "ids": None if ids is None else list(ids), "alone": ALONE_AFTER}
         sizes = {"bytes_per_second": BYTES_PER_SECOND, "most": MAX_SECONDS, "small": SMALL_BYTES, "together": DOCUMENTS_PER_RUN}
         return [row["id"] for row in rows(connection, CLAIM, **values, **sizes)]

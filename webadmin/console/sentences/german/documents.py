@@ -111,7 +111,7 @@ DOCUMENTS: Final = {
         "Ein Dokument dieser Sammlung wird gerade veröffentlicht. Nichts wurde geändert: Versuchen Sie es gleich noch einmal."
     ),
     # Uploads and what is asked of documents
-    "What can be tried again is {states:listed}.": "Erneut versucht werden kann: {states}.",
+    "What can be tried again is {states}.": "Erneut versucht werden kann: {states}.",
     "{filter} is no filter: use {filters}.": "{filter} ist kein Filter: Verwenden Sie {filters}.",
     "Name documents, or choose them by --collection or --failed.": (
         "Nennen Sie Dokumente, oder wählen Sie sie mit --collection oder --failed."

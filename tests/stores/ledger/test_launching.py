@@ -1,0 +1,133 @@
+"""Which pending documents are claimed, in which order, and what is left of claims and runs that came to nothing."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+
+from aegis_assets.model.document import Stage, State
+from aegis_assets.model.launch import ALONE_AFTER, DOCUMENTS_PER_RUN, SMALL_BYTES
+from aegis_assets.stores.ledger import Ledger
+from aegis_assets.stores.ledger.runs import MAX_RESUMPTIONS, RESUMED, STOPPED, UNREACHED
+from tests.stores.ledger.build import RUN, collection, dead, done, enriched, planned, register, running
+
+PENDING = """
+INSERT INTO aegis_document (id, collection_id, name, source, source_key, state, size, created_at)
+SELECT md5(%(prefix)s || n)::uuid, %(collection)s, %(prefix)s || n, 'upload', %(prefix)s || n, 'pending', %(size)s,
+    now() + make_interval(secs => n * 0.001)
+FROM generate_series(1, %(number)s) AS n"""
+
+
+def pend(ledger: Ledger, prefix: str, number: int, size: int = 10) -> None:
+    """Register documents that wait, the first of them first."""
+    register(ledger)
+    with ledger.connection() as connection:
+        connection.execute("DELETE FROM aegis_document WHERE name = 'a.md'")
+        connection.execute(PENDING, {"prefix": prefix, "number": number, "size": size, "collection": collection()})
+
+
+def names(ledger: Ledger, documents: list[UUID]) -> list[str]:
+    return [row.name for row in ledger.documents(documents)]
+
+
+def test_each_pending_document_is_claimed_once_oldest_first(ledger: Ledger) -> None:
+    ids = [register(ledger, f"{number}.md", str(number)).document for number in range(20)]
+    with ThreadPoolExecutor(4) as threads:
+        claimed = list(threads.map(lambda _: ledger.claim(5), range(6)))
+    assert sorted(document for part in claimed for document in part) == sorted(ids)
+    assert ledger.claim(5) == []
+    ledger.unclaim(ids, "")
+    assert ledger.claim(3) == ids[:3]
+    assert ledger.claim(5, ids=[ids[7]]) == [ids[7]]
+
+
+def test_a_claim_that_led_to_no_run_is_seen_and_given_back(ledger: Ledger) -> None:
+    lost, waiting = register(ledger, "a.md", "1").document, register(ledger, "b.md", "2").document
+    ledger.claim(2)
+    ledger.launched([waiting], "claim:1")
+    assert ledger.held(60) == {}
+    assert ledger.held(-1) == {"": [lost], "claim:1": [waiting]}
+    ledger.unclaim([lost], "")
+    ledger.unclaim([waiting], "The launch failed.")
+    assert (ledger.document(lost).state, ledger.document(waiting).message) == (State.PENDING, "The launch failed.")
+
+
+def test_a_page_is_claimed_before_the_books_that_came_earlier(ledger: Ledger) -> None:
+    pend(ledger, "book", 3, size=20_000_000)
+    pend(ledger, "page", 2)
+    assert names(ledger, ledger.claim(4)) == ["page1", "page2", "book1", "book2"]
+
+
+def test_no_more_is_claimed_than_makes_that_many_runs(ledger: Ledger) -> None:
+    pend(ledger, "page", 3 * DOCUMENTS_PER_RUN)
+    pend(ledger, "book", 4, size=SMALL_BYTES)
+    assert ledger.claim(10_000, runs=0) == []
+    first = ledger.claim(10_000, runs=2)
+    assert names(ledger, first) == [f"page{number + 1}" for number in range(2 * DOCUMENTS_PER_RUN)]
+    assert names(ledger, ledger.claim(10_000, runs=3))[DOCUMENTS_PER_RUN:] == ["book1", "book2"]
+    assert names(ledger, ledger.claim(10_000, runs=3)) == ["book3", "book4"]
+
+
+def test_waiting_runs_are_counted_until_all_their_documents_have_begun(ledger: Ledger) -> None:
+    pend(ledger, "page", 4)
+    claimed = ledger.claim(4)
+    ledger.launched(claimed[:2], "claim:1")
+    ledger.launched(claimed[2:], "claim:2")
+    assert ledger.waiting_runs() == 2
+    for document in claimed[:2]:
+        ledger.begin(document, RUN, dead)
+    assert ledger.waiting_runs() == 1
+
+
+def test_what_an_ended_run_holds_waits_for_another_run(ledger: Ledger) -> None:
+    held, finished, cancelled = (running(ledger, f"{number}.md", str(number)) for number in range(3))
+    ledger.finish(finished, RUN, State.SUCCEEDED, "")
+    ledger.request_cancel(cancelled)
+    other = running(ledger, "other.md", "other", run_id="run-2")
+    assert sorted(ledger.resume_run(RUN)) == sorted([held, cancelled])
+    assert [ledger.document(each).state for each in (held, finished, cancelled, other)] == [
+        State.PENDING, State.SUCCEEDED, State.CANCELLED, State.RUNNING,
+    ]  # fmt: skip
+    assert ledger.document(held).message == RESUMED
+    assert ledger.resume_run(RUN) == []
+    assert ledger.claim(5) == [held]
+    assert ledger.document(held).message == ""
+
+
+@pytest.mark.parametrize(("begun", "sentence"), [(True, STOPPED), (False, UNREACHED)])
+def test_a_document_whose_runs_keep_ending_fails(ledger: Ledger, begun: bool, sentence: str) -> None:
+    document = register(ledger).document
+    for number in range(MAX_RESUMPTIONS + 1):
+        assert ledger.document(document).state == State.PENDING
+        assert ledger.document(document).resumptions == number
+        run = f"claim:{number}"
+        ledger.launched(ledger.claim(1), run)
+        if begun:
+            ledger.begin(document, run, dead)
+        assert ledger.resume_run(run) == [document]
+    row = ledger.document(document)
+    assert (row.state, row.message) == (State.FAILED, sentence)
+    ledger.request_retry(document)
+    assert ledger.document(document).resumptions == 0, "a person's retry begins anew"
+
+
+def test_runs_that_did_something_for_the_document_are_not_counted(ledger: Ledger) -> None:
+    document = running(ledger)
+    generation = planned(ledger, document, "k1")
+    chunks = enriched(ledger, ledger.windows(generation.id)[0].id, [f"text {number}" for number in range(MAX_RESUMPTIONS + 2)])
+    for number, chunk in enumerate(chunks):
+        run = f"run-{number}"
+        ledger.begin(document, run, dead)
+        ledger.start_chunks([chunk], Stage.EMBED, run)
+        done(ledger, document, [chunk], run)
+        assert ledger.resume_run(run) == [document]
+        assert (ledger.document(document).state, ledger.document(document).resumptions) == (State.PENDING, 1)
+
+
+def test_a_document_whose_runs_keep_ending_counts_as_a_run_of_its_own(ledger: Ledger) -> None:
+    pend(ledger, "page", 3)
+    with ledger.connection() as connection:
+        connection.execute("UPDATE aegis_document SET resumptions = %s", (ALONE_AFTER,))
+    assert names(ledger, ledger.claim(10, runs=2)) == ["page1", "page2"]
