@@ -86,7 +86,6 @@ UPDATE aegis_document SET parser = coalesce((SELECT parser FROM shown), %(parser
     extractor = %(extractor)s WHERE id = %(document)s"""
 
 REMOVING: Final = "This document is being removed; try again when it is gone."
-NOT_REMOVED: Final = "It could not be removed yet: {why} This is tried again by itself."
 FIRST_REMOVAL_SECONDS: Final = 30.0  # until the second attempt; each pause is twice as long as the one before
 MAX_REMOVAL_SECONDS: Final = 600.0
 
@@ -197,7 +196,8 @@ class Documents(Base):
     def postpone_removal(self, connection: Connection, document: UUID, why: str) -> None:
         """Set a document aside whose removal failed, with the reason, and for longer each time. It stays what it is: removing."""
         values = {"document": document, "first": FIRST_REMOVAL_SECONDS, "most": MAX_REMOVAL_SECONDS}
-        connection.execute(POSTPONE_REMOVAL, {**values, "message": clean(NOT_REMOVED.format(why=why))[:2000]})
+        message = f"It could not be removed yet: {why} This is tried again by itself."
+        connection.execute(POSTPONE_REMOVAL, {**values, "message": clean(message)[:2000]})
 
     @writes
     def set_content(self, connection: Connection, document: UUID, run_id: str, blob: str, sha256: str, size: int) -> DocumentRow:

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.core.management.base import CommandParser
 
 from aegis_assets.errors import BadInput
-from aegis_assets.model.document import State
+from aegis_assets.model.document import AT_REST, State
 from aegis_assets.model.ledger import DocumentRow
 from webadmin.documents import console, platform, retrying, steering
 from webadmin.documents.models import Document
@@ -45,12 +45,8 @@ class Command(console.Command):
 
     def retry_named(self, rows: Sequence[DocumentRow]) -> list[UUID]:
         """Return the documents that are tried again; the refusals of the others are said."""
-        asked = []
-        for row in {row.id: row for row in rows}.values():
-            self.await_death(row)
-            if console.steer(self.say, row.id, steering.RETRY):
-                asked.append(row.id)
-        return asked
+        different = {row.id: row for row in rows}
+        return [row.id for row in different.values() if self.goes_on(row) or console.steer(self.say, row.id, steering.RETRY)]
 
     def retry_matching(self, collection: str, failed: bool) -> list[UUID]:
         asked: list[UUID] = []
@@ -73,9 +69,11 @@ class Command(console.Command):
             self.out(", ".join(f"{number} {state}" for state, number in sorted(counts.items())) + ".")
         return len(well) == len(asked)
 
-    def await_death(self, row: DocumentRow) -> None:
-        """Whoever retries a running document knows that its run is dead; Dagster may learn it some seconds later."""
-        deadline = time.monotonic() + NOTICED_SECONDS
-        while steering.in_hands(row) and time.monotonic() < deadline:
+    def goes_on(self, row: DocumentRow) -> bool:
+        """Wait until Dagster has noticed that a running document's run is dead: whoever retries it knows. Return whether another
+        run has taken it up by itself meanwhile."""
+        deadline, now = time.monotonic() + NOTICED_SECONDS, row
+        while steering.in_hands(now) and now.run_id == row.run_id and time.monotonic() < deadline:
             time.sleep(console.POLL_SECONDS)
-            row = platform.ledger().document(row.id)
+            now = platform.ledger().document(row.id)
+        return now.run_id != row.run_id and now.state not in AT_REST
