@@ -59,7 +59,7 @@ def alive(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 def prepare(context: dg.OpExecutionContext, platform: Platform) -> None:
-    """Preflight; when it fails every document of the run carries its sentence."""
+    """Run preflight; when it fails every document of the run carries its sentence."""
     ids = run_documents(context)
     try:
         rows = platform.ledger.documents(ids)
@@ -72,7 +72,7 @@ def prepare(context: dg.OpExecutionContext, platform: Platform) -> None:
 
 
 def units(context: dg.OpExecutionContext, platform: Platform) -> Iterator[list[str]]:
-    """Windows with missing work: each window of a large document alone, windows of small documents packed."""
+    """Yield windows with missing work: each window of a large document alone, windows of small documents packed."""
     packed: list[str] = []
     with ThreadPoolExecutor(PLANNED_AT_ONCE, thread_name_prefix="plan") as pool:
         for windows in pool.map(lambda document: _planned(context, platform, document), run_documents(context)):
@@ -88,7 +88,7 @@ def units(context: dg.OpExecutionContext, platform: Platform) -> Iterator[list[s
 
 
 def _planned(context: dg.OpExecutionContext, platform: Platform, document: UUID) -> list[UUID]:
-    """The document's windows with missing work; none where it is another run's, or its end was here."""
+    """Return the document's windows with missing work; none where it is another run's, or has failed here."""
     try:
         return plan_document(platform, document, context.run_id, lambda run: alive(context.instance, run))
     except Superseded:
@@ -100,7 +100,7 @@ def _planned(context: dg.OpExecutionContext, platform: Platform, document: UUID)
 
 
 def give_up(context: dg.OpExecutionContext, platform: Platform, document: UUID, failure: AegisError) -> None:
-    """Failed, with the sentence; unless another run holds the document, or the ledger itself is away."""
+    """Fail the document with the sentence, unless another run holds it or the ledger itself is away."""
     with suppress(AegisError):
         row = platform.ledger.document(document)
         if row.state != State.RUNNING or row.run_id != context.run_id:

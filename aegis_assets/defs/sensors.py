@@ -5,6 +5,7 @@ They keep a few runs waiting in Dagster's queue, and leave all other documents p
 and counted, and a thousand queued runs would be read anew whenever Dagster looks for the next one.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -32,7 +33,7 @@ from aegis_assets.model.launch import (
     documents_config,
     removal_config,
 )
-from aegis_assets.model.ledger import DocumentRow
+from aegis_assets.model.ledger import DocumentRow, WaitingRuns
 from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.settings import settings
 from aegis_assets.stores.watch import list_objects
@@ -52,7 +53,7 @@ UNFINISHED = [
 
 @dg.sensor(minimum_interval_seconds=settings().watch_interval, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
 def watch_bucket(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
-    """New, changed and deleted objects -> documents -> runs. The ledger keeps what it saw: a restart doubles nothing."""
+    """Turn new, changed and deleted objects into documents and runs. The ledger keeps what it saw: a restart doubles nothing."""
     chosen = settings()
     try:
         listing = list_objects(chosen.watch_address, chosen, chosen.watch_settle_seconds, datetime.now(UTC))
@@ -62,8 +63,8 @@ def watch_bucket(context: dg.SensorEvaluationContext, platform: PlatformResource
     if seen.new or seen.changed or seen.deleted:
         return launches(context, platform)
     refused = REFUSED.format(n=len(seen.refused), first=seen.refused[0]) if seen.refused else ""
-    if said := " ".join(filter(None, (*listing.problems, seen.problem, refused))):
-        return dg.SkipReason(said)
+    if problems := " ".join(filter(None, (*listing.problems, seen.problem, refused))):
+        return dg.SkipReason(problems)
     return dg.SkipReason("No object is new, changed or deleted.")
 
 
@@ -88,20 +89,23 @@ def removal_requests(instance: dg.DagsterInstance, ledger: FlowLedger) -> list[d
     due = ledger.to_remove()
     if not due or instance.get_runs_count(dg.RunsFilter(job_name=remove.name, statuses=UNFINISHED)):
         return []
-    return [dg.RunRequest(job_name=remove.name, tags={SIZE_TAG: "0"}, run_config=removal_config(due))]
+    key = f"remove-{due[0]}-{len(due)}-{int(time.time() // 60)}"  # a run that dies at once is not made anew with every tick
+    return [dg.RunRequest(run_key=key, job_name=remove.name, tags={SIZE_TAG: "0"}, run_config=removal_config(due))]
 
 
 def ingest_requests(instance: dg.DagsterInstance, ledger: FlowLedger) -> list[dg.RunRequest]:
     """Claim as many documents as Dagster's queue can take soon, and return their runs."""
-    room = waiting_limit(ledger) - ledger.waiting_runs()
-    claimed = ledger.documents(ledger.claim(room * DOCUMENTS_PER_RUN, runs=room)) if room > 0 else []
-    if claimed:
-        instance.add_dynamic_partitions(documents.name or "", [str(row.id) for row in claimed])
-    return [run_request(ledger, group) for group in groups(claimed)]
+    limit, waiting = waiting_limit(ledger), ledger.waiting_runs()
+    room = WaitingRuns(small=max(0, limit - waiting.small), large=max(0, limit - waiting.large))
+    claimed = ledger.claim(room.small * DOCUMENTS_PER_RUN + room.large, runs=room)
+    if not claimed:
+        return []
+    instance.add_dynamic_partitions(documents.name or "", [str(document) for document in claimed])
+    return [run_request(ledger, group) for group in groups(ledger.documents(claimed))]
 
 
 def waiting_limit(ledger: FlowLedger) -> int:
-    """Return how many runs may wait in Dagster's queue."""
+    """Return how many runs of large documents may wait in Dagster's queue, and how many of small ones, which go first there."""
     at_once = ledger.limits().get("parallel_documents", settings().parallel_documents)
     return max(WAITING_RUNS[0], min(WAITING_PER_SLOT * at_once, WAITING_RUNS[1]))
 
@@ -177,6 +181,7 @@ def after_cancel(context: dg.RunStatusSensorContext, platform: PlatformResource)
 
 
 def let_go(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
+    """Let go of the documents that an ended run still holds, and delete what its steps handed each other."""
     run = context.dagster_run
     for holder in holders_of(run):
         release(platform.use().ledger, run.status, holder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from aegis_assets.model.document import Mark, Stage, State
@@ -50,6 +50,16 @@ class DocumentRow(Frozen):
     resumptions: int = 0
     created_at: datetime
     updated_at: datetime
+
+
+class WaitingRuns(Frozen):
+    """Numbers of runs: of small documents, which share one, and of large ones."""
+
+    small: int
+    large: int
+
+
+UNLIMITED: Final = WaitingRuns(small=2**31 - 1, large=2**31 - 1)
 
 
 class Registered(Frozen):

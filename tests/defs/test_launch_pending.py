@@ -63,7 +63,7 @@ def test_of_twenty_thousand_pending_documents_a_tick_claims_what_the_queue_takes
 
     with light.counted() as statements:
         assert light.tick(launch_pending) == [], "the runs that wait are enough"
-    assert len(statements.ledger) <= 3
+    assert len(statements.ledger) <= 5
     assert statements.dagster == []
 
     for document in documents(requests)[: 3 * DOCUMENTS_PER_RUN]:

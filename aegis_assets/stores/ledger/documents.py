@@ -101,7 +101,7 @@ class Documents(Base):
 
     @reads
     def documents(self, connection: Connection, documents: Sequence[UUID]) -> list[DocumentRow]:
-        """In the order asked for; unknown ones are left out."""
+        """Return documents in the order asked for; unknown ones are left out."""
         found = {row["id"]: row for row in rows(connection, DOCUMENTS, documents=list(documents))}
         return [DocumentRow.model_validate(found[document]) for document in documents if document in found]
 
@@ -123,7 +123,7 @@ class Documents(Base):
     def register(
         self, connection: Connection, collection: str, source: str, key: str, name: str, blob: str, sha256: str, size: int
     ) -> Registered:
-        """Make the row, or say that it is there: see Registered. source: 'upload' or 'bucket'.
+        """Make the row, or tell that it is there: see Registered. source: 'upload' or 'bucket'.
 
         The same bytes under the same name ask a document that failed or was cancelled to run again; one that succeeded is left
         alone. Raises BadInput for a name that no collection or object can have, NotAllowed while the document is being removed.
@@ -149,7 +149,7 @@ class Documents(Base):
 
     @writes
     def request_retry(self, connection: Connection, document: UUID) -> State:
-        """At rest -> pending. Raises NotFound, and NotAllowed for one that is running or being removed."""
+        """Set a document at rest to pending. Raises NotFound, and NotAllowed for one that is running or being removed."""
         state = _locked(connection, document)
         if state == State.RUNNING:
             raise NotAllowed("This document is being worked on; cancel it first, or wait.")
@@ -167,7 +167,7 @@ class Documents(Base):
 
     @writes
     def request_cancel(self, connection: Connection, document: UUID) -> State:
-        """Waiting -> cancelled at once; running -> its run stops at the next check. Raises NotFound, NotAllowed."""
+        """Cancel a waiting document at once, a running one at its run's next check. Raises NotFound, NotAllowed."""
         state = _locked(connection, document)
         if state in (State.PENDING, State.QUEUED):
             connection.execute(CANCEL_NOW, {"document": document, "message": "Cancelled before it began."})
@@ -179,7 +179,7 @@ class Documents(Base):
 
     @writes
     def request_removal(self, connection: Connection, document: UUID) -> State:
-        """-> removing, which nothing leaves. Raises NotFound, and NotAllowed while it runs."""
+        """Set a document to removing, which nothing leaves. Raises NotFound, and NotAllowed while it runs."""
         state = _locked(connection, document)
         if state == State.RUNNING:
             raise NotAllowed("This document is being worked on: cancel it first, then remove it.")
@@ -201,8 +201,8 @@ class Documents(Base):
 
     @writes
     def set_content(self, connection: Connection, document: UUID, run_id: str, blob: str, sha256: str, size: int) -> DocumentRow:
-        """What a run fetched of a watched object. If the sensor has seen a newer one meanwhile, only the answer has these bytes:
-        the row keeps asking, and the document is pending again after this run."""
+        """Note what a run fetched of a watched object. If the sensor has seen a newer one meanwhile, only the answer has these
+        bytes: the row keeps asking, and the document is pending again after this run."""
         fence_run(connection, document, run_id)
         values = {"blob": blob, "sha256": sha256, "size": size}
         connection.execute(SET_CONTENT, {"document": document, **values})
@@ -214,21 +214,21 @@ class Documents(Base):
     def set_engines(
         self, connection: Connection, document: UUID, run_id: str, *, parser: str, embedder: str, extractor: str
     ) -> None:
-        """Names as people know them."""
+        """Note the engines, by names that people know."""
         fence_run(connection, document, run_id)
         names = {"parser": parser[:128], "embedder": embedder[:128], "extractor": extractor[:128]}
         connection.execute(SET_ENGINES, {"document": document, **names})
 
 
 def add_collection(connection: Connection, name: str) -> tuple[UUID, bool]:
-    """Its id, and whether it was made because it was not there. Raises BadInput."""
+    """Return the collection's id, and whether it was made because it was not there. Raises BadInput."""
     identity = ids.collection_id(collection_name(name))
     made = connection.execute(ADD_COLLECTION, {"id": identity, "name": name})
     return identity, made.rowcount == 1
 
 
 def _again(connection: Connection, document: UUID, old: DictRow, values: dict[str, object]) -> Registered:
-    """A name that is known: the same bytes, or new ones."""
+    """Register the same bytes, or new ones, under a name that is known."""
     before = state = State(old["state"])
     if before == State.REMOVING:
         raise NotAllowed(REMOVING)

@@ -8,22 +8,24 @@ from typing import Final
 from uuid import UUID
 
 from aegis_assets.model.launch import ALONE_AFTER, BYTES_PER_SECOND, DOCUMENTS_PER_RUN, MAX_SECONDS, SMALL_BYTES
+from aegis_assets.model.ledger import UNLIMITED, WaitingRuns
 from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, reads, rows, writes
 
-# In the order in which Dagster's queue would take them (`turn` in defs/coordinator.py), as many as make `runs` runs.
+# In the order in which Dagster's queue would take them (`turn` in defs/coordinator.py), as many as make so many runs.
 # Costs: reads and sorts all pending documents of the platform, 20,000 of them in 30 ms; writes what is claimed.
 CLAIM: Final = """
 WITH next AS (
     SELECT id, created_at + make_interval(secs => least(size / %(bytes_per_second)s::float, %(most)s)) AS turn,
+        size < %(small)s AS small,
         CASE WHEN size < %(small)s AND resumptions < %(alone)s THEN 1.0 / %(together)s ELSE 1.0 END AS share
     FROM aegis_document
     WHERE state = 'pending' AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s))
     ORDER BY turn, id LIMIT %(limit)s
 ), counted AS (
-    SELECT id, turn, sum(share) OVER (ORDER BY turn, id) AS runs FROM next
+    SELECT id, turn, small, sum(share) OVER (PARTITION BY small ORDER BY turn, id) AS runs FROM next
 ), chosen AS (
     SELECT d.id, counted.turn FROM counted JOIN aegis_document d ON d.id = counted.id
-    WHERE d.state = 'pending' AND (%(runs)s::int IS NULL OR counted.runs <= %(runs)s)
+    WHERE d.state = 'pending' AND counted.runs <= CASE WHEN small THEN %(small_runs)s ELSE %(large_runs)s END
     ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED
 ), claimed AS (
     UPDATE aegis_document d SET state = 'queued', run_claimed_at = now(), run_id = '', message = '', cancel_requested = false
@@ -31,7 +33,10 @@ WITH next AS (
 )
 SELECT id FROM claimed ORDER BY turn, id"""
 # Costs: reads the queued documents, of which there are no more than the sensors let wait.
-WAITING_RUNS: Final = "SELECT count(DISTINCT run_id) AS runs FROM aegis_document WHERE state = 'queued'"
+WAITING: Final = """
+SELECT count(DISTINCT run_id) FILTER (WHERE size < %(small)s) AS small,
+    count(DISTINCT run_id) FILTER (WHERE size >= %(small)s) AS large
+FROM aegis_document WHERE state = 'queued'"""
 UNCLAIM: Final = """
 UPDATE aegis_document SET state = 'pending', run_id = '', run_claimed_at = NULL, message = %(message)s
 WHERE id = ANY(%(documents)s) AND state = 'queued'"""
@@ -46,21 +51,23 @@ WHERE state = 'running' OR (state = 'queued' AND run_claimed_at < now() - make_i
 
 class Launching(Base):
     @writes
-    def claim(self, connection: Connection, limit: int, ids: Sequence[UUID] | None = None, runs: int | None = None) -> list[UUID]:
+    def claim(
+        self, connection: Connection, limit: int, ids: Sequence[UUID] | None = None, runs: WaitingRuns = UNLIMITED
+    ) -> list[UUID]:
         """Set pending documents to queued and return them in the order of their turns; no document goes to two callers.
 
-        limit: documents. runs: that they may make at most, small ones sharing a run. ids: only of these.
+        limit: documents. runs: that they may make at most. ids: only of these.
         """
         lock_name(connection, "claim")  # two callers at once would choose the same documents, and one of them get none
-        values = {"limit": limit, "runs": runs, "ids": None if ids is None else list(ids), "alone": ALONE_AFTER}
-        sizes = {"bytes_per_second": BYTES_PER_SECOND, "most": MAX_SECONDS, "small": SMALL_BYTES, "together": DOCUMENTS_PER_RUN}
+        values = {"limit": limit, "ids": None if ids is None else list(ids), "small_runs": runs.small, "large_runs": runs.large}
+        sizes = {"bytes_per_second": BYTES_PER_SECOND, "most": MAX_SECONDS, "small": SMALL_BYTES}
+        sizes |= {"together": DOCUMENTS_PER_RUN, "alone": ALONE_AFTER}
         return [row["id"] for row in rows(connection, CLAIM, **values, **sizes)]
 
     @reads
-    def waiting_runs(self, connection: Connection) -> int:
-        """Return the number of runs that wait for Dagster's queue to take them, or have not begun with all of their documents."""
-        row = one(connection, WAITING_RUNS)
-        return int(row["runs"]) if row else 0
+    def waiting_runs(self, connection: Connection) -> WaitingRuns:
+        """Count the runs that Dagster's queue has not taken, or that have not begun with all of their documents."""
+        return WaitingRuns.model_validate(one(connection, WAITING, small=SMALL_BYTES))
 
     @writes
     def unclaim(self, connection: Connection, documents: Sequence[UUID], message: str) -> None:

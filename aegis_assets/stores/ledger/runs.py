@@ -73,7 +73,7 @@ UNREACHED: Final = "The run ended before it reached this document; its page in D
 
 class Runs(Base):
     def begin(self, document: UUID, run_id: str, alive: Callable[[str], bool]) -> DocumentRow:
-        """-> running under run_id, with the marks of interrupted work set back.
+        """Set the document to running under run_id, with the marks of interrupted work set back.
 
         alive: whether a run is still at work; it is asked about the run that holds the document, outside any transaction. Raises
         NotFound, and NotAllowed for a document that a living run holds, that is being removed, or that was cancelled while it
@@ -96,7 +96,7 @@ class Runs(Base):
 
     @writes
     def _take(self, connection: Connection, document: UUID, run_id: str, holder: str) -> DocumentRow | None:
-        """None when another than `holder` has it meanwhile: ask again whether that one lives."""
+        """Take the document; return None when another than `holder` has it meanwhile: ask again whether that one lives."""
         lock(connection, document)
         row = one(connection, FOR_UPDATE, document=document)
         if row is None:
@@ -114,7 +114,8 @@ class Runs(Base):
 
     @reads
     def check(self, connection: Connection, document: UUID, run_id: str) -> None:
-        """May the run go on? One indexed read. Raises Superseded when it was cancelled or taken over, NotFound when removed."""
+        """Check whether the run may go on, by one indexed read. Raises Superseded when it was cancelled or taken over, NotFound when
+        removed."""
         row = one(connection, PEEK, document=document)
         require_running(row, document, run_id)
         if row is not None and row["cancel_requested"]:
@@ -122,12 +123,12 @@ class Runs(Base):
 
     @reads
     def check_many(self, connection: Connection, documents: Sequence[UUID], run_id: str) -> set[UUID]:
-        """Those that the run may go on with."""
+        """Return the documents that the run may go on with."""
         return {row["id"] for row in rows(connection, PEEK_MANY, documents=list(documents), run_id=run_id)}
 
     @writes
     def finish(self, connection: Connection, document: UUID, run_id: str, state: State, message: str) -> None:
-        """The end of a run's work on a document. The state is another than the one asked for
+        """End a run's work on a document. The state is another than the one asked for
 
         - when it was cancelled meanwhile: cancelled,
         - when newer bytes came meanwhile: pending, so that another run takes them.
@@ -141,7 +142,7 @@ class Runs(Base):
 
     @writes
     def finish_all(self, connection: Connection, run_id: str, endings: Sequence[Ending]) -> set[UUID]:
-        """The same for several. Gives the documents that were the run's to end."""
+        """End a run's work on several documents, and return those that were the run's to end."""
         ours = fence_all(connection, [ending.document for ending in endings], run_id)
         held = {row["id"]: row for row in rows(connection, ALL_FOR_UPDATE, documents=sorted(ours))}
         for ending in endings:

@@ -9,6 +9,7 @@ import pytest
 
 from aegis_assets.model.document import Stage, State
 from aegis_assets.model.launch import ALONE_AFTER, DOCUMENTS_PER_RUN, SMALL_BYTES
+from aegis_assets.model.ledger import WaitingRuns
 from aegis_assets.stores.ledger import Ledger
 from aegis_assets.stores.ledger.runs import MAX_RESUMPTIONS, RESUMED, STOPPED, UNREACHED
 from tests.stores.ledger.build import RUN, collection, dead, done, enriched, planned, register, running
@@ -63,22 +64,33 @@ def test_a_page_is_claimed_before_the_books_that_came_earlier(ledger: Ledger) ->
 def test_no_more_is_claimed_than_makes_that_many_runs(ledger: Ledger) -> None:
     pend(ledger, "page", 3 * DOCUMENTS_PER_RUN)
     pend(ledger, "book", 4, size=SMALL_BYTES)
-    assert ledger.claim(10_000, runs=0) == []
-    first = ledger.claim(10_000, runs=2)
-    assert names(ledger, first) == [f"page{number + 1}" for number in range(2 * DOCUMENTS_PER_RUN)]
-    assert names(ledger, ledger.claim(10_000, runs=3))[DOCUMENTS_PER_RUN:] == ["book1", "book2"]
-    assert names(ledger, ledger.claim(10_000, runs=3)) == ["book3", "book4"]
+
+    def claim(small: int, large: int) -> list[str]:
+        return names(ledger, ledger.claim(10_000, runs=WaitingRuns(small=small, large=large)))
+
+    assert claim(0, 0) == []
+    assert claim(2, 0) == [f"page{number + 1}" for number in range(2 * DOCUMENTS_PER_RUN)]
+    assert claim(0, 3) == ["book1", "book2", "book3"]
+    assert claim(5, 5)[DOCUMENTS_PER_RUN:] == ["book4"]
+
+
+def test_a_page_is_claimed_although_enough_books_wait(ledger: Ledger) -> None:
+    pend(ledger, "book", 3, size=SMALL_BYTES)
+    ledger.claim(2)
+    pend(ledger, "page", 1)
+    assert names(ledger, ledger.claim(10, runs=WaitingRuns(small=1, large=0))) == ["page1"]
 
 
 def test_waiting_runs_are_counted_until_all_their_documents_have_begun(ledger: Ledger) -> None:
     pend(ledger, "page", 4)
-    claimed = ledger.claim(4)
-    ledger.launched(claimed[:2], "claim:1")
-    ledger.launched(claimed[2:], "claim:2")
-    assert ledger.waiting_runs() == 2
+    pend(ledger, "book", 1, size=SMALL_BYTES)
+    claimed = ledger.claim(5)
+    for number, documents in enumerate((claimed[:2], claimed[2:4], claimed[4:])):
+        ledger.launched(documents, f"claim:{number}")
+    assert ledger.waiting_runs() == WaitingRuns(small=2, large=1)
     for document in claimed[:2]:
         ledger.begin(document, RUN, dead)
-    assert ledger.waiting_runs() == 1
+    assert ledger.waiting_runs() == WaitingRuns(small=1, large=1)
 
 
 def test_what_an_ended_run_holds_waits_for_another_run(ledger: Ledger) -> None:
@@ -130,4 +142,4 @@ def test_a_document_whose_runs_keep_ending_counts_as_a_run_of_its_own(ledger: Le
     pend(ledger, "page", 3)
     with ledger.connection() as connection:
         connection.execute("UPDATE aegis_document SET resumptions = %s", (ALONE_AFTER,))
-    assert names(ledger, ledger.claim(10, runs=2)) == ["page1", "page2"]
+    assert names(ledger, ledger.claim(10, runs=WaitingRuns(small=2, large=0))) == ["page1", "page2"]
