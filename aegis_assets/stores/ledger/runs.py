@@ -114,8 +114,8 @@ class Runs(Base):
 
     @reads
     def check(self, connection: Connection, document: UUID, run_id: str) -> None:
-        """Check whether the run may go on, by one indexed read. Raises Superseded when it was cancelled or taken over, NotFound when
-        removed."""
+        """Check whether the run may go on, by one indexed read. Raises Superseded when the document was cancelled or taken over,
+        NotFound when it was removed."""
         row = one(connection, PEEK, document=document)
         require_running(row, document, run_id)
         if row is not None and row["cancel_requested"]:

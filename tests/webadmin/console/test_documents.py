@@ -149,6 +149,7 @@ def test_all_that_match_the_filter_are_retried_and_not_only_those_of_the_page(ad
     Document.objects.bulk_create(rows)
     shown = rows[0].pk
     chosen = {"action": "retry", "index": "0", "_selected_action": [str(shown)], "select_across": "1"}
+    assert f"Select all {failed}" in admin.get(f"{LIST}?q=failed&state__exact=failed").content.decode()
     with CaptureQueriesContext(connection) as captured:
         page = admin.post(f"{LIST}?q=failed&state__exact=failed", chosen, follow=True).content.decode()
     assert f"{failed} documents to be tried again." in page
