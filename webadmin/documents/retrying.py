@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 
 from aegis_assets.errors import BadInput, NotFound
 from aegis_assets.model.document import State
+from aegis_assets.stores.ledger.base import clean
 from webadmin.documents import platform
 from webadmin.documents.models import Collection, Document
 
@@ -20,6 +21,7 @@ RETRIED: Final = UNFINISHED | {State.CANCELLED}  # only where a person named the
 
 def matching(collection: str = "", state: str = "", text: str = "") -> QuerySet[Document]:
     """Return documents by the filters of the API. Raises BadInput and NotFound."""
+    collection, text = clean(collection), clean(text)
     rows = Document.objects.all()
     if collection:
         if not Collection.objects.filter(name=collection).exists():
