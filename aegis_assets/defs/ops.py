@@ -55,7 +55,7 @@ async def side_by_side(stage: Stage, platform: Platform, unit: list[str], run_id
 @dg.op(out=dg.Out(dg.Nothing), tags=OWN)
 def preflight(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
     """Every engine and store answers and fits; otherwise the run ends here with one sentence."""
-    prepare(context, platform.use())
+    prepare(context, platform)
 
 
 @dg.op(ins={"ready": dg.In(dg.Nothing)}, out=dg.DynamicOut(list), tags=OWN)

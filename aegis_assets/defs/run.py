@@ -12,8 +12,9 @@ import dagster as dg
 from aegis_assets.defs.handover import discard
 from aegis_assets.defs.loop import wait_for
 from aegis_assets.defs.partitions import documents as partitions
+from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.report import report
-from aegis_assets.errors import AegisError, Superseded, public
+from aegis_assets.errors import AegisError, Superseded, is_outage, public
 from aegis_assets.model.document import State
 from aegis_assets.pipeline.flow.plan import plan_document
 from aegis_assets.pipeline.flow.platform import Platform
@@ -38,12 +39,16 @@ def alive(instance: dg.DagsterInstance, run_id: str) -> bool:
     return run is not None and not run.is_finished
 
 
-def prepare(context: dg.OpExecutionContext, platform: Platform) -> None:
-    """Preflight; when it fails every document of the run carries its sentence."""
-    ids = run_documents(context)
+def prepare(context: dg.OpExecutionContext, resource: PlatformResource) -> None:
+    """Preflight; when it fails every document of the run carries its sentence.
+
+    While other documents wait for a server, it is not waited for here too: what the run holds goes back within seconds.
+    """
+    platform, ids = resource.use(), run_documents(context)
     try:
         rows = platform.ledger.documents(ids)
-        wait_for(preflight(platform, settings().home, [row.collection for row in rows]))
+        asked = resource.probe() if platform.ledger.waited_for() else platform
+        wait_for(preflight(asked, settings().home, [row.collection for row in rows]))
     except Exception as error:
         failure = public(error)
         for document in ids:
@@ -80,12 +85,17 @@ def _planned(context: dg.OpExecutionContext, platform: Platform, document: UUID)
 
 
 def give_up(context: dg.OpExecutionContext, platform: Platform, document: UUID, failure: AegisError) -> None:
-    """Failed, with the sentence; unless another run holds the document, or the ledger itself is away."""
+    """Failed, with the sentence, or put back in an outage; unless another run holds the document, or the ledger itself is away."""
     with suppress(AegisError):
         row = platform.ledger.document(document)
+        if row.state == State.PENDING and row.run_id == context.run_id:  # put back where the outage was met
+            return
         if row.state != State.RUNNING or row.run_id != context.run_id:
             platform.ledger.begin(document, context.run_id, lambda run: alive(context.instance, run))
-        platform.ledger.finish(document, context.run_id, State.FAILED, failure.message)
+        if is_outage(failure):
+            platform.ledger.put_back(document, context.run_id, failure)
+        else:
+            platform.ledger.finish(document, context.run_id, State.FAILED, failure.message)
 
 
 def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.Output[None]]:
@@ -98,9 +108,12 @@ def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.
     discard(platform.bucket, context.run_id)  # publish is the last step
     known = platform.ledger.documents(documents)
     failed = [row.message for row in known if row.state == State.FAILED]
+    waiting = [row.sentence for row in known if row.state == State.PENDING and row.not_before is not None]
     failed += ["One of the run's documents does not exist any more."] * (len(documents) - len(known))
     if failed:
         raise dg.Failure(f"{len(failed)} of the run's documents failed: {failed[0]}", allow_retries=False)
+    if waiting:
+        raise dg.Failure(f"{len(waiting)} of the run's documents are tried again later: {waiting[0]}", allow_retries=False)
     yield from ()
 
 

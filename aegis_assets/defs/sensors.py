@@ -12,6 +12,7 @@ import dagster as dg
 
 from aegis_assets.defs.handover import discard, purge
 from aegis_assets.defs.jobs import ingest, remove
+from aegis_assets.defs.outages import servers_away
 from aegis_assets.defs.partitions import documents
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.run import alive, partition_order
@@ -64,7 +65,8 @@ def launches(context: dg.SensorEvaluationContext, platform: PlatformResource) ->
     try:
         release_lost_claims(context.instance, platform)
         removing = [] if is_removing(context.instance) else [str(document) for document in ledger.to_remove()]
-        claimed = ledger.documents(ledger.claim(CLAIMS_PER_TICK))
+        away = servers_away(context, platform)
+        claimed = [] if away else ledger.documents(ledger.claim(CLAIMS_PER_TICK))
     except AegisError as error:
         return dg.SkipReason(error.message)
     context.instance.add_dynamic_partitions(documents.name or "", [str(row.id) for row in claimed])
@@ -78,7 +80,9 @@ def launches(context: dg.SensorEvaluationContext, platform: PlatformResource) ->
                 run_config={"ops": {"remove_documents": {"config": {"documents": removing}}}},
             )
         )
-    return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("No document is pending.")
+    if requests:
+        return dg.SensorResult(run_requests=requests)
+    return dg.SkipReason(f"Waiting for {', '.join(sorted(away))}." if away else "No document is pending.")
 
 
 def is_removing(instance: dg.DagsterInstance) -> bool:
@@ -120,8 +124,7 @@ def groups(rows: Sequence[DocumentRow], order: dict[str, int]) -> Iterator[list[
 
 
 def release_lost_claims(instance: dg.DagsterInstance, platform: PlatformResource) -> None:
-    """A claim whose run was never made is pending again. One whose run ended without taking the document has failed: launching it
-    again would only repeat that, without end."""
+    """A claim whose run was never made is pending again, and one whose run ended without taking the document waits a while."""
     ledger = platform.use().ledger
     for claim, ids in ledger.open_claims(older_than_s=30).items():
         if claim.startswith("claim:"):
@@ -131,7 +134,7 @@ def release_lost_claims(instance: dg.DagsterInstance, platform: PlatformResource
         if not runs:
             ledger.unclaim(ids, "")
         elif runs[0].is_finished:
-            ledger.fail_run(claim, "The run ended before it reached this document; its page in Dagster says why.")
+            ledger.lose_run(claim, "The run ended before it reached this document; its page in Dagster says why.")
 
 
 @dg.sensor(minimum_interval_seconds=600, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -152,11 +155,9 @@ def purge_handovers(context: dg.SensorEvaluationContext, platform: PlatformResou
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
-    """A run that died before it could say so: its documents fail with a sentence instead of running for ever."""
+    """A run that died before it could say so: its documents are tried again instead of running for ever."""
     run_id = context.dagster_run.run_id
-    platform.use().ledger.fail_run(
-        run_id, "The run was stopped from outside before it could finish. Retry takes up what is missing."
-    )
+    platform.use().ledger.lose_run(run_id, "The run was stopped from outside before it could finish.")
     discard(platform.use().bucket, run_id)
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from aegis_assets.model.document import Mark, Stage, State
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.parsing import Box, Frozen, Heading, Inspection, ParsedWindow
+from aegis_assets.model.waiting import Waiting, sentence
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class CollectionRow:
     schema: Schema
 
 
-class DocumentRow(Frozen):
+class DocumentRow(Waiting):
     """collection: its id. live, making: ids of generations. blob is empty until a run has fetched a watched object."""
 
     id: UUID
@@ -46,6 +47,11 @@ class DocumentRow(Frozen):
     fraction: float
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def sentence(self) -> str:
+        """What goes with its state, as it is now."""
+        return sentence(self.state, self.message, self)
 
 
 class Registered(Frozen):

@@ -12,7 +12,7 @@ from aegis_assets.stores.ledger.base import Base, Connection, reads, rows, write
 CLAIM: Final = """
 WITH chosen AS (
     SELECT id FROM aegis_document
-    WHERE state = 'pending' AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s))
+    WHERE state = 'pending' AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s)) AND (not_before IS NULL OR not_before <= now())
     ORDER BY created_at, id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE aegis_document d SET state = 'queued', run_claimed_at = now(), run_id = '', message = '', cancel_requested = false

@@ -23,7 +23,7 @@ from aegis_assets.stores.ledger.base import (
     rows,
     writes,
 )
-from aegis_assets.stores.ledger.documents import ALL_FOR_UPDATE, DOCUMENT, FOR_UPDATE, REMOVING
+from aegis_assets.stores.ledger.documents import ALL_FOR_UPDATE, DOCUMENT, FOR_UPDATE, NOT_WAITING, REMOVING
 from aegis_assets.stores.ledger.progress import settle
 
 PEEK: Final = "SELECT id, state, run_id, cancel_requested FROM aegis_document WHERE id = %(document)s"
@@ -32,7 +32,7 @@ SELECT id FROM aegis_document
 WHERE id = ANY(%(documents)s) AND run_id = %(run_id)s AND state = 'running' AND NOT cancel_requested"""
 BEGIN: Final = """
 UPDATE aegis_document SET state = 'running', run_id = %(run_id)s, run_claimed_at = NULL, cancel_requested = false, message = '',
-    fraction = 0 WHERE id = %(document)s"""
+    not_before = NULL, fraction = CASE WHEN waiting_since IS NULL THEN 0 ELSE fraction END WHERE id = %(document)s"""
 RUN_BEGINS: Final = """
 INSERT INTO aegis_run_document (run_id, document_id) VALUES (%(run_id)s, %(document)s)
 ON CONFLICT (run_id, document_id) DO UPDATE SET finished_at = NULL"""
@@ -46,8 +46,9 @@ WHERE document_id = %(document)s AND (parse_state = 'running' OR enrich_state = 
 REST_CHUNKS: Final = """
 UPDATE aegis_chunk_task SET state = 'pending'
 WHERE document_id = %(document)s AND stage IN ('embed', 'extract') AND state = 'running'"""
-FINISH: Final = """
+FINISH: Final = f"""
 UPDATE aegis_document SET state = %(state)s::text, message = %(message)s, cancel_requested = false, run_claimed_at = NULL,
+    {NOT_WAITING},
     fraction = CASE %(state)s::text WHEN 'succeeded' THEN 1 WHEN 'partial' THEN 1 WHEN 'pending' THEN 0 ELSE fraction END
 WHERE id = %(document)s"""
 # What no later attempt can resolve by itself, because it belongs to no window or chunk.
@@ -96,7 +97,7 @@ class Runs(Base):
             return None
         if row["state"] == State.CANCELLED and (row["run_id"] == run_id or row["run_claimed_at"] is not None):
             raise NotAllowed("This document was cancelled before the run took it up. Retry starts it again.")
-        _set_marks_back(connection, document)
+        set_marks_back(connection, document)
         connection.execute(BEGIN, {"document": document, "run_id": run_id})
         connection.execute(RUN_BEGINS, {"document": document, "run_id": run_id})
         return DocumentRow.model_validate(one(connection, DOCUMENT, document=document))
@@ -126,7 +127,7 @@ class Runs(Base):
         lock(connection, document)
         row = one(connection, FOR_UPDATE, document=document)
         require_running(row, document, run_id)
-        _end(connection, row or {}, state, message)
+        end(connection, row or {}, state, message)
 
     @writes
     def finish_all(self, connection: Connection, run_id: str, endings: Sequence[Ending]) -> set[UUID]:
@@ -135,32 +136,34 @@ class Runs(Base):
         held = {row["id"]: row for row in rows(connection, ALL_FOR_UPDATE, documents=sorted(ours))}
         for ending in endings:
             if ending.document in held:
-                _end(connection, held[ending.document], ending.state, ending.message)
+                end(connection, held[ending.document], ending.state, ending.message)
         return ours
 
     @writes
     def fail_run(self, connection: Connection, run_id: str, message: str) -> list[UUID]:
         """A run that ended without a word: what it still holds has failed, with this sentence. Gives those documents."""
-        return _end_all(connection, run_id, State.FAILED, message)
+        return end_all(connection, run_id, lambda row: end(connection, row, State.FAILED, message))
 
     @writes
     def cancel_run(self, connection: Connection, run_id: str) -> list[UUID]:
         """The same for a run that was cancelled in Dagster."""
-        return _end_all(connection, run_id, State.CANCELLED, CANCELLED)
+        return end_all(connection, run_id, lambda row: end(connection, row, State.CANCELLED, CANCELLED))
 
 
-def _end_all(connection: Connection, run_id: str, state: State, message: str) -> list[UUID]:
+def end_all(connection: Connection, run_id: str, ending: Callable[[DictRow], None]) -> list[UUID]:
+    """End the run's work on what it still holds. Its cost grows with those documents."""
     ended = []
     for found in rows(connection, OF_RUN, run_id=run_id):  # by id, so that two callers cannot wait for each other
         lock(connection, found["id"])
         row = one(connection, FOR_UPDATE, document=found["id"])
         if row is not None and row["run_id"] == run_id and row["state"] in (State.QUEUED, State.RUNNING):
-            _end(connection, row, state, message)
+            ending(row)
             ended.append(found["id"])
     return ended
 
 
-def _end(connection: Connection, row: DictRow, state: State, message: str) -> None:
+def end(connection: Connection, row: DictRow, state: State, message: str) -> None:
+    """Write the end of a run's work on a document. row: as FOR_UPDATE gives it, locked."""
     document, run_id = row["id"], row["run_id"]
     if row["cancel_requested"]:
         state, message = State.CANCELLED, CANCELLED
@@ -168,13 +171,14 @@ def _end(connection: Connection, row: DictRow, state: State, message: str) -> No
         state, message = State.PENDING, ""
     if state in (State.FAILED, State.CANCELLED):
         settle(connection, document)
-    _set_marks_back(connection, document)
+    set_marks_back(connection, document)
     connection.execute(RUN_ENDS, {"document": document, "run_id": run_id})
     if state in (State.SUCCEEDED, State.PARTIAL):
         connection.execute(SETTLE, {"document": document, "run_id": run_id, "all": state == State.SUCCEEDED})
     connection.execute(FINISH, {"document": document, "state": state, "message": clean(message)[:2000]})
 
 
-def _set_marks_back(connection: Connection, document: UUID) -> None:
+def set_marks_back(connection: Connection, document: UUID) -> None:
+    """Make interrupted windows and chunks pending again; their attempts stay as they were."""
     connection.execute(REST_WINDOWS, {"document": document})
     connection.execute(REST_CHUNKS, {"document": document})
