@@ -96,6 +96,8 @@ async def _extract(work: _Work, chunk: ChunkRow) -> None:
 
 
 async def _probe(work: _Work) -> None:
+    """Ask something that any model can answer. Raises Superseded where nobody waits for it any more."""
+    work.platform.require_running(work.document, work.run_id)
     extractor = work.platform.extractor
     await extractor.extract(PROBE, work.schema, partial(work.platform.lease, extractor.lease, work.document))
 

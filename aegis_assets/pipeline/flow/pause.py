@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, TypeVar
 
-from aegis_assets.errors import AegisError, EngineFailed, EngineOverloaded, EngineUnavailable, EngineUnreachable
+from aegis_assets.errors import AegisError, EngineFailed, EngineOverloaded, EngineUnavailable, EngineUnreachable, Superseded
 from aegis_assets.outages import OutageClock
 
 BACK_OFF: Final = (1.0, 15.0)  # seconds between two probes, first and most, doubling
@@ -93,9 +93,12 @@ class Pause:
 
 
 async def answers(ask: Ask) -> bool:
-    """Return whether the engine answers a trivial question, be it with an error of its own."""
+    """Return whether the engine answers a trivial question, be it with an error of its own. Raises what `ask` knows of a run that
+    is over."""
     try:
         await ask()
+    except Superseded:
+        raise
     except EngineUnavailable as error:
         return not error.retryable
     except AegisError:

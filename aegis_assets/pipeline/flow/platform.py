@@ -110,6 +110,10 @@ class Platform:
         if (document, run_id) in self._over:
             raise Superseded("The document is not this run's any more.")
 
+    def let_go(self, document: UUID, run_id: str) -> None:
+        """Know at once that the document is not the run's any more."""
+        self._over.add((document, run_id))
+
     @asynccontextmanager
     async def asking(self, document: UUID, run_id: str) -> AsyncIterator[None]:
         """Meanwhile the ledger is asked every `ASK_SECONDS` whether the run still has the document, and every `LOOK_SECONDS` for
@@ -181,6 +185,7 @@ def record(
     failure = public(error)
     if is_outage(failure):
         log.warning("put_back", stage=stage, document=str(document), kind=failure.kind, server=failure.server)
+        platform.let_go(document, run_id)
         with suppress(Superseded):
             platform.ledger.put_back(document, run_id, failure)
         return
