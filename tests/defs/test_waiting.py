@@ -50,17 +50,12 @@ class Sensor:
         self._bench = bench
         self._cursor: str | None = None
 
-    def tick(self) -> dg.SensorResult | dg.SkipReason:
-        context = dg.build_sensor_context(self._bench.instance, self._cursor)
-        found = launch_pending(context, platform=PlatformResource())
-        self._cursor = context.cursor
-        assert isinstance(found, dg.SensorResult | dg.SkipReason)
-        return found
-
-    def skipped(self) -> str | None:
-        found = self.tick()
-        assert isinstance(found, dg.SkipReason), found
-        return found.skip_message
+    def tick(self) -> tuple[int, str | None]:
+        """How many runs it launches, and why none."""
+        context = dg.build_sensor_context(self._bench.instance, self._cursor, resources={"platform": PlatformResource()})
+        done = launch_pending.evaluate_tick(context)
+        self._cursor = done.cursor
+        return len(done.run_requests or ()), done.skip_message
 
 
 def waiting(bench: Bench, document: UUID, server: str) -> Any:
@@ -80,12 +75,11 @@ def test_documents_wait_for_a_graph_server_with_one_probe_and_go_on_when_it_is_b
     assert not bench.materialize(second).success
     waiting(bench, second, GRAPH)
     for _ in range(2):
-        assert sensor.skipped() == f"Waiting for {GRAPH}.", "no run is launched, not even for what was not tried yet"
+        assert sensor.tick() == (0, f"Waiting for {GRAPH}."), "no run is launched, not even for what was not tried yet"
     assert bench.platform.ledger.document(untried).state == State.PENDING
 
     door.open()
-    launched = sensor.tick()
-    assert isinstance(launched, dg.SensorResult)
+    assert sensor.tick()[0] > 0
     states = {bench.platform.ledger.document(one).state for one in (first, second, untried)}
     assert states == {State.QUEUED}, "at once, and not when each one's time has come"
     for document in (first, second, untried):
