@@ -115,12 +115,13 @@ class _Requests:
     async def slot(self) -> AsyncIterator[Permit]:
         """That the chunk has begun is written while the engine works: a slot does not wait for a transaction."""
         work, platform = self._work, self._work.platform
+        require_running = partial(platform.require_running, work.document, work.run_id)
         async with (
-            work.pause.request(),
+            work.pause.request(require_running),
             platform.gate(work.document),
             platform.lease(platform.extractor.lease, work.document) as permit,
         ):
-            platform.require_running(work.document, work.run_id)
+            require_running()
             self._begun = self._begun or asyncio.create_task(work.begun.add(self._chunk))
             started = time.monotonic()
             try:

@@ -33,11 +33,15 @@ class Pause:
         self._answers = False
 
     @asynccontextmanager
-    async def request(self) -> AsyncIterator[None]:
-        """Let a request through; once one has got no answer, let them through one at a time until one of them gets one."""
+    async def request(self, require_running: Callable[[], None]) -> AsyncIterator[None]:
+        """Let a request through; once one has got no answer, let them through one at a time until one of them gets one.
+
+        require_running: raises Superseded for a request that nobody waits for any more.
+        """
         async with AsyncExitStack() as turn:
             if self._failures:
                 await turn.enter_async_context(self._turn)
+                require_running()
                 if self._failures:
                     await asyncio.sleep(max(0.0, self._next_probe - time.monotonic()))
                 else:
