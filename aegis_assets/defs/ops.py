@@ -54,7 +54,7 @@ def preflight(context: dg.OpExecutionContext, platform: PlatformResource) -> Non
 
     Its config may name the documents of the run, instead of a partition.
     """
-    prepare(context, platform.use())
+    prepare(context, platform)
 
 
 @dg.op(ins={"ready": dg.In(dg.Nothing)}, out=dg.DynamicOut(list), tags=OWN)

@@ -18,6 +18,8 @@ from aegis_assets.pipeline.flow.ledger import FlowLedger
 
 log = logger(__name__)
 CLAIM_SECONDS: Final = 30.0  # in which Dagster makes the run of a claim
+STOPPED: Final = "The run was stopped from outside before it could finish."
+UNREACHED: Final = "The run ended before it reached this document; its page in Dagster says why."
 SUBMIT_SECONDS: Final = 300.0  # in which a run that was made gets into Dagster's queue
 UNSUBMITTED: Final = "Whoever made this run ended before it was put into the queue."
 
@@ -31,21 +33,19 @@ def reap(instance: dg.DagsterInstance, ledger: FlowLedger) -> None:
         run = runs.get(holder)
         if run is not None and not run.is_finished:
             continue
-        if run is not None:
-            release(ledger, run.status, holder)
-        elif holder.startswith(CLAIM) or not holder:
+        if run is None and (holder.startswith(CLAIM) or not holder):
             ledger.unclaim(documents, "")  # nothing was launched
         else:
-            ledger.resume_run(holder)
+            release(ledger, holder, run.status if run else None)
         log.info("reaped", run=holder, documents=len(documents))
 
 
-def release(ledger: FlowLedger, status: dg.DagsterRunStatus, holder: str) -> None:
-    """Let go of what an ended run holds, as it ended."""
+def release(ledger: FlowLedger, holder: str, status: dg.DagsterRunStatus | None) -> None:
+    """Let go of what an ended run holds, as it ended. status: None for a run that Dagster does not know any more."""
     if status == dg.DagsterRunStatus.CANCELED:
         ledger.cancel_run(holder)
     else:
-        ledger.resume_run(holder)
+        ledger.lose_run(holder, UNREACHED if holder.startswith(CLAIM) else STOPPED)
 
 
 def holders_of(run: dg.DagsterRun) -> list[str]:

@@ -13,8 +13,9 @@ import dagster as dg
 from aegis_assets.defs.handover import discard
 from aegis_assets.defs.loop import wait_for
 from aegis_assets.defs.partitions import documents as partitions
+from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.report import report
-from aegis_assets.errors import AegisError, NotAllowed, Superseded, public
+from aegis_assets.errors import AegisError, NotAllowed, Superseded, is_outage, public
 from aegis_assets.model.document import State
 from aegis_assets.model.launch import documents_of
 from aegis_assets.pipeline.flow.plan import plan_document
@@ -58,12 +59,16 @@ def alive(instance: dg.DagsterInstance, run_id: str) -> bool:
     return run is not None and not run.is_finished
 
 
-def prepare(context: dg.OpExecutionContext, platform: Platform) -> None:
-    """Run preflight; when it fails every document of the run carries its sentence."""
-    ids = run_documents(context)
+def prepare(context: dg.OpExecutionContext, resource: PlatformResource) -> None:
+    """Run preflight; when it fails every document of the run carries its sentence.
+
+    While other documents wait for a server, it is not waited for here too: what the run holds goes back within seconds.
+    """
+    platform, ids = resource.use(), run_documents(context)
     try:
         rows = platform.ledger.documents(ids)
-        wait_for(preflight(platform, settings().home, [row.collection for row in rows]))
+        asked = resource.probe() if platform.ledger.waited_for() else platform
+        wait_for(preflight(asked, settings().home, [row.collection for row in rows]))
     except Exception as error:
         failure = public(error)
         for document in ids:
@@ -100,12 +105,17 @@ def _planned(context: dg.OpExecutionContext, platform: Platform, document: UUID)
 
 
 def give_up(context: dg.OpExecutionContext, platform: Platform, document: UUID, failure: AegisError) -> None:
-    """Fail the document with the sentence, unless another run holds it or the ledger itself is away."""
+    """Fail the document with the sentence, or put it back in an outage, unless another run holds it or the ledger is away."""
     with suppress(AegisError):
         row = platform.ledger.document(document)
+        if row.state == State.PENDING and row.run_id == context.run_id:  # put back where the outage was met
+            return
         if row.state != State.RUNNING or row.run_id != context.run_id:
             platform.ledger.begin(document, context.run_id, lambda run: alive(context.instance, run))
-        platform.ledger.finish(document, context.run_id, State.FAILED, failure.message)
+        if is_outage(failure):
+            platform.ledger.put_back(document, context.run_id, failure)
+        else:
+            platform.ledger.finish(document, context.run_id, State.FAILED, failure.message)
 
 
 def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.Output[None]]:
@@ -118,10 +128,13 @@ def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.
     discard(platform.bucket, context.run_id)  # publish is the last step
     known = platform.ledger.documents(documents)
     failed = [row.message for row in known if row.state == State.FAILED]
+    waiting = [row.sentence for row in known if row.state == State.PENDING and row.not_before is not None]
     if not known:
         raise dg.Failure("None of the run's documents exists any more.", allow_retries=False)
     if failed:
         raise dg.Failure(f"{len(failed)} of the run's documents failed: {failed[0]}", allow_retries=False)
+    if waiting:
+        raise dg.Failure(f"{len(waiting)} of the run's documents are tried again later: {waiting[0]}", allow_retries=False)
     yield from ()
 
 

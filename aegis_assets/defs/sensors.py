@@ -15,6 +15,7 @@ import dagster as dg
 
 from aegis_assets.defs.handover import discard, purge
 from aegis_assets.defs.jobs import ingest, remove
+from aegis_assets.defs.outages import servers_away
 from aegis_assets.defs.partitions import documents
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.reaper import holders_of, reap, release
@@ -78,10 +79,13 @@ def launches(context: dg.SensorEvaluationContext, platform: PlatformResource) ->
     """Return runs for what is pending, and for what is to be removed."""
     ledger = platform.use().ledger
     try:
-        requests = [*removal_requests(context.instance, ledger), *ingest_requests(context.instance, ledger)]
+        away = servers_away(context, platform)
+        requests = [*removal_requests(context.instance, ledger), *([] if away else ingest_requests(context.instance, ledger))]
     except AegisError as error:
         return dg.SkipReason(error.message)
-    return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("No document is to be taken up now.")
+    if requests:
+        return dg.SensorResult(run_requests=requests)
+    return dg.SkipReason(f"Waiting for {', '.join(sorted(away))}." if away else "No document is to be taken up now.")
 
 
 def removal_requests(instance: dg.DagsterInstance, ledger: FlowLedger) -> list[dg.RunRequest]:
@@ -114,12 +118,17 @@ def groups(rows: Sequence[DocumentRow]) -> Iterator[list[DocumentRow]]:
     """Yield the documents of each run: a large one alone, and one whose runs kept ending; small ones together."""
     small: list[DocumentRow] = []
     for row in rows:
-        if row.size >= SMALL_BYTES or row.resumptions >= ALONE_AFTER:
+        if row.size >= SMALL_BYTES or is_suspect(row):
             yield [row]
         else:
             small.append(row)
     for start in range(0, len(small), DOCUMENTS_PER_RUN):
         yield small[start : start + DOCUMENTS_PER_RUN]
+
+
+def is_suspect(row: DocumentRow) -> bool:
+    """Return whether the document may be what ends its runs."""
+    return row.waits >= ALONE_AFTER and not row.waiting_for
 
 
 def run_request(ledger: FlowLedger, group: Sequence[DocumentRow]) -> dg.RunRequest:
@@ -184,5 +193,5 @@ def let_go(context: dg.RunStatusSensorContext, platform: PlatformResource) -> No
     """Let go of the documents that an ended run still holds, and delete what its steps handed each other."""
     run = context.dagster_run
     for holder in holders_of(run):
-        release(platform.use().ledger, run.status, holder)
+        release(platform.use().ledger, holder, run.status)
     discard(platform.use().bucket, run.run_id)

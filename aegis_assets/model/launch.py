@@ -12,7 +12,7 @@ SIZE_TAG: Final = "aegis/bytes"  # of the run's documents, set by whoever launch
 PARTITION_TAG: Final = "dagster/partition"
 SMALL_BYTES: Final = 200_000  # of a document: below, launching a run or sending its ops elsewhere costs more than the work
 DOCUMENTS_PER_RUN: Final = 50
-ALONE_AFTER: Final = 2  # resumptions, after which a document has a run of its own: it may be what ends the others' run
+ALONE_AFTER: Final = 2  # runs lost in a row, after which a document has a run of its own: it may be what ends the others'
 REMOVALS_PER_RUN: Final = 100
 IN_ITS_PROCESS: Final[dict[str, Any]] = {"execution": {"config": {"mode": "threads"}}}  # the run config where documents are small
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from aegis_assets.model.document import Mark, Stage, State
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.parsing import Box, Frozen, Heading, Inspection, ParsedWindow
+from aegis_assets.model.waiting import Waiting, sentence
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,8 @@ class CollectionRow:
     schema: Schema
 
 
-class DocumentRow(Frozen):
-    """collection: its id. live, making: ids of generations. blob is empty until a run has fetched a watched object.
-
-    resumptions: how often in a row it was taken up again after a run that ended without doing anything for it.
-    """
+class DocumentRow(Waiting):
+    """collection: its id. live, making: ids of generations. blob is empty until a run has fetched a watched object."""
 
     id: UUID
     collection: UUID
@@ -47,9 +45,13 @@ class DocumentRow(Frozen):
     run_id: str
     cancel_requested: bool
     fraction: float
-    resumptions: int = 0
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def sentence(self) -> str:
+        """What goes with its state, as it is now."""
+        return sentence(self.state, self.message, self)
 
 
 class WaitingRuns(Frozen):

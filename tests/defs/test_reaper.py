@@ -6,11 +6,10 @@ import dagster as dg
 import pytest
 
 from aegis_assets.defs.platform import PlatformResource
-from aegis_assets.defs.reaper import UNSUBMITTED
+from aegis_assets.defs.reaper import STOPPED, UNSUBMITTED
 from aegis_assets.defs.sensors import after_failure, housekeeping
 from aegis_assets.model.document import State
 from aegis_assets.model.launch import CLAIM_TAG
-from aegis_assets.stores.ledger.runs import RESUMED
 from tests.defs.light import Light, dagster_url, light
 
 __all__ = ["dagster_url", "light"]
@@ -52,7 +51,7 @@ def test_a_running_document_whose_run_is_over_waits_for_another(light: Light, st
     light.ledger.begin(document, light.run(status) if status else "a run that Dagster does not know", lambda _: False)
     found, message = ends(light)["a.md"]
     assert found == state
-    assert (message == RESUMED) == (state == State.PENDING)
+    assert (message == STOPPED) == (state == State.PENDING)
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,7 @@ def test_retry_of_a_document_that_another_run_has_taken_up_by_itself_waits_for_t
     ledger.begin(document, killed, lambda _: True)
 
     def take_up() -> None:
-        ledger.resume_run(killed)
-        ledger.launched(ledger.claim(1, [document]), another)
+        ledger.lose_run(killed, "The run was killed.")
         ledger.begin(document, another, lambda _: False)
 
     resumed = threading.Timer(0.2, take_up)

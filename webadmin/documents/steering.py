@@ -62,10 +62,9 @@ def ingest(documents: Sequence[UUID]) -> Steered:
     """Launch pending documents, and those at rest, which then do what is missing or has changed."""
 
     def ready(row: DocumentRow) -> None:
-        if row.state in AT_REST:
-            platform.ledger().request_retry(row.id)
-        elif row.state != State.PENDING:
+        if row.state not in (State.PENDING, *AT_REST):
             raise NotAllowed(f"The document is {row.state} already.")
+        platform.ledger().request_retry(row.id)  # also what waits for a server: a person wants it tried now
 
     done, refused = _each(documents, ready)
     return Steered(done=done, refused=refused, notice=_launch(done))
@@ -86,8 +85,7 @@ def retry(documents: Sequence[UUID]) -> Steered:
         if row.state in (State.RUNNING, State.QUEUED):
             _require_dead(dagster, row)
             platform.ledger().fail_run(row.run_id, LOST_RUN)
-        if platform.ledger().document(row.id).state != State.PENDING:
-            platform.ledger().request_retry(row.id)
+        platform.ledger().request_retry(row.id)
 
     done, refused = _each(documents, ready)
     return Steered(done=done, refused=refused, notice=_launch(done))

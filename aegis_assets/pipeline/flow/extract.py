@@ -10,6 +10,8 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 from uuid import UUID
 
 from aegis_assets.errors import Superseded
@@ -17,15 +19,19 @@ from aegis_assets.model.document import Stage
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.ledger import ChunkRow, Extracted
 from aegis_assets.pipeline.flow.gathered import Gathered
+from aegis_assets.pipeline.flow.pause import Pause
 from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.ports import Permit
+
+PROBE: Final = "The quick brown fox jumps over the lazy dog."
 
 
 @dataclass(frozen=True)
 class _Work:
-    """Of one window."""
+    """What the chunks of one window share."""
 
     platform: Platform
+    pause: Pause
     document: UUID
     run_id: str
     schema: Schema
@@ -66,6 +72,7 @@ def _read(platform: Platform, window: UUID, run_id: str) -> _Work:
     chunks = ledger.chunks_to_do(window, Stage.EXTRACT, fingerprint)
     return _Work(
         platform,
+        platform.pause("extractor"),
         document,
         run_id,
         schema,
@@ -80,10 +87,19 @@ async def _extract(work: _Work, chunk: ChunkRow) -> None:
     requests = _Requests(work, chunk.id)
     try:
         async with work.platform.at_hand(work.document):
-            found = await work.platform.extractor.extract(chunk.text, work.schema, requests.slot)
+            found = await work.pause.through_outages(
+                lambda: work.platform.extractor.extract(chunk.text, work.schema, requests.slot), partial(_probe, work)
+            )
     finally:
         await requests.begun()  # before whatever is written of its end
     await work.found.add(Extracted(chunk.id, found, seconds=requests.seconds))
+
+
+async def _probe(work: _Work) -> None:
+    """Ask something that any model can answer. Raises Superseded where nobody waits for it any more."""
+    work.platform.require_running(work.document, work.run_id)
+    extractor = work.platform.extractor
+    await extractor.extract(PROBE, work.schema, partial(work.platform.lease, extractor.lease, work.document))
 
 
 class _Requests:
@@ -99,8 +115,13 @@ class _Requests:
     async def slot(self) -> AsyncIterator[Permit]:
         """That the chunk has begun is written while the engine works: a slot does not wait for a transaction."""
         work, platform = self._work, self._work.platform
-        async with platform.gate(work.document), platform.lease(platform.extractor.lease, work.document) as permit:
-            platform.require_running(work.document, work.run_id)
+        require_running = partial(platform.require_running, work.document, work.run_id)
+        async with (
+            work.pause.request(require_running),
+            platform.gate(work.document),
+            platform.lease(platform.extractor.lease, work.document) as permit,
+        ):
+            require_running()
             self._begun = self._begun or asyncio.create_task(work.begun.add(self._chunk))
             started = time.monotonic()
             try:

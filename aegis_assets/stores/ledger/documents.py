@@ -20,17 +20,18 @@ from aegis_assets.stores.ledger.naming import collection_name, document_name, ho
 
 COLUMNS: Final = """id, collection_id AS collection, name, source, source_key, state, message, blob, sha256, size, format,
     media_type, parser, extractor, embedder, live_id AS live, making_id AS making, run_id, cancel_requested, fraction,
-    resumptions, created_at, updated_at"""
+    waiting_for, not_before, waiting_since, waits, created_at, updated_at"""
+NOT_WAITING: Final = "waiting_for = '', not_before = NULL, waiting_since = NULL, waits = 0"
 DOCUMENT: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = %(document)s"
 DOCUMENTS: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = ANY(%(documents)s)"
 COLLECTION: Final = "SELECT id, name, entity_types, relation_types, prompt, model FROM aegis_collection WHERE id = %(collection)s"
 ADD_COLLECTION: Final = "INSERT INTO aegis_collection (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT DO NOTHING"
 
 FOR_UPDATE: Final = """
-SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob, resumptions FROM aegis_document
+SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob FROM aegis_document
 WHERE id = %(document)s FOR NO KEY UPDATE"""
 ALL_FOR_UPDATE: Final = """
-SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob, resumptions FROM aegis_document
+SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob FROM aegis_document
 WHERE id = ANY(%(documents)s) ORDER BY id FOR NO KEY UPDATE"""
 SAME_BYTES: Final = """
 SELECT id, name, state FROM aegis_document
@@ -41,25 +42,25 @@ VALUES (%(id)s, %(collection)s, %(name)s, %(source)s, %(key)s, 'pending', %(blob
 
 # run_claimed_at of a running document means: newer bytes came while a run was at work, so another run is wanted after it. The
 # fingerprint of the bytes alone cannot say that: a run that failed before it had a generation has none to compare with.
-REVISE: Final = """
-UPDATE aegis_document SET name = %(name)s, blob = %(blob)s, sha256 = %(sha256)s, size = %(size)s,
+REVISE: Final = f"""
+UPDATE aegis_document SET name = %(name)s, blob = %(blob)s, sha256 = %(sha256)s, size = %(size)s, {NOT_WAITING},
     run_claimed_at = CASE WHEN state IN ('running', 'queued') THEN coalesce(run_claimed_at, now()) END,
     message = CASE WHEN state IN ('running', 'queued') THEN message ELSE '' END,
     state = CASE WHEN state IN ('running', 'queued') THEN state ELSE 'pending' END
 WHERE id = %(document)s RETURNING state"""
-TO_PENDING: Final = """
-UPDATE aegis_document SET state = 'pending', message = '', cancel_requested = false, run_claimed_at = NULL, resumptions = 0,
+TO_PENDING: Final = f"""
+UPDATE aegis_document SET state = 'pending', message = '', cancel_requested = false, run_claimed_at = NULL, {NOT_WAITING},
     blob = CASE WHEN blob = '' THEN %(blob)s ELSE blob END
 WHERE id = %(document)s"""
 # Costs: reads and writes the rows that are named. Locked by id, so that two callers cannot wait for each other.
-ALL_TO_PENDING: Final = """
+ALL_TO_PENDING: Final = f"""
 WITH chosen AS (
     SELECT id FROM aegis_document WHERE id = ANY(%(documents)s) AND state = ANY(%(states)s) ORDER BY id FOR NO KEY UPDATE
 )
-UPDATE aegis_document d SET state = 'pending', message = '', cancel_requested = false, run_claimed_at = NULL, resumptions = 0
+UPDATE aegis_document d SET state = 'pending', message = '', cancel_requested = false, run_claimed_at = NULL, {NOT_WAITING}
 FROM chosen WHERE d.id = chosen.id RETURNING d.id"""
-CANCEL_NOW: Final = """
-UPDATE aegis_document SET state = 'cancelled', message = %(message)s, cancel_requested = false,
+CANCEL_NOW: Final = f"""
+UPDATE aegis_document SET state = 'cancelled', message = %(message)s, cancel_requested = false, {NOT_WAITING},
     run_claimed_at = CASE WHEN state = 'queued' THEN run_claimed_at END
 WHERE id = %(document)s"""
 CANCEL_SOON: Final = "UPDATE aegis_document SET cancel_requested = true WHERE id = %(document)s"
@@ -149,15 +150,17 @@ class Documents(Base):
 
     @writes
     def request_retry(self, connection: Connection, document: UUID) -> State:
-        """Set a document at rest to pending. Raises NotFound, and NotAllowed for one that is running or being removed."""
+        """Set a document at rest, or one that waits for a server, to pending, to be tried now. Raises NotFound, and NotAllowed for
+        one that is running or being removed."""
         state = _locked(connection, document)
         if state == State.RUNNING:
             raise NotAllowed("This document is being worked on; cancel it first, or wait.")
         if state == State.REMOVING:
             raise NotAllowed(REMOVING)
-        if state in AT_REST:
-            connection.execute(TO_PENDING, {"document": document, "blob": ""})
-        return State.PENDING if state in AT_REST else state
+        if state == State.QUEUED:
+            return state
+        connection.execute(TO_PENDING, {"document": document, "blob": ""})
+        return State.PENDING
 
     @writes
     def retry_all(self, connection: Connection, documents: Sequence[UUID], states: Collection[State]) -> list[UUID]:

@@ -17,9 +17,9 @@ CLAIM: Final = """
 WITH next AS (
     SELECT id, created_at + make_interval(secs => least(size / %(bytes_per_second)s::float, %(most)s)) AS turn,
         size < %(small)s AS small,
-        CASE WHEN size < %(small)s AND resumptions < %(alone)s THEN 1.0 / %(together)s ELSE 1.0 END AS share
+        CASE WHEN size >= %(small)s OR (waiting_for = '' AND waits >= %(alone)s) THEN 1.0 ELSE 1.0 / %(together)s END AS share
     FROM aegis_document
-    WHERE state = 'pending' AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s))
+    WHERE state = 'pending' AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s)) AND (not_before IS NULL OR not_before <= now())
     ORDER BY turn, id LIMIT %(limit)s
 ), counted AS (
     SELECT id, turn, small, sum(share) OVER (PARTITION BY small ORDER BY turn, id) AS runs FROM next

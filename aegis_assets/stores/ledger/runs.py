@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from aegis_assets.stores.ledger.base import (
     rows,
     writes,
 )
-from aegis_assets.stores.ledger.documents import ALL_FOR_UPDATE, DOCUMENT, FOR_UPDATE, REMOVING
+from aegis_assets.stores.ledger.documents import ALL_FOR_UPDATE, DOCUMENT, FOR_UPDATE, NOT_WAITING, REMOVING
 from aegis_assets.stores.ledger.progress import settle
 
 PEEK: Final = "SELECT id, state, run_id, cancel_requested FROM aegis_document WHERE id = %(document)s"
@@ -32,7 +32,7 @@ SELECT id FROM aegis_document
 WHERE id = ANY(%(documents)s) AND run_id = %(run_id)s AND state = 'running' AND NOT cancel_requested"""
 BEGIN: Final = """
 UPDATE aegis_document SET state = 'running', run_id = %(run_id)s, run_claimed_at = NULL, cancel_requested = false, message = '',
-    fraction = 0 WHERE id = %(document)s"""
+    not_before = NULL, fraction = CASE WHEN waiting_since IS NULL THEN 0 ELSE fraction END WHERE id = %(document)s"""
 RUN_BEGINS: Final = """
 INSERT INTO aegis_run_document (run_id, document_id) VALUES (%(run_id)s, %(document)s)
 ON CONFLICT (run_id, document_id) DO UPDATE SET finished_at = NULL"""
@@ -46,10 +46,10 @@ WHERE document_id = %(document)s AND (parse_state = 'running' OR enrich_state = 
 REST_CHUNKS: Final = """
 UPDATE aegis_chunk_task SET state = 'pending'
 WHERE document_id = %(document)s AND stage IN ('embed', 'extract') AND state = 'running'"""
-FINISH: Final = """
+FINISH: Final = f"""
 UPDATE aegis_document SET state = %(state)s::text, message = %(message)s, cancel_requested = false, run_claimed_at = NULL,
-    fraction = CASE %(state)s::text WHEN 'succeeded' THEN 1 WHEN 'partial' THEN 1 WHEN 'pending' THEN 0 ELSE fraction END,
-    resumptions = 0
+    {NOT_WAITING},
+    fraction = CASE %(state)s::text WHEN 'succeeded' THEN 1 WHEN 'partial' THEN 1 WHEN 'pending' THEN 0 ELSE fraction END
 WHERE id = %(document)s"""
 # What no later attempt can resolve by itself, because it belongs to no window or chunk.
 SETTLE: Final = """
@@ -58,17 +58,8 @@ WHERE document_id = %(document)s AND NOT resolved
   AND (%(all)s OR (run_id <> %(run_id)s AND window_id IS NULL AND chunk_id IS NULL))"""
 # Costs: reads the documents that are queued or running.
 OF_RUN: Final = "SELECT id FROM aegis_document WHERE run_id = %(run_id)s AND state IN ('queued', 'running') ORDER BY id"
-HAS_ADVANCED: Final = """
-SELECT 1 FROM aegis_run_document
-WHERE run_id = %(run_id)s AND document_id = %(document)s AND parsed_windows + embedded_chunks + extracted_chunks > 0"""
-COUNT_RESUMPTION: Final = """
-UPDATE aegis_document SET resumptions = %(resumptions)s WHERE id = %(document)s AND state = 'pending'"""
 
-MAX_RESUMPTIONS: Final = 5  # without a window or chunk done in between
 CANCELLED: Final = "Cancelled. Retry takes up what is missing."
-RESUMED: Final = "Its run was stopped from outside. It starts again by itself."
-STOPPED: Final = "The run was stopped from outside before it could finish. Retry takes up what is missing."
-UNREACHED: Final = "The run ended before it reached this document; its page in Dagster says why."
 
 
 class Runs(Base):
@@ -107,7 +98,7 @@ class Runs(Base):
             return None
         if row["state"] == State.CANCELLED and (row["run_id"] == run_id or row["run_claimed_at"] is not None):
             raise NotAllowed("This document was cancelled before the run took it up. Retry starts it again.")
-        _set_marks_back(connection, document)
+        set_marks_back(connection, document)
         connection.execute(BEGIN, {"document": document, "run_id": run_id})
         connection.execute(RUN_BEGINS, {"document": document, "run_id": run_id})
         return DocumentRow.model_validate(one(connection, DOCUMENT, document=document))
@@ -138,7 +129,7 @@ class Runs(Base):
         lock(connection, document)
         row = one(connection, FOR_UPDATE, document=document)
         require_running(row, document, run_id)
-        _end(connection, row or {}, state, message)
+        end(connection, row or {}, state, message)
 
     @writes
     def finish_all(self, connection: Connection, run_id: str, endings: Sequence[Ending]) -> set[UUID]:
@@ -147,66 +138,49 @@ class Runs(Base):
         held = {row["id"]: row for row in rows(connection, ALL_FOR_UPDATE, documents=sorted(ours))}
         for ending in endings:
             if ending.document in held:
-                _end(connection, held[ending.document], ending.state, ending.message)
+                end(connection, held[ending.document], ending.state, ending.message)
         return ours
 
     @writes
     def fail_run(self, connection: Connection, run_id: str, message: str) -> list[UUID]:
         """Fail, with this sentence, what an ended run still holds. Return those documents."""
-        return [_end(connection, row, State.FAILED, message) for row in _held_by(connection, run_id)]
-
-    @writes
-    def resume_run(self, connection: Connection, run_id: str) -> list[UUID]:
-        """Set what an ended run still holds back to pending, so that another run takes it up. Return those documents.
-
-        A document that was resumed `MAX_RESUMPTIONS` times with nothing done in between fails: it may be what ends its runs.
-        run_id: or the token that stood for the run.
-        """
-        return [_resume(connection, row) for row in _held_by(connection, run_id)]
+        return end_all(connection, run_id, lambda row: end(connection, row, State.FAILED, message))
 
     @writes
     def cancel_run(self, connection: Connection, run_id: str) -> list[UUID]:
         """Cancel what a run that was cancelled in Dagster still holds. Return those documents."""
-        return [_end(connection, row, State.CANCELLED, CANCELLED) for row in _held_by(connection, run_id)]
+        return end_all(connection, run_id, lambda row: end(connection, row, State.CANCELLED, CANCELLED))
 
 
-def _held_by(connection: Connection, run_id: str) -> Iterator[DictRow]:
-    """Yield the documents of a run, each locked, by id, so that two callers cannot wait for each other."""
-    for found in rows(connection, OF_RUN, run_id=run_id):
+def end_all(connection: Connection, run_id: str, ending: Callable[[DictRow], None]) -> list[UUID]:
+    """End the run's work on what it still holds. Its cost grows with those documents."""
+    ended = []
+    for found in rows(connection, OF_RUN, run_id=run_id):  # by id, so that two callers cannot wait for each other
         lock(connection, found["id"])
         row = one(connection, FOR_UPDATE, document=found["id"])
         if row is not None and row["run_id"] == run_id and row["state"] in (State.QUEUED, State.RUNNING):
-            yield row
+            ending(row)
+            ended.append(found["id"])
+    return ended
 
 
-def _resume(connection: Connection, row: DictRow) -> UUID:
-    advanced = one(connection, HAS_ADVANCED, run_id=row["run_id"], document=row["id"]) is not None
-    resumptions = 1 if advanced else row["resumptions"] + 1
-    if resumptions > MAX_RESUMPTIONS:
-        return _end(connection, row, State.FAILED, UNREACHED if row["state"] == State.QUEUED else STOPPED)
-    _end(connection, row, State.PENDING, RESUMED)
-    connection.execute(COUNT_RESUMPTION, {"document": row["id"], "resumptions": resumptions})
-    document: UUID = row["id"]
-    return document
-
-
-def _end(connection: Connection, row: DictRow, state: State, message: str) -> UUID:
-    document: UUID = row["id"]
-    run_id = row["run_id"]
+def end(connection: Connection, row: DictRow, state: State, message: str) -> None:
+    """Write the end of a run's work on a document. row: as FOR_UPDATE gives it, locked."""
+    document, run_id = row["id"], row["run_id"]
     if row["cancel_requested"]:
         state, message = State.CANCELLED, CANCELLED
     elif row["state"] == State.RUNNING and row["run_claimed_at"] is not None and state != State.CANCELLED:
         state, message = State.PENDING, ""
     if state in (State.FAILED, State.CANCELLED):
         settle(connection, document)
-    _set_marks_back(connection, document)
+    set_marks_back(connection, document)
     connection.execute(RUN_ENDS, {"document": document, "run_id": run_id})
     if state in (State.SUCCEEDED, State.PARTIAL):
         connection.execute(SETTLE, {"document": document, "run_id": run_id, "all": state == State.SUCCEEDED})
     connection.execute(FINISH, {"document": document, "state": state, "message": clean(message)[:2000]})
-    return document
 
 
-def _set_marks_back(connection: Connection, document: UUID) -> None:
+def set_marks_back(connection: Connection, document: UUID) -> None:
+    """Make interrupted windows and chunks pending again; their attempts stay as they were."""
     connection.execute(REST_WINDOWS, {"document": document})
     connection.execute(REST_CHUNKS, {"document": document})

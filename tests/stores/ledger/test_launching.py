@@ -5,14 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
-import pytest
-
-from aegis_assets.model.document import Stage, State
+from aegis_assets.model.document import State
 from aegis_assets.model.launch import ALONE_AFTER, DOCUMENTS_PER_RUN, SMALL_BYTES
 from aegis_assets.model.ledger import WaitingRuns
 from aegis_assets.stores.ledger import Ledger
-from aegis_assets.stores.ledger.runs import MAX_RESUMPTIONS, RESUMED, STOPPED, UNREACHED
-from tests.stores.ledger.build import RUN, collection, dead, done, enriched, planned, register, running
+from tests.stores.ledger.build import RUN, collection, dead, register
 
 PENDING = """
 INSERT INTO aegis_document (id, collection_id, name, source, source_key, state, size, created_at)
@@ -93,53 +90,8 @@ def test_waiting_runs_are_counted_until_all_their_documents_have_begun(ledger: L
     assert ledger.waiting_runs() == WaitingRuns(small=1, large=1)
 
 
-def test_what_an_ended_run_holds_waits_for_another_run(ledger: Ledger) -> None:
-    held, finished, cancelled = (running(ledger, f"{number}.md", str(number)) for number in range(3))
-    ledger.finish(finished, RUN, State.SUCCEEDED, "")
-    ledger.request_cancel(cancelled)
-    other = running(ledger, "other.md", "other", run_id="run-2")
-    assert sorted(ledger.resume_run(RUN)) == sorted([held, cancelled])
-    assert [ledger.document(each).state for each in (held, finished, cancelled, other)] == [
-        State.PENDING, State.SUCCEEDED, State.CANCELLED, State.RUNNING,
-    ]  # fmt: skip
-    assert ledger.document(held).message == RESUMED
-    assert ledger.resume_run(RUN) == []
-    assert ledger.claim(5) == [held]
-    assert ledger.document(held).message == ""
-
-
-@pytest.mark.parametrize(("begun", "sentence"), [(True, STOPPED), (False, UNREACHED)])
-def test_a_document_whose_runs_keep_ending_fails(ledger: Ledger, begun: bool, sentence: str) -> None:
-    document = register(ledger).document
-    for number in range(MAX_RESUMPTIONS + 1):
-        assert ledger.document(document).state == State.PENDING
-        assert ledger.document(document).resumptions == number
-        run = f"claim:{number}"
-        ledger.launched(ledger.claim(1), run)
-        if begun:
-            ledger.begin(document, run, dead)
-        assert ledger.resume_run(run) == [document]
-    row = ledger.document(document)
-    assert (row.state, row.message) == (State.FAILED, sentence)
-    ledger.request_retry(document)
-    assert ledger.document(document).resumptions == 0, "a person's retry begins anew"
-
-
-def test_runs_that_did_something_for_the_document_are_not_counted(ledger: Ledger) -> None:
-    document = running(ledger)
-    generation = planned(ledger, document, "k1")
-    chunks = enriched(ledger, ledger.windows(generation.id)[0].id, [f"text {number}" for number in range(MAX_RESUMPTIONS + 2)])
-    for number, chunk in enumerate(chunks):
-        run = f"run-{number}"
-        ledger.begin(document, run, dead)
-        ledger.start_chunks([chunk], Stage.EMBED, run)
-        done(ledger, document, [chunk], run)
-        assert ledger.resume_run(run) == [document]
-        assert (ledger.document(document).state, ledger.document(document).resumptions) == (State.PENDING, 1)
-
-
 def test_a_document_whose_runs_keep_ending_counts_as_a_run_of_its_own(ledger: Ledger) -> None:
     pend(ledger, "page", 3)
     with ledger.connection() as connection:
-        connection.execute("UPDATE aegis_document SET resumptions = %s", (ALONE_AFTER,))
+        connection.execute("UPDATE aegis_document SET waits = %s", (ALONE_AFTER,))
     assert names(ledger, ledger.claim(10, runs=WaitingRuns(small=2, large=0))) == ["page1", "page2"]

@@ -163,9 +163,10 @@ def _after(rows: QuerySet[Document], place: str) -> QuerySet[Document]:
 
 
 def _row(row: Document) -> dict[str, Any]:
-    shown = {name: getattr(row, name) for name in SHOWN} | {"message": sentences.said(row.message)}
+    shown = {name: getattr(row, name) for name in SHOWN} | {"message": sentences.said(row.sentence)}
     counts = {"pages": queries.pages_of(row), "chunks": row.chunk_count, "fraction": row.fraction}
-    return {"document": str(row.pk), "collection": row.collection.name, **shown, **counts}
+    waiting = {"waiting": row.waiting.model_dump(mode="json") if row.state == State.PENDING and row.not_before else None}
+    return {"document": str(row.pk), "collection": row.collection.name, **shown, **counts, **waiting}
 
 
 def _state_now(document: UUID) -> str | None:

@@ -79,7 +79,7 @@ class DocumentAdmin(ModelAdmin):
     @admin.display(description=_("Name"), ordering="name")
     def name_shown(self, document: Document) -> str:
         shown = format_html("<bdi>{}</bdi>", document.name or gettext("untitled"))
-        return format_html('{}<span class="quiet small said" data-message>{}</span>', shown, sentences.said(document.message))
+        return format_html('{}<span class="quiet small said" data-message>{}</span>', shown, sentences.said(document.sentence))
 
     @admin.display(description=_("State"), ordering="state")
     def state_shown(self, document: Document) -> str:
