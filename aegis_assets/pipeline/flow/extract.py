@@ -23,7 +23,7 @@ from aegis_assets.pipeline.flow.pause import Pause
 from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.ports import Permit
 
-PROBE: Final = "The quick brown fox jumps over the lazy dog."
+PROBE: Final = "The quick brown fox jumps over the lazy dog"
 
 
 @dataclass(frozen=True)
