@@ -27,7 +27,7 @@ PLANNED_AT_ONCE = 4  # documents; nothing streams before the last one is planned
 
 
 def run_documents(context: dg.OpExecutionContext) -> list[UUID]:
-    """The documents of the run's partition or range of partitions."""
+    """Return the documents of the run's partition or range of partitions."""
     try:
         return [UUID(key) for key in context.partition_keys]
     except ValueError as error:
@@ -40,7 +40,7 @@ def alive(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 def prepare(context: dg.OpExecutionContext, resource: PlatformResource) -> None:
-    """Preflight; when it fails every document of the run carries its sentence.
+    """Run preflight; when it fails every document of the run carries its sentence.
 
     While other documents wait for a server, it is not waited for here too: what the run holds goes back within seconds.
     """
@@ -57,7 +57,7 @@ def prepare(context: dg.OpExecutionContext, resource: PlatformResource) -> None:
 
 
 def units(context: dg.OpExecutionContext, platform: Platform) -> Iterator[list[str]]:
-    """Windows with missing work: each window of a large document alone, windows of small documents packed."""
+    """Yield windows with missing work: each window of a large document alone, windows of small documents packed."""
     packed: list[str] = []
     with ThreadPoolExecutor(PLANNED_AT_ONCE, thread_name_prefix="plan") as pool:
         for windows in pool.map(lambda document: _planned(context, platform, document), run_documents(context)):
@@ -73,7 +73,7 @@ def units(context: dg.OpExecutionContext, platform: Platform) -> Iterator[list[s
 
 
 def _planned(context: dg.OpExecutionContext, platform: Platform, document: UUID) -> list[UUID]:
-    """The document's windows with missing work; none where it is another run's, or its end was here."""
+    """Return the document's windows with missing work; none where it is another run's, or its end was here."""
     try:
         return plan_document(platform, document, context.run_id, lambda run: alive(context.instance, run))
     except Superseded:
@@ -85,7 +85,7 @@ def _planned(context: dg.OpExecutionContext, platform: Platform, document: UUID)
 
 
 def give_up(context: dg.OpExecutionContext, platform: Platform, document: UUID, failure: AegisError) -> None:
-    """Failed, with the sentence, or put back in an outage; unless another run holds the document, or the ledger itself is away."""
+    """Fail the document with the sentence, or put it back in an outage, unless another run holds it or the ledger is away."""
     with suppress(AegisError):
         row = platform.ledger.document(document)
         if row.state == State.PENDING and row.run_id == context.run_id:  # put back where the outage was met
@@ -118,5 +118,5 @@ def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.
 
 
 def partition_order(instance: dg.DagsterInstance) -> dict[str, int]:
-    """Dagster's order of the documents' partitions, which a range of them follows."""
+    """Return Dagster's order of the documents' partitions, which a range of them follows."""
     return {key: index for index, key in enumerate(instance.get_dynamic_partitions(partitions.name or ""))}
