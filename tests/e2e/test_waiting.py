@@ -52,9 +52,10 @@ def test_documents_wait_for_a_graph_server_and_none_fails(person: Person, tmp_pa
     for number in range(NOTES):
         (tmp_path / f"{number}.md").write_text(f"# Note {number}\n\nAda Lovelace met Charles Babbage {number} times.\n")
     supervisor = int((person.settings.home / "run" / "supervisord.pid").read_text())
+    graph = person.pid("graph")
     os.kill(supervisor, signal.SIGSTOP)  # it would start the graph server again
     try:
-        os.kill(person.pid("graph"), signal.SIGKILL)
+        os.kill(graph, signal.SIGKILL)
         with ThreadPoolExecutor(1) as pool:
             ingest = pool.submit(person.ingest, tmp_path, collection=COLLECTION)
             until(lambda: (State.PENDING, "the graph server") in states(person).values(), 120)

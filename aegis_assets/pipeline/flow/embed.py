@@ -45,7 +45,7 @@ class _Text:
 
 
 async def embed_windows(platform: Platform, windows: Sequence[UUID], run_id: str) -> None:
-    """Documents that are not the run's any more are passed over."""
+    """Embed the windows' chunks that have no vector yet, but for documents that are not the run's any more."""
     texts = await asyncio.to_thread(_read, platform, windows)
     start = 0
     while start < len(texts):
@@ -67,7 +67,7 @@ def _read(platform: Platform, windows: Sequence[UUID]) -> list[_Text]:
 
 
 async def _attempt(platform: Platform, run_id: str, batch: Sequence[_Text]) -> None:
-    """Every failure is data when this ends."""
+    """Embed a batch, or parts of it. Every failure is data when this ends."""
     try:
         ours = await asyncio.to_thread(platform.ledger.check_many, list({one.window.document for one in batch}), run_id)
         batch = [one for one in batch if one.window.document in ours]
@@ -95,7 +95,7 @@ async def _judged(platform: Platform, error: Exception) -> Exception:
 
 
 async def _embed(platform: Platform, run_id: str, batch: Sequence[_Text]) -> None:
-    """The first text's document stands for all where there is a lease to wait for."""
+    """Embed and save. The first text's document stands for all where there is a lease to wait for."""
     await asyncio.to_thread(platform.ledger.start_chunks, [one.chunk.id for one in batch], Stage.EMBED, run_id)
     started, now = time.monotonic(), platform.now()
     async with platform.lease(platform.embedder.lease, batch[0].window.document):

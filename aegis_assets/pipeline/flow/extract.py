@@ -23,7 +23,7 @@ from aegis_assets.pipeline.flow.pause import Pause
 from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.ports import Permit
 
-PROBE: Final = "The quick brown fox jumps over the lazy dog."
+PROBE: Final = "The quick brown fox jumps over the lazy dog"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Work:
 
 
 async def extract_window(platform: Platform, window: UUID, run_id: str) -> None:
-    """Chunks start in document order. One failed chunk is recorded; the others go on."""
+    """Extract the window's chunks, which start in document order. One failed chunk is recorded; the others go on."""
     work = await asyncio.to_thread(_read, platform, window, run_id)
 
     async def one(chunk: ChunkRow) -> None:
@@ -63,7 +63,7 @@ async def extract_window(platform: Platform, window: UUID, run_id: str) -> None:
 
 
 def _read(platform: Platform, window: UUID, run_id: str) -> _Work:
-    """In a thread: the loop that waits for the ledger keeps every other chunk of the process waiting."""
+    """Read what is to be done. In a thread: a loop that waits for the ledger keeps every other chunk of the process waiting."""
     ledger = platform.ledger
     platform.look()
     document = ledger.window(window).document
@@ -103,7 +103,7 @@ async def _probe(work: _Work) -> None:
 
 
 class _Requests:
-    """Of one chunk: mostly one, more where a text is halved or asked again. seconds: for which slots were held."""
+    """The requests for one chunk: mostly one, more where a text is halved or asked again. seconds: for which slots were held."""
 
     def __init__(self, work: _Work, chunk: UUID) -> None:
         self.seconds = 0.0
@@ -113,7 +113,7 @@ class _Requests:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[Permit]:
-        """That the chunk has begun is written while the engine works: a slot does not wait for a transaction."""
+        """Hold a slot for one request. That the chunk has begun is written meanwhile: a slot does not wait for a transaction."""
         work, platform = self._work, self._work.platform
         require_running = partial(platform.require_running, work.document, work.run_id)
         async with (
@@ -130,5 +130,6 @@ class _Requests:
                 self.seconds += time.monotonic() - started
 
     async def begun(self) -> None:
+        """Wait until it is written that the chunk has begun."""
         if self._begun is not None:
             await self._begun

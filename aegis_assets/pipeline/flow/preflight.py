@@ -22,7 +22,7 @@ DISK_FLOOR_MB = 500  # artifacts of a few windows; a full disk corrupts stores
 
 
 async def preflight(platform: Platform, home: Path, collections: Iterable[UUID]) -> None:
-    """Raises the first AegisError of this order: too little memory or disk, a store or engine away, a model missing, vectors that
+    """Raise the first AegisError of this order: too little memory or disk, a store or engine away, a model missing, vectors that
     differ."""
     _machine(home)
     for outcome in await _asked(platform, set(collections)):
@@ -55,7 +55,7 @@ async def _asked(platform: Platform, scopes: Collection[UUID]) -> list[object]:
 
 
 def _schemas(platform: Platform, collections: Iterable[UUID]) -> Collection[Schema]:
-    """Collections may name models of their own: each model is asked for once."""
+    """Return a schema for each model: collections may name models of their own."""
     schemas = [platform.ledger.collection(collection).schema for collection in collections]
     return {schema.model: schema for schema in schemas or [Schema()]}.values()
 

@@ -64,7 +64,7 @@ CANCELLED: Final = "Cancelled. Retry takes up what is missing."
 
 class Runs(Base):
     def begin(self, document: UUID, run_id: str, alive: Callable[[str], bool]) -> DocumentRow:
-        """Set the document to running under run_id, with the marks of interrupted work set back.
+        """Make the document running under run_id, with the marks of interrupted work set back.
 
         alive: whether a run is still at work; it is asked about the run that holds the document, outside any transaction. Raises
         NotFound, and NotAllowed for a document that a living run holds, that is being removed, or that was cancelled while it
@@ -87,7 +87,7 @@ class Runs(Base):
 
     @writes
     def _take(self, connection: Connection, document: UUID, run_id: str, holder: str) -> DocumentRow | None:
-        """Take the document; return None when another than `holder` has it meanwhile: ask again whether that one lives."""
+        """Take it from `holder`. Return None when another has it meanwhile: ask again whether that one lives."""
         lock(connection, document)
         row = one(connection, FOR_UPDATE, document=document)
         if row is None:
@@ -105,8 +105,7 @@ class Runs(Base):
 
     @reads
     def check(self, connection: Connection, document: UUID, run_id: str) -> None:
-        """Check whether the run may go on, by one indexed read. Raises Superseded when the document was cancelled or taken over,
-        NotFound when it was removed."""
+        """Raise Superseded when the document was cancelled or taken over, NotFound when removed. One indexed read."""
         row = one(connection, PEEK, document=document)
         require_running(row, document, run_id)
         if row is not None and row["cancel_requested"]:
@@ -114,7 +113,7 @@ class Runs(Base):
 
     @reads
     def check_many(self, connection: Connection, documents: Sequence[UUID], run_id: str) -> set[UUID]:
-        """Return the documents that the run may go on with."""
+        """Return those that the run may go on with."""
         return {row["id"] for row in rows(connection, PEEK_MANY, documents=list(documents), run_id=run_id)}
 
     @writes
@@ -133,7 +132,7 @@ class Runs(Base):
 
     @writes
     def finish_all(self, connection: Connection, run_id: str, endings: Sequence[Ending]) -> set[UUID]:
-        """End a run's work on several documents, and return those that were the run's to end."""
+        """End a run's work on several documents. Return those that were the run's to end."""
         ours = fence_all(connection, [ending.document for ending in endings], run_id)
         held = {row["id"]: row for row in rows(connection, ALL_FOR_UPDATE, documents=sorted(ours))}
         for ending in endings:
@@ -143,12 +142,12 @@ class Runs(Base):
 
     @writes
     def fail_run(self, connection: Connection, run_id: str, message: str) -> list[UUID]:
-        """Fail, with this sentence, what an ended run still holds. Return those documents."""
+        """Fail what the run still holds, with this sentence, because somebody says that it is over. Return those documents."""
         return end_all(connection, run_id, lambda row: end(connection, row, State.FAILED, message))
 
     @writes
     def cancel_run(self, connection: Connection, run_id: str) -> list[UUID]:
-        """Cancel what a run that was cancelled in Dagster still holds. Return those documents."""
+        """Cancel what a run still holds that was cancelled in Dagster. Return those documents."""
         return end_all(connection, run_id, lambda row: end(connection, row, State.CANCELLED, CANCELLED))
 
 
