@@ -8,14 +8,18 @@ from __future__ import annotations
 
 
 class AegisError(Exception):
-    """kind: stable word for filters and metrics. retryable: may the same call succeed later. message: one public sentence."""
+    """kind: stable word for filters and metrics. retryable: may the same call succeed later. message: one public sentence.
+    server: the public name of what does not answer, '' where everything did."""
 
     kind = "internal"
     retryable = False
+    server = ""
 
-    def __init__(self, message: str, *, kind: str | None = None, retryable: bool | None = None) -> None:
+    def __init__(self, message: str, *, kind: str | None = None, retryable: bool | None = None, server: str | None = None) -> None:
         super().__init__(message)
         self.message = message
+        if server is not None:
+            self.server = server
         if kind is not None:
             self.kind = kind
         if retryable is not None:
@@ -39,6 +43,15 @@ class EngineUnavailable(AegisError):
 
     kind = "engine_unavailable"
     retryable = True
+    server = "the engine server"
+
+
+class EngineUnreachable(EngineUnavailable):
+    """Nothing answers at the engine's address."""
+
+
+class EngineOverloaded(EngineUnavailable):
+    """An engine answers that it has too much to do."""
 
 
 class EngineFailed(AegisError):
@@ -53,6 +66,7 @@ class StoreUnavailable(AegisError):
 
     kind = "store_unavailable"
     retryable = True
+    server = "a store"
 
 
 class Misconfigured(AegisError):
@@ -87,8 +101,13 @@ class Internal(AegisError):
 NO_TEXTS_FAULT = (EngineUnavailable, StoreUnavailable, Misconfigured, NotAllowed)
 
 
+def is_outage(error: BaseException) -> bool:
+    """Return whether a server is away or overloaded, so that waiting helps and the document is not at fault."""
+    return isinstance(error, EngineUnavailable | StoreUnavailable) and error.retryable
+
+
 def public(error: BaseException) -> AegisError:
-    """The error as a person may see it. The class is named because `str()` of a time-out is empty."""
+    """Return the error as a person may see it. The class is named because `str()` of a time-out is empty."""
     if isinstance(error, AegisError):
         return error
     return Internal(f"An unexpected error stopped this step ({type(error).__name__}). The log of the run has the details.")

@@ -194,6 +194,7 @@ class Settings(BaseSettings):
 
     # Guards
     outage_seconds: float = Field(120.0, ge=0, le=86_400)  # for which a run's calls wait for a server that is away or starting
+    outage_hours: float = Field(72.0, ge=0, le=100_000)  # for which a document then waits, and is tried again, until it fails
     max_file_mb: PositiveInt = 200
     max_pages: PositiveInt = 20000
     parse_timeout: float = 300.0  # one window

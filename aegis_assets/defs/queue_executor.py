@@ -33,11 +33,11 @@ from kombu.exceptions import OperationalError
 
 from aegis_assets.defs.own_step import OwnStep
 from aegis_assets.defs.queue_app import LOST_MESSAGE_SECONDS, app_of, broker_priority, headers, step_name
-from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, StoreUnavailable
+from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, StoreUnavailable, is_outage
 from aegis_assets.logs import logger
 from aegis_assets.model.launch import CLAIM_TAG
 from aegis_assets.settings import Settings
-from aegis_assets.stores.broker import QUEUES, Broker
+from aegis_assets.stores.broker import BROKER, QUEUES, Broker
 from aegis_assets.stores.holds import Holds
 from aegis_assets.stores.ledger import Ledger
 
@@ -191,7 +191,7 @@ class Watch:
             if not outage(self._app, error):
                 raise
             if time.monotonic() - self._answered > OUTAGE_SECONDS:
-                raise StoreUnavailable("The broker (AEGIS_CELERY_BROKER) has not answered for a minute.") from error
+                raise StoreUnavailable("The broker (AEGIS_CELERY_BROKER) has not answered for a minute.", server=BROKER) from error
         else:
             self._answered = time.monotonic()
 
@@ -223,7 +223,8 @@ class Watch:
         for queue, since in self._unserved.items():
             if now - since > UNSERVED_SECONDS:
                 raise EngineUnavailable(
-                    f"No worker takes from the queue {queue}: start one with `make worker QUEUES={queue}`, then retry."
+                    f"No worker takes from the queue {queue}: start one with `make worker QUEUES={queue}`.",
+                    server=f"a worker of the queue {queue}",
                 )
         for sent in late:
             # Neither waiting nor, by now, given back by whoever took it: the broker was restarted without its messages.
@@ -256,12 +257,12 @@ class QueueExecutor(CeleryExecutor):
         try:
             yield from core_execution_loop.core_celery_execution_loop(plan_context, paced, step_execution_fn=watch.submit)
         except AegisError as error:
-            fail(self._chosen, plan_context.dagster_run, error.message)
+            end(self._chosen, plan_context.dagster_run, error)
             raise
         except OperationalError as error:
-            message = "The broker (AEGIS_CELERY_BROKER) does not answer. Retry does what is missing."
-            fail(self._chosen, plan_context.dagster_run, message)
-            raise StoreUnavailable(message) from error
+            away = StoreUnavailable("The broker (AEGIS_CELERY_BROKER) does not answer.", server=BROKER)
+            end(self._chosen, plan_context.dagster_run, away)
+            raise away from error
         finally:
             watch.close()
 
@@ -270,12 +271,14 @@ def outage(app: celery.Celery, error: Exception) -> bool:
     return isinstance(error, (OperationalError, OSError)) or bool(app.backend.exception_safe_to_retry(error))
 
 
-def fail(chosen: Settings, run: dg.DagsterRun, message: str) -> None:
-    """What the run holds, and what waits for it to begin."""
-
+def end(chosen: Settings, run: dg.DagsterRun, error: AegisError) -> None:
+    """Put back, in an outage, what the run holds and what waits for it to begin; else it fails."""
     ledger = Ledger(chosen.postgres_url.get_secret_value())
     try:
         for holder in filter(None, (run.run_id, run.tags.get(CLAIM_TAG))):
-            ledger.fail_run(holder, message)
+            if is_outage(error):
+                ledger.lose_run(holder, error.message, error.server)
+            else:
+                ledger.fail_run(holder, error.message)
     finally:
         ledger.close()

@@ -35,7 +35,7 @@ from aegis_assets.engines.service.wire import (
     decode_error,
     error_of,
 )
-from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable
+from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, EngineUnreachable
 from aegis_assets.model.embedding import EmbedderInfo, Embedding
 from aegis_assets.model.parsing import (
     ChunkDraft,
@@ -77,6 +77,10 @@ class _Away(EngineUnavailable):
     """Down, starting, or closed the connection: the one thing that is asked again."""
 
 
+class _Unreachable(_Away, EngineUnreachable):
+    """Nobody answers at the address."""
+
+
 class EngineClient:
     """The ports Parser and Embedder. Thread-safe; one per process is enough."""
 
@@ -116,7 +120,7 @@ class EngineClient:
         self._lock = Lock()
 
     @classmethod
-    def from_settings(cls, chosen: Settings) -> EngineClient:
+    def from_settings(cls, chosen: Settings, info_seconds: float = math.inf) -> EngineClient:
         lease = None
         if chosen.embedder_device.startswith("cuda") and not chosen.embeds_by_url:
             lease = ("vram", min(VRAM_MB[chosen.local_embedder], chosen.vram_budget_mb))
@@ -129,6 +133,7 @@ class EngineClient:
             parse_seconds=chosen.parse_timeout,
             patience=chosen.outage_seconds,
             texts_per_request=size,
+            info_seconds=info_seconds,
         )
 
     def close(self) -> None:
@@ -271,7 +276,7 @@ class EngineClient:
     def _failure(self, error: httpx.HTTPError, seconds: float) -> AegisError:
         if isinstance(error, httpx.ReadTimeout):
             return EngineUnavailable(f"The engine server did not answer within {seconds:.0f} s.")
-        return _Away(
+        return _Unreachable(
             f"The engine server at {self._address} does not answer ({type(error).__name__}): "
             "start it with `make up`, or correct AEGIS_ENGINE_URL."
         )
@@ -317,7 +322,7 @@ def _decode(response: httpx.Response, answer: type[Answer]) -> Answer:
     if response.status_code != httpx.codes.OK:
         error = decode_error(response.content, response.status_code)
         if isinstance(error, EngineUnavailable) and error.retryable:
-            raise _Away(error.message)
+            raise _Away(error.message, server=error.server)
         raise error
     try:
         return answer.model_validate_json(response.content)

@@ -264,7 +264,7 @@ def frames(error: BaseException) -> list[str]:
 
 
 def _fields(error: AegisError) -> Json:
-    return {"kind": error.kind, "message": error.message, "retryable": error.retryable}
+    return {"kind": error.kind, "message": error.message, "retryable": error.retryable, "server": error.server}
 
 
 # Back in the parent
@@ -296,4 +296,5 @@ def _answer(path: Path, subject: str) -> Json:
 def _error(fields: Json) -> AegisError:
     classes = {cls.__name__: cls for cls in AegisError.__subclasses__()}
     cls = classes.get(str(fields.get("class")), EngineFailed)
-    return cls(str(fields.get("message")), kind=str(fields.get("kind")), retryable=bool(fields.get("retryable")))
+    known = {"kind": str(fields.get("kind")), "server": str(fields.get("server", ""))}
+    return cls(str(fields.get("message")), retryable=bool(fields.get("retryable")), **known)

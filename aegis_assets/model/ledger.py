@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from aegis_assets.model.document import Mark, Stage, State
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.parsing import Box, Frozen, Heading, Inspection, ParsedWindow
+from aegis_assets.model.waiting import Waiting, sentence
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class CollectionRow:
     schema: Schema
 
 
-class DocumentRow(Frozen):
+class DocumentRow(Waiting):
     """collection: its id. live, making: ids of generations. blob is empty until a run has fetched a watched object."""
 
     id: UUID
@@ -46,6 +47,21 @@ class DocumentRow(Frozen):
     fraction: float
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def sentence(self) -> str:
+        """What goes with its state, as it is now."""
+        return sentence(self.state, self.message, self)
+
+
+class WaitingRuns(Frozen):
+    """Numbers of runs: of small documents, which share one, and of large ones."""
+
+    small: int
+    large: int
+
+
+UNLIMITED: Final = WaitingRuns(small=2**31 - 1, large=2**31 - 1)
 
 
 class Registered(Frozen):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from aegis_assets.model.document import Stage, State
 from aegis_assets.model.parsing import Frozen
+from aegis_assets.model.waiting import Waiting, sentence
 
 
 class StageProgress(Frozen):
@@ -36,7 +37,7 @@ class Progress(Frozen):
     fraction: float
 
 
-class Standing(Frozen):
+class Standing(Waiting):
     """The part of it that lists show. changed: when the row was last written."""
 
     document: UUID
@@ -44,3 +45,8 @@ class Standing(Frozen):
     fraction: float
     message: str
     changed: datetime
+
+    @property
+    def sentence(self) -> str:
+        """What goes with its state, as it is now."""
+        return sentence(self.state, self.message, self)

@@ -31,6 +31,7 @@ T = TypeVar("T")
 Row = dict[str, Any]
 Statement = tuple[str, Mapping[str, Any]]
 
+GRAPH = "the graph server"
 CONNECT_SECONDS = 5.0
 TRANSACTION_SECONDS = 60.0  # a batch takes 0.1 to 4 s on two busy cores
 RETRY_SECONDS = 60.0  # ends the attempts; a supervised restart of the embedded server takes about 3 s
@@ -141,7 +142,7 @@ class Bolt:
         except (DriverError, Neo4jError, OSError, TimeoutError, ValueError) as error:
             if getattr(error, "code", None) in LOST_BOOKMARKS:
                 self._bookmarks = _new_bookmarks()
-                raise StoreUnavailable("The graph server's data was replaced by other data.") from error
+                raise StoreUnavailable("The graph server's data was replaced by other data.", server=GRAPH) from error
             raise await self._explained(error) from error
 
     async def _explained(self, error: Exception) -> AegisError:
@@ -260,12 +261,12 @@ def translated(error: Exception, database: str = "") -> AegisError:
     if isinstance(error, ConfigurationError | ValueError):
         return Misconfigured(BAD_ADDRESS)
     if isinstance(error, ServiceUnavailable | OSError | TimeoutError):
-        return StoreUnavailable("The graph server does not answer: check that it runs, and AEGIS_NEO4J_URL.")
+        return StoreUnavailable("The graph server does not answer: check that it runs, and AEGIS_NEO4J_URL.", server=GRAPH)
     # A concurrent MERGE of one key breaks ArcadeDB's constraint, a concurrent DELETE leaves it without the record. Of two that make
     # an index on Neo4j, IF NOT EXISTS keeps the second from doing so only when the first has finished.
     conflict = isinstance(error, ConstraintError) or "EntityNotFound" in code or code.endswith("AlreadyExists")
     if isinstance(error, Neo4jError | DriverError) and (conflict or error.is_retryable()):
-        return StoreUnavailable("The graph server is too busy: other writes kept getting in the way.")
+        return StoreUnavailable("The graph server is too busy: other writes kept getting in the way.", server=GRAPH)
     return StoreUnavailable(f"The graph server refused a statement ({code or type(error).__name__}).", retryable=False)
 
 

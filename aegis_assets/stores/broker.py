@@ -16,6 +16,7 @@ from kombu.exceptions import ChannelError, OperationalError
 from aegis_assets.errors import StoreUnavailable
 
 QUEUES: Final = ("docling", "enrich", "gpu", "ollama")  # one per lane
+BROKER: Final = "the broker"
 SECONDS: Final = 5
 REPLY_SECONDS: Final = 1.0
 
@@ -57,4 +58,4 @@ class Broker:
                 connection.ensure_connection(max_retries=1, timeout=SECONDS)
                 yield connection
         except (OperationalError, OSError) as error:
-            raise StoreUnavailable("The broker (AEGIS_CELERY_BROKER) does not answer.") from error
+            raise StoreUnavailable("The broker (AEGIS_CELERY_BROKER) does not answer.", server=BROKER) from error

@@ -210,4 +210,4 @@ def translated(error: Exception, name: str) -> AegisError:
         return NotFound("The object is not in the bucket.")
     if isinstance(error, InvalidPathError | ValueError):
         return BadInput("The bucket holds or was asked for a key that is no valid path.")
-    return StoreUnavailable(f"The {name} does not answer as it should ({type(error).__name__}).")
+    return StoreUnavailable(f"The {name} does not answer as it should ({type(error).__name__}).", server="the bucket")

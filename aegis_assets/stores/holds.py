@@ -60,7 +60,7 @@ class Holds:
         try:
             return {name for (name,) in connection.execute(HELD, {"names": list(names)})}
         except psycopg.OperationalError as error:
-            raise StoreUnavailable("The ledger (PostgreSQL) does not answer.") from error
+            raise StoreUnavailable("The ledger (PostgreSQL) does not answer.", server="PostgreSQL") from error
         finally:
             connection.close()
 
@@ -86,7 +86,7 @@ class Holds:
                 self._url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=SERVER_OPTIONS, application_name="aegis holds"
             )
         except psycopg.OperationalError as error:
-            raise StoreUnavailable("The ledger (PostgreSQL) does not answer.") from error
+            raise StoreUnavailable("The ledger (PostgreSQL) does not answer.", server="PostgreSQL") from error
 
 
 def _take(connection: Connection, name: str) -> bool:

@@ -121,7 +121,7 @@ class Session:
                 except psycopg.OperationalError as error:
                     self._drop()
                     if last:
-                        raise StoreUnavailable("The leases (PostgreSQL) do not answer.") from error
+                        raise StoreUnavailable("The leases (PostgreSQL) do not answer.", server="PostgreSQL") from error
                 else:
                     return
 
@@ -207,7 +207,7 @@ class Session:
                     self._outage.answered()
                     return connection
         except psycopg.OperationalError as error:
-            raise StoreUnavailable("The leases (PostgreSQL) do not answer.") from error
+            raise StoreUnavailable("The leases (PostgreSQL) do not answer.", server="PostgreSQL") from error
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise Misconfigured("The tables of the leases are missing: run `python manage.py migrate`.") from error
         raise AssertionError("stamina returns or raises")

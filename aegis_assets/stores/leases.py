@@ -149,4 +149,4 @@ class Leases:
                 self._url, autocommit=True, row_factory=dict_row, connect_timeout=CONNECT_SECONDS, application_name="aegis leases"
             )
         except psycopg.OperationalError as error:
-            raise StoreUnavailable("The leases (PostgreSQL) do not answer.") from error
+            raise StoreUnavailable("The leases (PostgreSQL) do not answer.", server="PostgreSQL") from error

@@ -30,6 +30,7 @@ REQUEST_SECONDS = 15
 ATTEMPTS = 4
 RETRY_SECONDS = 20.0
 SHAPE_SECONDS = 60.0  # how late a strict mode or a quantisation that somebody else sets is noticed
+VECTORS: Final = "the vector store"
 REASON_LENGTH: Final = 300
 REFUSED = "The vector store refused the vectors: their size is not that of the collection, so another embedder made them."
 # The client warns by `warnings.warn` wherever it is made or closed. The first is a row of `doctor`, the second says nothing.
@@ -58,6 +59,8 @@ class RefusedRequest(Misconfigured):
 class Overloaded(StoreUnavailable):
     """The server asks to come back later. seconds: when."""
 
+    server = VECTORS
+
     def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message)
         self.seconds = seconds
@@ -65,6 +68,8 @@ class Overloaded(StoreUnavailable):
 
 class Away(StoreUnavailable):
     """The server is down, starting, or closed the connection."""
+
+    server = VECTORS
 
 
 class ServerQdrant:
@@ -203,7 +208,7 @@ def translated(error: UnexpectedResponse) -> AegisError:
     # 409: two processes created the same collection; the second attempt finds it.
     again = status is None or status >= 500 or status in (404, 409, 429)
     said = f"{status}: {reason}" if reason else f"{status}"
-    return StoreUnavailable(f"The Qdrant server answered with status {said}.", retryable=again)
+    return StoreUnavailable(f"The Qdrant server answered with status {said}.", retryable=again, server=VECTORS)
 
 
 def reason_of(content: bytes) -> str:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from aegis_assets.errors import Misconfigured, StoreUnavailable
-from aegis_assets.stores.qdrant import REFUSED
+from aegis_assets.stores.qdrant import REFUSED, VECTORS
 from aegis_assets.stores.qdrant_shape import Shape
 
 if TYPE_CHECKING:
@@ -231,7 +231,9 @@ class LocalQdrant:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, wanted = self._file(f"{name}.lock"), self._file(f"{name}.wanted")
         except OSError as error:
-            raise StoreUnavailable(f"The vector store at {self._root} cannot be used ({type(error).__name__}).") from error
+            raise StoreUnavailable(
+                f"The vector store at {self._root} cannot be used ({type(error).__name__}).", server=VECTORS
+            ) from error
         try:
             self._wait(wanted, fcntl.LOCK_SH)
             self._wait(handle, fcntl.LOCK_EX)
@@ -275,11 +277,12 @@ def _sentences() -> Iterator[None]:
     except ValueError as error:
         raise Misconfigured(REFUSED) from error
     except (sqlite3.Error, OSError) as error:
-        raise StoreUnavailable(f"The local vector store could not be written ({type(error).__name__}).") from error
+        raise StoreUnavailable(f"The local vector store could not be written ({type(error).__name__}).", server=VECTORS) from error
 
 
 def _in_use(seconds: float) -> StoreUnavailable:
     return StoreUnavailable(
         f"The local vector store was in use by others for {seconds:.0f} s. "
-        "For many documents at once set AEGIS_QDRANT_URL to a Qdrant server."
+        "For many documents at once set AEGIS_QDRANT_URL to a Qdrant server.",
+        server=VECTORS,
     )

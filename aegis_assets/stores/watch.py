@@ -116,7 +116,7 @@ def fetch(url: str, settings: Settings, key: str, path: Path) -> None:
         after = os.fstat(source.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         path.unlink(missing_ok=True)
-        raise StoreUnavailable("The file changed while it was read: it is still being written.")
+        raise StoreUnavailable("The file changed while it was read: it is still being written.", server="the watched bucket")
 
 
 def _fits(size: int, settings: Settings) -> None:
@@ -150,7 +150,9 @@ def _opened(root: Path, key: str) -> BinaryIO:
     except (FileNotFoundError, NotADirectoryError, RuntimeError) as error:
         raise NotFound("The watched object is gone.") from error
     except OSError as error:
-        raise StoreUnavailable(f"The watched object cannot be read ({type(error).__name__}).") from error
+        raise StoreUnavailable(
+            f"The watched object cannot be read ({type(error).__name__}).", server="the watched bucket"
+        ) from error
 
 
 def _list_directory(root: Path, found: _Found) -> None:

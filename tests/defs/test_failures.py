@@ -48,7 +48,7 @@ def test_a_retry_asks_only_for_the_failed_chunks(ollama: OllamaDouble, bench: Be
 
 @pytest.mark.parametrize("mode", ["junk", "empty", "html", "foreign_json", "never", "close", "500", "wrong_schema"])
 def test_a_model_that_answers_wrongly_fails_chunks_and_never_the_text(ollama: OllamaDouble, bench: Bench, mode: str) -> None:
-    ollama.fault(mode)
+    ollama.fault(mode, match="Grace Hopper")
     document = bench.register("short.md", b"# Short\n\nGrace Hopper wrote a compiler at Remington Rand.\n")
     bench.materialize(document)
     result = bench.result(document)

@@ -1,5 +1,5 @@
-"""embed_windows, on a real ledger and vector store: one text that breaks the model fails its chunk alone; an engine that is away is
-not asked again for every half."""
+"""embed_windows, on a real ledger and vector store: one text that breaks the model fails its chunk alone; an engine that is away
+puts the document back, and no chunk has failed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aegis_assets.errors import EngineFailed, EngineUnavailable
 from aegis_assets.model.document import State
 from aegis_assets.model.embedding import EmbedderInfo, Embedding
 from aegis_assets.pipeline.flow import limits
-from aegis_assets.pipeline.flow.embed import embed_windows
+from aegis_assets.pipeline.flow.embed import PROBE, embed_windows
 from aegis_assets.pipeline.flow.platform import Numbers, Platform
 from aegis_assets.stores.ledger import Ledger
 from aegis_assets.stores.vectors import QdrantVectors
@@ -37,13 +37,15 @@ def embedding(text: str) -> Embedding:
 
 
 class Engine:
-    """Breaks on a call that holds a bad text; away when told so. narrows: a batch size that somebody sets during the first call."""
+    """Breaks on a call that holds a bad text, and says nothing to one that holds a mute text; away when told so. narrows: a batch
+    size that somebody sets during the first call."""
 
     lease = None
 
     def __init__(self, ledger: Ledger, *bad: str) -> None:
         self.ledger = ledger
         self.bad = set(bad)
+        self.mute = ""
         self.away = False
         self.narrows = 0
         self.calls: list[int] = []
@@ -55,8 +57,10 @@ class Engine:
     def embed(self, texts: Sequence[str], _: Literal["passage", "query"], batch: int = 0) -> list[Embedding]:
         self.calls.append(len(texts))
         self.batches.append(batch)
-        if self.away:
+        if self.away or self.mute in texts:
             raise EngineUnavailable("The engine server is away.")
+        if list(texts) == [PROBE]:
+            return []
         if self.bad & set(texts):
             raise EngineFailed("The model stopped.")
         if self.narrows and len(self.calls) == 1:
@@ -135,14 +139,27 @@ def test_a_bad_text_fails_its_chunk_and_no_other(desk: Desk) -> None:
     assert desk.found(77) == chunks[77]
 
 
-def test_an_engine_that_is_away_is_asked_once_for_a_batch(desk: Desk) -> None:
+def test_an_engine_that_is_away_puts_the_document_back_and_fails_no_chunk(desk: Desk) -> None:
     engine = Engine(desk.ledger)
     engine.away = True
-    chunks = desk.chunked(128)
+    chunks = desk.chunked(300)
     desk.embed(engine)
-    assert engine.calls == [128]
-    assert desk.marked("failed") == {row["chunk_id"] for row in desk.rows(FAILURES)} == set(chunks)
+    assert engine.calls == [128, 1], "a batch and a probe, not every half, and not the batches behind it"
+    assert desk.rows(FAILURES) == []
+    assert desk.marked("pending") == set(chunks)
     assert not desk.stored()
+    row = desk.ledger.document(desk.document)
+    assert (row.state, row.waiting_for) == (State.PENDING, "the engine server")
+
+
+def test_a_text_that_gets_no_answer_while_others_do_fails_its_chunk(desk: Desk) -> None:
+    engine = Engine(desk.ledger)
+    engine.mute = "7"
+    chunks = desk.chunked(16)
+    desk.embed(engine)
+    assert [row["chunk_id"] for row in desk.rows(FAILURES)] == [chunks[7]]
+    assert desk.marked("done") == desk.stored() == {*chunks} - {chunks[7]}
+    assert desk.ledger.document(desk.document).state == State.RUNNING
 
 
 def test_a_run_that_is_over_neither_asks_nor_fails_anything(desk: Desk) -> None:

@@ -24,6 +24,7 @@ NAME_WIDTH = 40
 
 class Display(Protocol):
     def show(self, rows: Sequence[DocumentRow]) -> None: ...
+    def say(self, sentence: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -34,14 +35,18 @@ def display(say: Callable[[str], None]) -> Display:
 class Lines:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._said: dict[UUID, tuple[State, int]] = {}
+        self._said: dict[UUID, tuple[State, int, str]] = {}
 
     def show(self, rows: Sequence[DocumentRow]) -> None:
         for row in rows:
-            now = (row.state, 0 if row.state in AT_REST else int(row.fraction * 10))
+            now = (row.state, 0 if row.state in AT_REST else int(row.fraction * 10), row.waiting_for)
             if self._said.get(row.id) != now:
                 self._said[row.id] = now
                 self._say(self._line(row))
+
+    def say(self, sentence: str) -> None:
+        """Say it as a line of its own."""
+        self._say(sentence)
 
     def close(self) -> None:
         pass
@@ -49,7 +54,7 @@ class Lines:
     def _line(self, row: DocumentRow) -> str:
         if row.state == State.RUNNING:
             return f"{row.name}: {int(row.fraction * 100)} % {stages(row)}".rstrip()
-        return f"{row.name}: {row.state}. {row.message}".rstrip()
+        return f"{row.name}: {row.state}. {row.sentence}".rstrip()
 
 
 def bars() -> RichProgress:
@@ -85,8 +90,12 @@ class Bars:
                 if row.id not in self._tasks:
                     name = printable(row.name)[:NAME_WIDTH].ljust(min(NAME_WIDTH, 24))
                     self._tasks[row.id] = self._bars.add_task(name, total=1.0, stages="")
-                text = stages(row) if row.state == State.RUNNING else row.state.value
+                text = stages(row) if row.state == State.RUNNING else row.sentence or row.state.value
                 self._bars.update(self._tasks[row.id], completed=row.fraction, stages=text)  # type: ignore[arg-type]
+
+    def say(self, sentence: str) -> None:
+        """Print it above the bars."""
+        self._bars.console.print(printable(sentence), markup=False, highlight=False)
 
     def close(self) -> None:
         self._bars.stop()
@@ -98,7 +107,7 @@ class Bars:
         task = self._tasks.pop(row.id, None)
         if task is not None:
             self._bars.remove_task(task)  # type: ignore[arg-type]
-        self._bars.console.print(printable(f"{row.name}: {row.state}. {row.message}").rstrip(), markup=False, highlight=False)
+        self.say(f"{row.name}: {row.state}. {row.message}".rstrip())
 
 
 def stages(row: DocumentRow) -> str:

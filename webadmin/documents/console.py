@@ -33,7 +33,7 @@ from webadmin.documents.signals import commanded
 INTERRUPTED: Final = 130
 POLL_SECONDS: Final = 0.5
 ASK_SECONDS: Final = 15.0  # without any change, after which Dagster is asked whether it lives
-AWAY_SECONDS: Final = 120.0  # how long a wait bears a ledger, or a Dagster, that is being restarted
+AWAY_SECONDS: Final = 120.0  # how long a wait bears a Dagster that is being restarted
 ASKED_FOR: Final = "What was asked for is kept and happens as soon as Dagster runs; type the same command again to watch it."
 
 
@@ -123,14 +123,20 @@ def find(word: str) -> DocumentRow:
     return platform.ledger().document(found[0][0])
 
 
-def settled(documents: Collection[UUID], show: Callable[[list[DocumentRow]], None] = lambda _: None) -> dict[UUID, DocumentRow]:
-    """Waits until every document is at rest or gone; gives those that are still there. show: gets those that were not, each time.
+def settled(
+    documents: Collection[UUID],
+    show: Callable[[list[DocumentRow]], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[UUID, DocumentRow]:
+    """Wait until every document is at rest or gone; return those that are still there. show: gets those that were not, each time.
+    say: gets why nothing can be seen.
 
-    Bears a ledger and a Dagster that are being restarted. Raises StoreUnavailable and EngineUnavailable when one stays away.
+    Bears a ledger that is away as long as documents would (AEGIS_OUTAGE_HOURS), and a Dagster that is being restarted. Raises
+    StoreUnavailable and EngineUnavailable when one stays away.
     """
     last: dict[UUID, DocumentRow] = {}
     left = list(dict.fromkeys(documents))
-    ledger, dagster = _Outage(), _Outage()
+    ledger, dagster = _Outage(settings().outage_hours * 3600, say), _Outage(AWAY_SECONDS)
     moved, before = time.monotonic(), set[tuple[UUID, datetime]]()
     while left:
         try:
@@ -161,13 +167,16 @@ def settled(documents: Collection[UUID], show: Callable[[list[DocumentRow]], Non
 class _Outage:
     """How long something has been away."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float, say: Callable[[str], None] = lambda _: None) -> None:
+        self._seconds, self._say = seconds, say
         self._since: float | None = None
 
     def goes_on(self, error: AegisError) -> None:
-        """Raises it when that is too long."""
-        self._since = self._since or time.monotonic()
-        if time.monotonic() - self._since > AWAY_SECONDS:
+        """Say it the first time, and raise it when it has gone on for too long."""
+        if self._since is None:
+            self._since = time.monotonic()
+            self._say(f"{error.message} Waiting for it.")
+        if time.monotonic() - self._since > self._seconds:
             raise error
 
     def ends(self) -> None:

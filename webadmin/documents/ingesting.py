@@ -118,8 +118,9 @@ def refreshed(outcome: services.Outcome) -> services.Outcome:
 
 
 def wait(documents: Sequence[UUID], shown: Display) -> dict[UUID, DocumentRow]:
+    """Wait for the documents' ends, through outages; return those that are still there."""
     try:
-        return console.settled(documents, shown.show)
+        return console.settled(documents, shown.show, shown.say)
     finally:
         shown.close()
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, Misconfigured
+from aegis_assets.errors import AegisError, EngineFailed, EngineOverloaded, EngineUnavailable, Misconfigured
 from aegis_assets.network import is_near
 from aegis_assets.pipeline.grounding import clean_name
 
+EMBEDDING_SERVER: Final = "the embedding server"
 SAID_CHARACTERS: Final = 200
 # How servers say that a text has more tokens than the model reads: OpenAI, vLLM, Ollama, llama.cpp (in a 400, or in a 500 that asks
 # for a larger physical batch), text-embeddings-inference, LiteLLM.
@@ -39,12 +40,20 @@ class TextTooLong(EngineFailed):
     retryable = False
 
 
-class Overloaded(EngineUnavailable):
+class Overloaded(EngineOverloaded):
     """The server has too much to do. after: the seconds that it asks to wait, None if it names none."""
+
+    server = EMBEDDING_SERVER
 
     def __init__(self, message: str, after: float | None) -> None:
         super().__init__(message)
         self.after = after
+
+
+class _Away(EngineUnavailable):
+    """The server does not answer."""
+
+    server = EMBEDDING_SERVER
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,7 @@ def refused(server: Server, status: int, said: str, after: float | None = None) 
     if status == 501:
         return Misconfigured(f"The embedding server at {at} makes no embeddings (HTTP 501): {said}")
     if status in (502, 504):
-        return EngineUnavailable(f"The embedding server at {at} is behind a proxy that does not reach it (HTTP {status}).")
+        return _Away(f"The embedding server at {at} is behind a proxy that does not reach it (HTTP {status}).")
     if 400 <= status < 500 and status != 424:  # 424: the model of text-embeddings-inference failed
         return EngineFailed(f"The embedding server at {at} refused the request (HTTP {status}): {said}", retryable=False)
     return EngineFailed(f"The embedding server at {at} failed on the request (HTTP {status}): {said}")
@@ -123,12 +132,10 @@ def unreachable(server: Server, error: BaseException) -> AegisError:
     if any(isinstance(each, ssl.SSLError) for each in chain):
         return Misconfigured(f"{server.address} does not speak https: correct {server.url_setting}.")
     if "ConnectTimeout" in names or any(isinstance(each, ConnectionRefusedError) for each in chain) or "ConnectError" in names:
-        return EngineUnavailable(f"The embedding server at {at} cannot be reached: start it, or correct {server.url_setting}.")
+        return _Away(f"The embedding server at {at} cannot be reached: start it, or correct {server.url_setting}.")
     if any(isinstance(each, TimeoutError) or type(each).__name__.endswith("Timeout") for each in chain):
-        return EngineUnavailable(
-            f"The embedding server at {at} gave no answer within {server.timeout:g} s: raise AEGIS_EMBEDDING_TIMEOUT."
-        )
-    return EngineUnavailable(f"The embedding server at {at} broke the connection off before its answer was whole.")
+        return _Away(f"The embedding server at {at} gave no answer within {server.timeout:g} s: raise AEGIS_EMBEDDING_TIMEOUT.")
+    return _Away(f"The embedding server at {at} broke the connection off before its answer was whole.")
 
 
 def unreadable(server: Server) -> AegisError:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from aegis_assets.engines import lexical
 from aegis_assets.engines.embedder import tokenizer_path
-from aegis_assets.engines.embedding.failures import Overloaded, Server, TextTooLong
+from aegis_assets.engines.embedding.failures import EMBEDDING_SERVER, Overloaded, Server, TextTooLong
 from aegis_assets.engines.embedding.openai_api import OpenAIEmbeddings
 from aegis_assets.engines.embedding.served import Api, Served
 from aegis_assets.engines.embedding.tei import TeiEmbeddings
@@ -84,7 +84,8 @@ class RemoteEmbedder:
             except TimeoutError as error:
                 if self._info is None:
                     raise EngineUnavailable(
-                        f"The embedding server did not say within {INFO_SECONDS:g} s which model it runs: it may be loading it."
+                        f"The embedding server did not say within {INFO_SECONDS:g} s which model it runs: it may be loading it.",
+                        server=EMBEDDING_SERVER,
                     ) from error
             except EngineUnavailable:
                 if self._info is None:

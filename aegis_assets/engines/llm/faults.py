@@ -7,9 +7,17 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, Misconfigured
+from aegis_assets.errors import (
+    AegisError,
+    EngineFailed,
+    EngineOverloaded,
+    EngineUnavailable,
+    EngineUnreachable,
+    Misconfigured,
+)
 from aegis_assets.pipeline.grounding import clean_name
 
+LANGUAGE_MODEL: Final = "the language model"
 MAX_ANSWER_CHARACTERS: Final = 2_000_000
 MAX_WIRE_BYTES: Final = 64_000_000  # of one answer: each token travels in a line of a few hundred bytes
 BUSY: Final = (429, 503, 529)
@@ -32,13 +40,19 @@ class CutShort(EngineFailed):
 class TimedOut(EngineUnavailable):
     """A limit on the time of an answer passed; the request has been cancelled by closing its connection."""
 
+    server = LANGUAGE_MODEL
 
-class Unreachable(EngineUnavailable):
+
+class Unreachable(EngineUnreachable):
     """Nothing answers at the address: the server is being restarted, or is not there."""
 
+    server = LANGUAGE_MODEL
 
-class Overloaded(EngineUnavailable):
+
+class Overloaded(EngineOverloaded):
     """The server has too much to do. retry_after: seconds after which it wants to be asked again, None where it did not say."""
+
+    server = LANGUAGE_MODEL
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -86,7 +100,7 @@ def unreachable(server: Server) -> AegisError:
 
 
 def broken_off(server: Server) -> AegisError:
-    return EngineUnavailable(f"{server.place} broke the connection off before its answer was whole.")
+    return EngineUnavailable(f"{server.place} broke the connection off before its answer was whole.", server=LANGUAGE_MODEL)
 
 
 def no_answer(server: Server, seconds: float) -> AegisError:

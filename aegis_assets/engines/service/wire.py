@@ -1,7 +1,7 @@
 """What crosses the wire between the engine server and its clients: JSON of frozen types, and errors that survive the trip.
 
-An error is `{"kind", "message", "retryable"}` with a status, and becomes the same class again on the other side. The kind decides,
-since proxies change statuses; the status only where the kind is a finer one than a class's own.
+An error is `{"kind", "message", "retryable", "server"}` with a status, and becomes the same class again on the other side. The kind
+decides, since proxies change statuses; the status only where the kind is a finer one than a class's own.
 """
 
 from __future__ import annotations
@@ -124,6 +124,7 @@ class Problem(Frozen):
     kind: str
     message: str
     retryable: bool
+    server: str = ""
 
 
 class ServerInfo(Frozen):
@@ -147,16 +148,17 @@ class Health(Frozen):
 
 
 def problem_of(error: AegisError) -> Problem:
-    return Problem(kind=error.kind, message=error.message, retryable=error.retryable)
+    return Problem(kind=error.kind, message=error.message, retryable=error.retryable, server=error.server)
 
 
 def error_of(problem: Problem) -> AegisError:
-    return _BY_KIND.get(problem.kind, EngineFailed)(problem.message, kind=problem.kind, retryable=problem.retryable)
+    cls = _BY_KIND.get(problem.kind, EngineFailed)
+    return cls(problem.message, kind=problem.kind, retryable=problem.retryable, server=problem.server)
 
 
 def encode_error(error: AegisError) -> tuple[int, dict[str, object]]:
     status = next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
-    return status, {"kind": error.kind, "message": error.message, "retryable": error.retryable}
+    return status, {"kind": error.kind, "message": error.message, "retryable": error.retryable, "server": error.server}
 
 
 def decode_error(content: bytes, status: int) -> AegisError:
@@ -165,7 +167,8 @@ def decode_error(content: bytes, status: int) -> AegisError:
         fields = json.loads(content)
         fields = fields.get("detail", fields)  # where FastAPI wraps it
         kind, message, retryable = str(fields["kind"]), str(fields["message"]), bool(fields["retryable"])
+        server = str(fields["server"]) if "server" in fields else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return EngineFailed(f"The engine server answered with status {status} and no explanation.")
     cls = _BY_KIND.get(kind) or _BY_STATUS.get(status, EngineFailed)
-    return cls(message, kind=kind, retryable=retryable)
+    return cls(message, kind=kind, retryable=retryable, server=server)

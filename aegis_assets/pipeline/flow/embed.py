@@ -2,7 +2,8 @@
 mark keeps the embeddings too: what may not be seen yet, or has to be written to another store, is written from there.
 
 Many texts go to the engine in one call, of whatever window and document: a page of Markdown has two, a forward pass takes sixteen.
-Where such a call fails, its halves are asked for, and so on: one text that breaks a model fails its own chunk and no other.
+Where such a call fails, its halves are asked for, and so on: one text that breaks a model fails its own chunk and no other. Where
+the engine does not answer at all, the documents are put back, and no chunk has failed.
 """
 
 from __future__ import annotations
@@ -14,14 +15,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from aegis_assets.errors import NO_TEXTS_FAULT, Superseded
+from aegis_assets.errors import (
+    NO_TEXTS_FAULT,
+    EngineFailed,
+    EngineOverloaded,
+    EngineUnavailable,
+    EngineUnreachable,
+    Superseded,
+    is_outage,
+)
 from aegis_assets.model.document import Stage
 from aegis_assets.model.embedding import Embedding, VectorPoint
 from aegis_assets.model.ledger import ChunkRow, WindowRow
 from aegis_assets.pipeline.flow.fingerprints import of_collection
+from aegis_assets.pipeline.flow.pause import answers
 from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.points import payloads
 
+PROBE = "How long is a vector?"
 BATCHES_PER_CALL = 8  # forward passes per call: long enough to sort by length, short enough to cancel
 
 
@@ -34,7 +45,7 @@ class _Text:
 
 
 async def embed_windows(platform: Platform, windows: Sequence[UUID], run_id: str) -> None:
-    """Documents that are not the run's any more are passed over."""
+    """Embed the windows' chunks that have no vector yet, but for documents that are not the run's any more."""
     texts = await asyncio.to_thread(_read, platform, windows)
     start = 0
     while start < len(texts):
@@ -56,7 +67,7 @@ def _read(platform: Platform, windows: Sequence[UUID]) -> list[_Text]:
 
 
 async def _attempt(platform: Platform, run_id: str, batch: Sequence[_Text]) -> None:
-    """Every failure is data when this ends."""
+    """Embed a batch, or parts of it. Every failure is data when this ends."""
     try:
         ours = await asyncio.to_thread(platform.ledger.check_many, list({one.window.document for one in batch}), run_id)
         batch = [one for one in batch if one.window.document in ours]
@@ -65,6 +76,7 @@ async def _attempt(platform: Platform, run_id: str, batch: Sequence[_Text]) -> N
     except Superseded:
         return
     except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
+        error = await _judged(platform, error)
         if len(batch) > 1 and not isinstance(error, NO_TEXTS_FAULT):
             half = len(batch) // 2
             await _attempt(platform, run_id, batch[:half])
@@ -73,8 +85,17 @@ async def _attempt(platform: Platform, run_id: str, batch: Sequence[_Text]) -> N
         await asyncio.to_thread(_failed, platform, run_id, error, batch)
 
 
+async def _judged(platform: Platform, error: Exception) -> Exception:
+    """Return EngineFailed for a call that got no answer from an embedder that answers another: then its texts are at fault."""
+    if not isinstance(error, EngineUnavailable) or not error.retryable or isinstance(error, EngineUnreachable | EngineOverloaded):
+        return error
+    if await answers(lambda: asyncio.to_thread(platform.embedder.embed, [PROBE], "passage", 1)):
+        return EngineFailed(error.message, kind=error.kind)
+    return error
+
+
 async def _embed(platform: Platform, run_id: str, batch: Sequence[_Text]) -> None:
-    """The first text's document stands for all where there is a lease to wait for."""
+    """Embed and save. The first text's document stands for all where there is a lease to wait for."""
     await asyncio.to_thread(platform.ledger.start_chunks, [one.chunk.id for one in batch], Stage.EMBED, run_id)
     started, now = time.monotonic(), platform.now()
     async with platform.lease(platform.embedder.lease, batch[0].window.document):
@@ -119,6 +140,10 @@ def _upsert(platform: Platform, batch: Sequence[_Text], made: Mapping[UUID, Embe
 
 
 def _failed(platform: Platform, run_id: str, error: Exception, batch: Sequence[_Text]) -> None:
+    if is_outage(error):
+        for document in {one.window.document for one in batch}:
+            record(platform, error, document=document, run_id=run_id, stage=Stage.EMBED)
+        return
     for one in batch:
         where = {"document": one.window.document, "window": one.window.id, "chunk": one.chunk.id}
         record(platform, error, run_id=run_id, stage=Stage.EMBED, **where)

@@ -7,12 +7,13 @@ those are parsed: they were started earlier, so the wait is short and cannot be 
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import time
 from functools import partial
 from uuid import UUID
 
-from aegis_assets.errors import Superseded
+from aegis_assets.errors import Superseded, is_outage
 from aegis_assets.model.document import Mark, Stage
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.ledger import WindowRow
@@ -22,6 +23,9 @@ from aegis_assets.pipeline.flow.headings import after
 from aegis_assets.pipeline.flow.platform import Platform, record
 
 HEADING_POLL_SECONDS = 0.25
+# What a vision model is asked about to see whether it answers: 64 white pixels square.
+BLANK = Picture(ref="#/blank", image="", box=None, caption="")
+BLANK_PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQAAAACCEkxzAAAAEklEQVR42mP4DwUMo4xRBukMAOPT/hAC2mzjAAAAAElFTkSuQmCC")
 
 
 async def enrich_window(platform: Platform, window: UUID, run_id: str) -> None:
@@ -104,6 +108,9 @@ async def _describe(
     if platform.vision.lease is not None:  # a model's call, where OCR is none
         await asyncio.to_thread(platform.ledger.add_calls, run_id, row.document, len(asked))
     failed = [result for result in results if isinstance(result, BaseException)]
+    for error in failed:
+        if is_outage(error):
+            raise error
     for error in failed[:1]:  # one sentence for the window, not one per picture
         await _failed(platform, error, row, run_id)
     return tuple(result for result in results if isinstance(result, PictureDescription) and result.text.strip()), not failed
@@ -120,7 +127,9 @@ async def _picture(platform: Platform, picture: Picture, document: UUID, asked: 
             return known.model_copy(update={"ref": picture.ref})
         asked.append(picture.ref)
         slot = partial(platform.lease, platform.vision.lease, document)
-        described = await platform.vision.describe(picture, png, slot)
+        described = await platform.pause("vision").through_outages(
+            lambda: platform.vision.describe(picture, png, slot), lambda: platform.vision.describe(BLANK, BLANK_PNG, slot)
+        )
         await asyncio.to_thread(platform.bucket.put, key, described.model_dump_json().encode())
         return described
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 from uuid import UUID
 
 from aegis_assets.errors import Superseded
@@ -17,15 +19,19 @@ from aegis_assets.model.document import Stage
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.ledger import ChunkRow, Extracted
 from aegis_assets.pipeline.flow.gathered import Gathered
+from aegis_assets.pipeline.flow.pause import Pause
 from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.ports import Permit
+
+PROBE: Final = "The quick brown fox jumps over the lazy dog"
 
 
 @dataclass(frozen=True)
 class _Work:
-    """Of one window."""
+    """What the chunks of one window share."""
 
     platform: Platform
+    pause: Pause
     document: UUID
     run_id: str
     schema: Schema
@@ -36,7 +42,7 @@ class _Work:
 
 
 async def extract_window(platform: Platform, window: UUID, run_id: str) -> None:
-    """Chunks start in document order. One failed chunk is recorded; the others go on."""
+    """Extract the window's chunks, which start in document order. One failed chunk is recorded; the others go on."""
     work = await asyncio.to_thread(_read, platform, window, run_id)
 
     async def one(chunk: ChunkRow) -> None:
@@ -57,7 +63,7 @@ async def extract_window(platform: Platform, window: UUID, run_id: str) -> None:
 
 
 def _read(platform: Platform, window: UUID, run_id: str) -> _Work:
-    """In a thread: the loop that waits for the ledger keeps every other chunk of the process waiting."""
+    """Read what is to be done. In a thread: a loop that waits for the ledger keeps every other chunk of the process waiting."""
     ledger = platform.ledger
     platform.look()
     document = ledger.window(window).document
@@ -66,6 +72,7 @@ def _read(platform: Platform, window: UUID, run_id: str) -> _Work:
     chunks = ledger.chunks_to_do(window, Stage.EXTRACT, fingerprint)
     return _Work(
         platform,
+        platform.pause("extractor"),
         document,
         run_id,
         schema,
@@ -80,14 +87,23 @@ async def _extract(work: _Work, chunk: ChunkRow) -> None:
     requests = _Requests(work, chunk.id)
     try:
         async with work.platform.at_hand(work.document):
-            found = await work.platform.extractor.extract(chunk.text, work.schema, requests.slot)
+            found = await work.pause.through_outages(
+                lambda: work.platform.extractor.extract(chunk.text, work.schema, requests.slot), partial(_probe, work)
+            )
     finally:
         await requests.begun()  # before whatever is written of its end
     await work.found.add(Extracted(chunk.id, found, seconds=requests.seconds))
 
 
+async def _probe(work: _Work) -> None:
+    """Ask something that any model can answer. Raises Superseded where nobody waits for it any more."""
+    work.platform.require_running(work.document, work.run_id)
+    extractor = work.platform.extractor
+    await extractor.extract(PROBE, work.schema, partial(work.platform.lease, extractor.lease, work.document))
+
+
 class _Requests:
-    """Of one chunk: mostly one, more where a text is halved or asked again. seconds: for which slots were held."""
+    """The requests for one chunk: mostly one, more where a text is halved or asked again. seconds: for which slots were held."""
 
     def __init__(self, work: _Work, chunk: UUID) -> None:
         self.seconds = 0.0
@@ -97,10 +113,15 @@ class _Requests:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[Permit]:
-        """That the chunk has begun is written while the engine works: a slot does not wait for a transaction."""
+        """Hold a slot for one request. That the chunk has begun is written meanwhile: a slot does not wait for a transaction."""
         work, platform = self._work, self._work.platform
-        async with platform.gate(work.document), platform.lease(platform.extractor.lease, work.document) as permit:
-            platform.require_running(work.document, work.run_id)
+        require_running = partial(platform.require_running, work.document, work.run_id)
+        async with (
+            work.pause.request(require_running),
+            platform.gate(work.document),
+            platform.lease(platform.extractor.lease, work.document) as permit,
+        ):
+            require_running()
             self._begun = self._begun or asyncio.create_task(work.begun.add(self._chunk))
             started = time.monotonic()
             try:
@@ -109,5 +130,6 @@ class _Requests:
                 self.seconds += time.monotonic() - started
 
     async def begun(self) -> None:
+        """Wait until it is written that the chunk has begun."""
         if self._begun is not None:
             await self._begun

@@ -11,11 +11,12 @@ from pathlib import Path
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from aegis_assets.errors import AegisError, Superseded, public
+from aegis_assets.errors import AegisError, Superseded, is_outage, public
 from aegis_assets.logs import logger
 from aegis_assets.model.document import Stage
 from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.pipeline.flow.limits import LOOK_SECONDS, Changes, Gate
+from aegis_assets.pipeline.flow.pause import Pause
 from aegis_assets.pipeline.ports import Bucket, Embedder, Extractor, Graph, Leases, Parser, Permit, UncountedPermit, Vectors, Vision
 from aegis_assets.settings import Settings
 
@@ -47,7 +48,8 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Platform:
-    """fetch: copies a watched object to a path; the watched bucket is not ours to write."""
+    """fetch: copies a watched object to a path; the watched bucket is not ours to write. outage_seconds: for which requests to a
+    language model are paused before the document is put back."""
 
     ledger: FlowLedger
     bucket: Bucket
@@ -60,6 +62,7 @@ class Platform:
     leases: Leases
     numbers: Numbers
     fetch: Callable[[str, Path], None]
+    outage_seconds: float = 0.0
     _gates: WeakValueDictionary[UUID, Gate] = field(default_factory=WeakValueDictionary)
     _at_hand: WeakValueDictionary[UUID, Gate] = field(default_factory=WeakValueDictionary)
     _asking: Counter[tuple[UUID, str]] = field(default_factory=Counter)
@@ -67,6 +70,7 @@ class Platform:
     _watchers: list[asyncio.Task[None]] = field(default_factory=list)
     _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _describing: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    _pauses: WeakValueDictionary[str, Pause] = field(default_factory=WeakValueDictionary)
     _changes: Changes = field(default_factory=Changes)
 
     def now(self) -> Numbers:
@@ -95,11 +99,19 @@ class Platform:
         """Held while a picture is looked up and, where nobody has described it, described: a logo is on every page."""
         return self._describing.setdefault(key, asyncio.Lock())
 
+    def pause(self, engine: str) -> Pause:
+        """Return what all requests to the engine share while it does not answer."""
+        return self._pauses.setdefault(engine, Pause(self.outage_seconds))
+
     def require_running(self, document: UUID, run_id: str) -> None:
         """Before each request, as `asking` knows it: a slot does not wait for the ledger. What a superseded run writes is refused
         anyway. Raises Superseded."""
         if (document, run_id) in self._over:
             raise Superseded("The document is not this run's any more.")
+
+    def let_go(self, document: UUID, run_id: str) -> None:
+        """Know at once that the document is not the run's any more."""
+        self._over.add((document, run_id))
 
     @asynccontextmanager
     async def asking(self, document: UUID, run_id: str) -> AsyncIterator[None]:
@@ -165,10 +177,17 @@ def record(
     window: UUID | None = None,
     chunk: UUID | None = None,
 ) -> None:
-    """Where a task ends: make the error data. A superseded run may not even write that: another one owns the document now."""
+    """Make the error data, where a task ends. An outage puts the document back instead: nothing of it has failed, and what the run
+    still does for it is refused. A superseded run may not even write that: another one owns the document now."""
     if isinstance(error, Superseded):
         return
     failure = public(error)
+    if is_outage(failure):
+        log.warning("put_back", stage=stage, document=str(document), kind=failure.kind, server=failure.server)
+        platform.let_go(document, run_id)
+        with suppress(Superseded):
+            platform.ledger.put_back(document, run_id, failure)
+        return
     if not isinstance(error, AegisError):
         log.error("unexpected", stage=stage, document=str(document), exc_info=error)
     log.warning("failed", stage=stage, document=str(document), window=str(window), chunk=str(chunk), kind=failure.kind)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import psutil
 
-from aegis_assets.errors import Misconfigured
+from aegis_assets.errors import AegisError, Misconfigured, is_outage
 from aegis_assets.model.extraction import Schema
 from aegis_assets.pipeline.flow.platform import Platform
 
@@ -22,10 +22,25 @@ DISK_FLOOR_MB = 500  # artifacts of a few windows; a full disk corrupts stores
 
 
 async def preflight(platform: Platform, home: Path, collections: Iterable[UUID]) -> None:
-    """Raises the first AegisError of this order: too little memory or disk, a store or engine away, a model missing, vectors that
+    """Raise the first AegisError of this order: too little memory or disk, a store or engine away, a model missing, vectors that
     differ."""
     _machine(home)
-    scopes = set(collections)
+    for outcome in await _asked(platform, set(collections)):
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def outages(platform: Platform, collections: Iterable[UUID]) -> set[str]:
+    """Return the public names of the servers that do not answer now."""
+    try:
+        outcomes = await _asked(platform, set(collections))
+    except AegisError as error:  # the ledger itself
+        outcomes = [error]
+    return {outcome.server for outcome in outcomes if isinstance(outcome, AegisError) and is_outage(outcome)}
+
+
+async def _asked(platform: Platform, scopes: Collection[UUID]) -> list[object]:
+    """Return what each server said, an exception where it did not answer as it should."""
     schemas = await asyncio.to_thread(_schemas, platform, scopes)
     asked = (
         asyncio.to_thread(platform.ledger.ping),
@@ -36,13 +51,11 @@ async def preflight(platform: Platform, home: Path, collections: Iterable[UUID])
         asyncio.to_thread(_vectors, platform, scopes),
         asyncio.to_thread(platform.graph.ensure_schema),
     )
-    for outcome in await asyncio.gather(*asked, return_exceptions=True):
-        if isinstance(outcome, BaseException):
-            raise outcome
+    return list(await asyncio.gather(*asked, return_exceptions=True))
 
 
 def _schemas(platform: Platform, collections: Iterable[UUID]) -> Collection[Schema]:
-    """Collections may name models of their own: each model is asked for once."""
+    """Return a schema for each model: collections may name models of their own."""
     schemas = [platform.ledger.collection(collection).schema for collection in collections]
     return {schema.model: schema for schema in schemas or [Schema()]}.values()
 

@@ -21,6 +21,7 @@ from aegis_assets.stores.ledger.rebuilding import Rebuilding
 from aegis_assets.stores.ledger.resolving import Resolving
 from aegis_assets.stores.ledger.runs import Runs
 from aegis_assets.stores.ledger.usage import Usage
+from aegis_assets.stores.ledger.waiting import Waits
 from aegis_assets.stores.ledger.watched import Watched
 from aegis_assets.stores.ledger.windows import Windows
 
@@ -30,6 +31,7 @@ class Ledger(
     Watched,
     Launching,
     Runs,
+    Waits,
     Generations,
     Windows,
     Chunks,

@@ -23,6 +23,7 @@ from psycopg_pool import ConnectionPool
 from aegis_assets.errors import Misconfigured, NotFound, StoreUnavailable, Superseded
 from aegis_assets.outages import OutageClock
 
+POSTGRESQL: Final = "PostgreSQL"
 POOL_SIZE: Final = 4
 CONNECT_SECONDS: Final = 5  # PostgreSQL behind a dead address
 BORROW_SECONDS: Final = 8.0  # for a connection of the pool, its making included
@@ -202,11 +203,13 @@ def sentences() -> Iterator[None]:
     except psycopg.errors.UndefinedTable as error:
         raise Misconfigured("The ledger's tables are missing: run `python manage.py migrate`.") from error
     except psycopg.errors.QueryCanceled as error:
-        raise StoreUnavailable("The ledger (PostgreSQL) took too long to answer.") from error
+        raise StoreUnavailable("The ledger (PostgreSQL) took too long to answer.", server=POSTGRESQL) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         if isinstance(error, REPEATED):
-            raise StoreUnavailable("The ledger (PostgreSQL) is too busy: other work kept getting in the way.") from error
-        raise StoreUnavailable("The ledger (PostgreSQL) does not answer.") from error
+            raise StoreUnavailable(
+                "The ledger (PostgreSQL) is too busy: other work kept getting in the way.", server=POSTGRESQL
+            ) from error
+        raise StoreUnavailable("The ledger (PostgreSQL) does not answer.", server=POSTGRESQL) from error
 
 
 def writes(

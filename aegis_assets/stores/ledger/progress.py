@@ -17,7 +17,7 @@ from aegis_assets.stores.ledger.fractions import StageMarks, WindowMarks, chunks
 
 # The generation shown is the one in the making, else the live one. recent: seconds over which the rate is measured.
 HEAD: Final = """
-SELECT d.id, d.state, d.run_id, d.fraction, d.extractor, coalesce(d.making_id, d.live_id) AS generation,
+SELECT d.id, d.state, d.run_id, d.fraction, d.waiting_since, d.extractor, coalesce(d.making_id, d.live_id) AS generation,
     r.id AS run, r.started_at, r.resolve_seconds > 0 AS resolved, r.publish_seconds > 0 AS published,
     least(60, greatest(1, extract(epoch FROM now() - r.started_at)))::float AS recent,
     EXISTS (SELECT 1 FROM aegis_failure f WHERE f.document_id = d.id AND f.stage = 'resolve' AND NOT f.resolved) AS resolve_failed,
@@ -55,13 +55,15 @@ WHERE document_id = %(document)s AND stage IN ('embed', 'extract') AND run_id = 
 GROUP BY stage"""
 # fraction: as the contract has it. A row keeps that of the run before until the next one begins.
 STANDINGS: Final = """
-SELECT d.id AS document, d.state, d.message, d.updated_at AS changed,
-    CASE WHEN d.state IN ('succeeded', 'partial') THEN 1.0 WHEN d.state IN ('pending', 'queued') THEN 0.0
+SELECT d.id AS document, d.state, d.message, d.waiting_for, d.not_before, d.updated_at AS changed,
+    CASE WHEN d.state IN ('succeeded', 'partial') THEN 1.0
+        WHEN d.state IN ('pending', 'queued') AND d.waiting_since IS NULL THEN 0.0
         ELSE least(d.fraction, %(almost)s) END AS fraction
 FROM aegis_document d WHERE d.id = ANY(%(documents)s)"""
 WORKERS: Final = "SELECT value FROM aegis_limit WHERE name = 'parallel_chunks_per_doc'"
+# What a document that waited has done since is progress: its wait, if it waits again, counts from then.
 ADVANCE: Final = """
-UPDATE aegis_document SET fraction = %(fraction)s
+UPDATE aegis_document SET fraction = %(fraction)s, waiting_since = NULL, waits = 0
 WHERE id = %(document)s AND state = 'running' AND fraction > 0 AND fraction < %(fraction)s"""
 
 ALMOST: Final = 0.999  # 1 is said at the end alone
@@ -141,7 +143,7 @@ def _fraction(connection: Connection, head: DictRow, windows: Sequence[WindowMar
     state = State(head["state"])
     if state in (State.SUCCEEDED, State.PARTIAL):
         return 1.0
-    if state in (State.PENDING, State.QUEUED):
+    if state in (State.PENDING, State.QUEUED) and head["waiting_since"] is None:
         return 0.0
     # A run that has not planned yet (stored as 0) shows the marks of the run before it.
     if state != State.RUNNING or head["fraction"] == 0 or head["run"] is None:

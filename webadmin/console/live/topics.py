@@ -129,7 +129,8 @@ def read(keys: Iterable[Key]) -> Mapping[Key, Frame]:
 
 def standing(row: Standing) -> dict[str, Any]:
     """As it is told, its sentence in the language that is active."""
-    return {**row.model_dump(mode="json", exclude={"changed"}), "message": sentences.said(row.message)}
+    told = row.model_dump(mode="json", include={"document", "state", "fraction"})
+    return {**told, "message": sentences.said(row.sentence)}
 
 
 def _standings(row: Standing) -> dict[str, bytes]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from aegis_assets.model.document import Mark, State
+from aegis_assets.model.waiting import Waiting, sentence
 
 STATES = [(state.value, state.value) for state in State]
 SOURCES = [("upload", _("upload")), ("bucket", _("bucket"))]
@@ -47,7 +49,8 @@ class Document(models.Model):
     source_key: file name of an upload, object key of a bucket. blob: bucket key of the newest bytes (empty for a
     watched object that no run has fetched yet). sha256: of the newest bytes. message: the public sentence that goes with the state.
     run_id: the run that may write; any other run is superseded. run_claimed_at: when a launch was claimed, so that a claim whose
-    launcher died is found.
+    launcher died is found. waiting_for, not_before, waiting_since, waits: of a pending document that met an outage, see
+    aegis_assets.model.waiting. removal_attempts, removal_due_at: how often its removal has failed, and when it is tried again.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -70,7 +73,13 @@ class Document(models.Model):
     run_id = models.CharField(max_length=64, blank=True, db_default="")
     run_claimed_at = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(db_default=False)
+    removal_attempts = models.PositiveIntegerField(db_default=0)
+    removal_due_at = models.DateTimeField(null=True, blank=True)
     fraction = models.FloatField(db_default=0.0)
+    waiting_for = models.CharField(max_length=64, blank=True, db_default="")
+    not_before = models.DateTimeField(null=True, blank=True)
+    waiting_since = models.DateTimeField(null=True, blank=True)
+    waits = models.PositiveIntegerField(db_default=0)
     created_at = models.DateTimeField(_("created"), db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
@@ -84,6 +93,11 @@ class Document(models.Model):
             models.Index(fields=["state", "created_at"], name="aegis_document_state"),
             models.Index(fields=["collection", "sha256"], name="aegis_document_sha256"),
             models.Index(fields=["-created_at", "id"], name="aegis_document_newest"),
+            models.Index(
+                fields=["waiting_for", "collection"],
+                condition=Q(state="pending", not_before__isnull=False),
+                name="aegis_document_waiting",
+            ),
         ]
         permissions = [
             ("ingest_document", "Can ingest, retry and cancel documents"),
@@ -92,6 +106,16 @@ class Document(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def waiting(self) -> Waiting:
+        """Return how it waits, if it does."""
+        return Waiting.model_validate({name: getattr(self, name) for name in Waiting.model_fields})
+
+    @property
+    def sentence(self) -> str:
+        """Return what goes with its state, as it is now."""
+        return sentence(self.state, self.message, self.waiting)
 
 
 class Generation(models.Model):

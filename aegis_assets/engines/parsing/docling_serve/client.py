@@ -21,6 +21,7 @@ import stamina
 from aegis_assets.engines.parsing.docling_serve import pages as paged
 from aegis_assets.engines.parsing.docling_serve.answer import Answer, read
 from aegis_assets.engines.parsing.docling_serve.faults import (
+    DOCLING_SERVE,
     TASK_GONE,
     Away,
     Fault,
@@ -99,7 +100,7 @@ class DoclingServe:
             try:
                 body = self._performed(upload, request_hash(upload.form, near))
             except Away as error:  # the sandbox knows the classes of errors.py alone
-                raise EngineUnavailable(error.message) from error
+                raise EngineUnavailable(error.message, server=error.server) from error
         return read(body, upload.shift)
 
     def _upload(self, path: Path, kind: str, near: Span | None, out: Path) -> Upload:
@@ -136,7 +137,8 @@ class DoclingServe:
                 return body
         raise EngineUnavailable(
             f"docling-serve at {self._server.shown} forgot the conversion {SUBMISSIONS} times."
-            " See in its log why it was started anew."
+            " See in its log why it was started anew.",
+            server=DOCLING_SERVE,
         )
 
     def _wait(self, calls: _Calls, task: str, deadline: float) -> None:
@@ -156,7 +158,8 @@ class DoclingServe:
             if now > deadline:
                 raise EngineUnavailable(
                     f"docling-serve at {self._server.shown} was not done within {self._seconds:.0f} s"
-                    f" ({self._setting}). It goes on, and the next attempt takes its result."
+                    f" ({self._setting}). It goes on, and the next attempt takes its result.",
+                    server=DOCLING_SERVE,
                 )
             time.sleep(min(PAUSE_MOST, max(PAUSE_LEAST, PAUSE_SHARE * (now - started)), max(0.01, deadline - now)))
 
@@ -212,7 +215,9 @@ class _Calls:
                 body = _body(answer, limit_mb)
         except httpx.ReadTimeout as error:
             if method == "POST":  # it may have been taken: sent again, the document would be converted twice
-                raise EngineUnavailable(f"docling-serve at {self._shown} took no upload in time. Retry later.") from error
+                raise EngineUnavailable(
+                    f"docling-serve at {self._shown} took no upload in time. Retry later.", server=DOCLING_SERVE
+                ) from error
             raise unreachable(error, self._shown) from error
         except httpx.HTTPError as error:
             raise unreachable(error, self._shown) from error

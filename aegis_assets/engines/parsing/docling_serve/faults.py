@@ -22,6 +22,7 @@ RESULT_GONE: Final = "Task result not found"  # the task ended without a result:
 _AWAY: Final = frozenset({408, 429, 502, 503, 504})
 NO_REASON: Final = "it gives no reason"
 _LONGEST: Final = 300
+DOCLING_SERVE: Final = "docling-serve"
 _PAGES_SHOWN: Final = 5
 # Names of docling's FailureCategory and DoclingComponentType; newer ones of a newer server are words like any other.
 _OF_DOCUMENT: Final = frozenset({"document_backend", "user_input"})
@@ -30,6 +31,7 @@ _OF_DOCUMENT: Final = frozenset({"document_backend", "user_input"})
 class Away(EngineUnavailable):
     """The server does not answer or is overloaded: the same request may be sent again. pause: seconds that it asks for."""
 
+    server = DOCLING_SERVE
     pause: float | None = None
 
 
@@ -201,7 +203,9 @@ def _too_slow(reason: str) -> AegisError:
 
 
 def _exhausted(reason: str) -> AegisError:
-    return EngineUnavailable(f"docling-serve has no memory or workers left: {cleaned(reason)}. Retry later, or give it more.")
+    return EngineUnavailable(
+        f"docling-serve has no memory or workers left: {cleaned(reason)}. Retry later, or give it more.", server=DOCLING_SERVE
+    )
 
 
 def _seconds(header: str) -> float | None:

@@ -37,10 +37,6 @@ DAGSTER: Final = {
     "AEGIS_EXECUTOR=celery needs AEGIS_CELERY_BROKER, a redis:// or amqp:// address.": (
         "AEGIS_EXECUTOR=celery braucht AEGIS_CELERY_BROKER, eine Adresse mit redis:// oder amqp://."
     ),
-    "No worker takes from the queue {queue}: start one with `make worker QUEUES={same}`, then retry.": (
-        "Kein Arbeiter bedient die Warteschlange {queue}: Starten Sie einen mit `make worker QUEUES={same}`, und wählen Sie dann"
-        " „Erneut versuchen“."
-    ),
     "No worker takes from the queue {queues}: start one with `make worker QUEUES={same}`.": (
         "Kein Arbeiter bedient die Warteschlange {queues}: Starten Sie einen mit `make worker QUEUES={same}`."
     ),

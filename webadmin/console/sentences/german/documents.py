@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 DOCUMENTS: Final = {
+    # Waiting for a server
+    "Waiting for {server:said}, next try in {time}. {why:said}": "Wartet auf: {server}. Nächster Versuch in {time}. {why}",
+    "{why:said} Next try in {time}.": "{why} Nächster Versuch in {time}.",
+    "Gave up waiting for {server:said} after {time} (AEGIS_OUTAGE_HOURS). Retry takes up what is missing.": (
+        "Nach {time} aufgegeben (AEGIS_OUTAGE_HOURS), gewartet auf: {server}. „Erneut versuchen“ holt nach, was fehlt."
+    ),
+    "{why:said} Retry takes up what is missing.": "{why} „Erneut versuchen“ holt nach, was fehlt.",
     # What a run leaves on a document
     "{counts:listed}: {why:said}": "{counts}: {why}",
     "{why:said} The generation before it still answers searches.": "{why} Suchen beantwortet weiterhin die vorherige Generation.",
@@ -24,14 +31,15 @@ DOCUMENTS: Final = {
     "Only {free} MB of disk are free under {home} and a run needs {needed}: free some space.": (
         "Unter {home} sind nur {free} MB der Platte frei, und ein Lauf braucht {needed}: Geben Sie Speicherplatz frei."
     ),
-    "The run was stopped from outside before it could finish. Retry takes up what is missing.": (
-        "Der Lauf wurde von außen beendet, bevor er fertig war. „Erneut versuchen“ holt nach, was fehlt."
-    ),
+    "The run was stopped from outside before it could finish.": "Der Lauf wurde von außen beendet, bevor er fertig war.",
     "The run ended before it reached this document; its page in Dagster says why.": (
         "Der Lauf endete, bevor er bei diesem Dokument war; seine Seite in Dagster sagt, warum."
     ),
     "The run ended without saying so. Retry takes up what is missing.": (
         "Der Lauf endete, ohne es zu melden. „Erneut versuchen“ holt nach, was fehlt."
+    ),
+    "It could not be removed yet: {why:said} This is tried again by itself.": (
+        "Es konnte noch nicht entfernt werden: {why} Das wird von selbst noch einmal versucht."
     ),
     "Its object is gone from the watched bucket.": "Sein Objekt ist aus dem beobachteten Bucket verschwunden.",
     "Cancelled.": "Abgebrochen.",
@@ -105,6 +113,11 @@ DOCUMENTS: Final = {
         "Ein Dokument dieser Sammlung wird gerade veröffentlicht. Nichts wurde geändert: Versuchen Sie es gleich noch einmal."
     ),
     # Uploads and what is asked of documents
+    "What can be tried again is {states}.": "Erneut versucht werden kann: {states}.",
+    "{filter} is no filter: use {filters}.": "{filter} ist kein Filter: Verwenden Sie {filters}.",
+    "Name documents, or choose them by --collection or --failed.": (
+        "Nennen Sie Dokumente, oder wählen Sie sie mit --collection oder --failed."
+    ),
     "New document.": "Neues Dokument.",
     "Revised: the bytes differ from the last ones under this name.": (
         "Neue Fassung: Der Inhalt ist anders als zuletzt unter diesem Namen."

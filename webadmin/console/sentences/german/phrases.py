@@ -10,6 +10,15 @@ PHRASES: Final = {
     "{failed} window failed in {stage:word}": "{failed} Fenster in „{stage}“ fehlgeschlagen",
     "{failed} windows failed in {stage:word}": "{failed} Fenster in „{stage}“ fehlgeschlagen",
     "{stage:word} failed": "„{stage}“ fehlgeschlagen",
+    # What a document waits for; see also who wants a port
+    "the vector store": "Vektorspeicher",
+    "the bucket": "Ablage",
+    "the watched bucket": "beobachteter Bucket",
+    "a store": "Speicher",
+    "the language model": "Sprachmodell",
+    "the embedding server": "Embedding-Server",
+    "the broker": "Broker",
+    "a worker of the queue {queue}": "Arbeiter der Warteschlange {queue}",
     # What the sandbox does
     "Reading the document": "Das Lesen des Dokuments",
     "Parsing pages {first} to {last}": "Das Lesen der Seiten {first} bis {last}",

@@ -157,9 +157,6 @@ STORES: Final = {
     ),
     # The broker
     "The broker (AEGIS_CELERY_BROKER) does not answer.": "Der Broker (AEGIS_CELERY_BROKER) antwortet nicht.",
-    "The broker (AEGIS_CELERY_BROKER) does not answer. Retry does what is missing.": (
-        "Der Broker (AEGIS_CELERY_BROKER) antwortet nicht. „Erneut versuchen“ holt nach, was fehlt."
-    ),
     "The broker (AEGIS_CELERY_BROKER) has not answered for a minute.": (
         "Der Broker (AEGIS_CELERY_BROKER) antwortet seit einer Minute nicht."
     ),
