@@ -28,6 +28,7 @@ from psycopg.rows import TupleRow
 from aegis_assets.errors import AegisError, Misconfigured, StoreUnavailable
 from aegis_assets.logs import logger
 from aegis_assets.outages import OutageClock
+from aegis_assets.postgres_options import connection_options
 from aegis_assets.stores.lease_limit import PROGRESS_SECONDS, Ask, decide, share_progress
 from aegis_assets.stores.lease_permit import CountedPermit, Lease, Progress, Terms
 from aegis_assets.stores.lease_sql import CALL_GRANT, CALL_RELEASE, CALL_REQUEST, FUNCTIONS, LOCK_SESSION
@@ -37,20 +38,7 @@ T = TypeVar("T")
 
 RECHECK_SECONDS: Final = 2.0  # a notification is the rule; this finds the dead, and changed limits nobody announced
 LIMIT_CHANNEL: Final = "aegis_limit"
-CONNECT_SECONDS: Final = 5
-# A vanished machine: 2 s idle, then 3 probes of 1 s. For the server's side as settings of the session, for ours as libpq's.
-SERVER_OPTIONS: Final = (
-    "-c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3 -c tcp_user_timeout=5000 "
-    "-c synchronous_commit=off -c timezone=UTC"  # leases are worth nothing after a crash of the server
-)
-CLIENT_OPTIONS: Final[dict[str, Any]] = {
-    "keepalives_idle": 2,
-    "keepalives_interval": 1,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 5000,
-    "connect_timeout": CONNECT_SECONDS,
-    "application_name": "aegis leases",
-}
+SESSION: Final = {"synchronous_commit": "off", "timezone": "UTC"}  # leases are worth nothing after a crash of the server
 
 
 class Session:
@@ -215,7 +203,8 @@ class Session:
     async def _connect(self) -> psycopg.AsyncConnection[TupleRow]:
         """A new session, with a new key, to which all that is held or waited for moves."""
         self._drop()
-        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, options=SERVER_OPTIONS, **CLIENT_OPTIONS)
+        options = connection_options("aegis leases", **SESSION)
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **options)
         try:
             self._key = secrets.randbits(62)
             await connection.execute(LOCK_SESSION, {"session": self._key})

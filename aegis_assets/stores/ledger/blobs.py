@@ -12,7 +12,8 @@ from typing import Final
 
 import psycopg
 
-from aegis_assets.stores.ledger.base import CONNECT_SECONDS, Base, one, sentences
+from aegis_assets.postgres_options import connection_options
+from aegis_assets.stores.ledger.base import Base, one, sentences
 
 KEEP: Final = "SELECT pg_advisory_lock_shared(hashtextextended(%(blob)s, 3))"
 DELETE: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(blob)s, 3))"
@@ -33,9 +34,7 @@ class Blobs(Base):
         for one more would wait for each other.
         """
         with sentences():
-            connection = psycopg.connect(
-                self._url, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="aegis storing"
-            )
+            connection = psycopg.connect(self._url, autocommit=True, **connection_options("aegis storing"))
         with connection:
             with sentences():
                 connection.execute(KEEP, {"blob": blob})

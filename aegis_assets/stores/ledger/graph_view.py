@@ -15,8 +15,8 @@ import psycopg
 
 from aegis_assets.errors import NotAllowed, NotFound, StoreUnavailable
 from aegis_assets.pipeline.publish import Dropped, Facts, Switched, Target
+from aegis_assets.postgres_options import connection_options
 from aegis_assets.stores.ledger.base import (
-    CONNECT_SECONDS,
     Connection,
     fence_all,
     lock,
@@ -244,9 +244,7 @@ class GraphView(Blobs, Embeddings):
 
 def _turn(url: str, collection: UUID) -> psycopg.Connection:
     """A connection that holds it. One that breaks while it waits is made anew by the caller: PostgreSQL may be restarting."""
-    connection = psycopg.connect(
-        url, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="aegis publish", keepalives_idle=30
-    )
+    connection = psycopg.connect(url, autocommit=True, **connection_options("aegis publish"))
     try:
         connection.execute(f"SET lock_timeout = '{TURN_SECONDS}s'")
         connection.execute(TURN, {"name": f"publish:{collection}"})
