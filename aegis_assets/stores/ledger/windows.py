@@ -75,6 +75,9 @@ FROM aegis_placement p, aegis_document d
 WHERE p.generation_id = %(generation)s AND t.chunk_id = p.chunk_id AND d.id = t.document_id AND d.state = 'running'
   AND t.stage IN ('embed', 'extract') AND t.state IN ('done', 'skipped', 'failed')
   AND (t.state = 'failed' OR t.fingerprint <> CASE t.stage WHEN 'embed' THEN %(embed)s ELSE %(extract)s END)"""
+# Grows with: the document's chunks, once when a run begins. Tallies are kept by difference; this finds what went past the trigger.
+RECOUNT: Final = """
+SELECT aegis_recount(array_agg(id)) FROM aegis_window WHERE generation_id = %(generation)s"""
 PLANNED: Final = """
 UPDATE aegis_document d SET fraction = greatest(d.fraction, 0.01)
 FROM aegis_generation g WHERE g.id = %(generation)s AND d.id = g.document_id AND d.state = 'running'"""
@@ -104,7 +107,7 @@ class Windows(Base):
             raise Superseded("This generation is gone: the document has newer content.")
         fence(connection, document["id"], run_id)
         prints = {"generation": generation, "generations": [generation], "parse": parse, "embed": embed, "extract": extract}
-        for statement in (REOPEN_WINDOWS, REOPEN_TASKS, PLANNED):
+        for statement in (REOPEN_WINDOWS, REOPEN_TASKS, RECOUNT, PLANNED):
             connection.execute(statement, prints)
         return [row["id"] for row in connection.execute(MISSING, prints)]
 

@@ -14,10 +14,11 @@ from webadmin.documents.models.content import (
     Generation,
     KeptEmbedding,
     Placement,
+    Removed,
     Window,
 )
 from webadmin.documents.models.knowledge import Decision, Entity, Extraction, Mention, Merge, Relation
-from webadmin.documents.models.work import Answer, ChunkTask, Concurrency, Failure, Lease, Limit, LlmUsage, RunDocument
+from webadmin.documents.models.work import Answer, ChunkTask, Concurrency, Failure, Lease, Limit, LlmUsage, RunDocument, Tally
 
 __all__ = [
     "Answer",
@@ -40,6 +41,8 @@ __all__ = [
     "Merge",
     "Placement",
     "Relation",
+    "Removed",
     "RunDocument",
+    "Tally",
     "Window",
 ]

@@ -207,6 +207,19 @@ class Placement(models.Model):
         ]
 
 
+class Removed(models.Model):
+    """A document that is gone, until no call that was made for it can come back any more. Written by a trigger on Document."""
+
+    id = models.BigAutoField(primary_key=True)
+    document_id = models.UUIDField()
+    collection_id = models.UUIDField()
+    removed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "aegis_removed"
+        indexes = [models.Index(fields=["removed_at"], name="aegis_removed_at")]
+
+
 class BucketObject(models.Model):
     """An object of a watched bucket as the sensor last saw it. etag: the store's, or size and time of a file."""
 
