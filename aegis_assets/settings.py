@@ -136,6 +136,9 @@ class Settings(BaseSettings):
     # Engines
     engine_url: str = ""  # the resident engine server; empty: this machine's
     engine_token: SecretStr = SecretStr("")
+    # What the engine server parses at once, and cuts into chunks; 0: by its cores and memory. Half as many pictures.
+    engine_slots: NonNegativeInt = Field(0, le=256)
+    engine_queue_seconds: PositiveFloat = 21_600.0  # for which a run's call waits for one of these slots; no failure until then
     docling_serve_url: str = ""
     docling_serve_api_key: SecretStr = SecretStr("")
     # Which pixels it reads: of windows with a scanned page; of pictures too; of every page instead of its text; none
