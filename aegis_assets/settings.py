@@ -32,6 +32,7 @@ from aegis_assets.secret_files import SecretFiles, with_password
 
 ROOT = Path(__file__).resolve().parents[1]
 MOUNTED_SECRETS = Path("/run/secrets")
+TEXTS_QUEUE_SECONDS = 7200.0  # a batch of texts goes to the embedder in two or three turns of half an hour at most
 
 
 def home() -> Path:
@@ -302,6 +303,12 @@ class Settings(BaseSettings):
     def max_file_bytes(self) -> int:
         """The one meaning of MAX_FILE_MB, wherever a file comes in."""
         return self.max_file_mb * 1_000_000
+
+    @property
+    def longest_call_seconds(self) -> float:
+        """Seconds after which no call of a run to an engine can still come back: its wait for a slot or behind the texts of others,
+        the call itself, and an outage."""
+        return self.engine_queue_seconds + 3 * self.parse_timeout + TEXTS_QUEUE_SECONDS + self.outage_seconds
 
     @property
     def embeds_by_url(self) -> bool:

@@ -19,6 +19,7 @@ from aegis_assets.errors import AegisError
 from aegis_assets.logs import logger
 from aegis_assets.model.launch import CLAIM_TAG, IN_ITS_PROCESS, SIZE_TAG, SMALL_BYTES
 from aegis_assets.model.ledger import DocumentRow
+from aegis_assets.pipeline.flow.late import sweep_removed
 from aegis_assets.settings import settings
 from aegis_assets.stores.watch import list_objects
 
@@ -136,8 +137,9 @@ def release_lost_claims(instance: dg.DagsterInstance, platform: PlatformResource
 
 @dg.sensor(minimum_interval_seconds=600, default_status=dg.DefaultSensorStatus.RUNNING)
 def purge_handovers(context: dg.SensorEvaluationContext, platform: PlatformResource) -> None:
-    """What steps wrote after their run was over, and what could not be discarded then."""
+    """What steps wrote after their run was over, what could not be discarded then, and late writes for documents that are gone."""
     try:
+        sweep_removed(platform.use())
         count = purge(platform.use().bucket, lambda run: alive(context.instance, run), datetime.now(UTC))
     except AegisError as error:
         log.warning("not_purged", kind=error.kind)  # the next tick tries again

@@ -48,6 +48,15 @@ class DocumentRow(Frozen):
     updated_at: datetime
 
 
+class RemovedRow(Frozen):
+    """A document that is gone. back: it was ingested again under the same id."""
+
+    id: int
+    document: UUID
+    collection: UUID
+    back: bool
+
+
 class Registered(Frozen):
     """document: the row that holds these bytes; for a duplicate that of the other name. replaced: the blob that it had before and
     that no run has begun to read, '' normally. made_pending: it waits for a run because of these bytes; nobody had asked for one

@@ -25,7 +25,7 @@ import stamina
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from aegis_assets.errors import AegisError, Misconfigured, StoreUnavailable
+from aegis_assets.errors import AegisError, EngineUnavailable, Misconfigured, StoreUnavailable
 from aegis_assets.logs import logger
 from aegis_assets.outages import OutageClock
 from aegis_assets.postgres_options import connection_options
@@ -38,6 +38,7 @@ T = TypeVar("T")
 
 RECHECK_SECONDS: Final = 2.0  # a notification is the rule; this finds the dead, and changed limits nobody announced
 LIMIT_CHANNEL: Final = "aegis_limit"
+WAIT_SECONDS: Final = 21_600.0  # far longer than any request; the end of a wait for slots that nobody gives back
 SESSION: Final = {"synchronous_commit": "off", "timezone": "UTC"}  # leases are worth nothing after a crash of the server
 
 
@@ -60,12 +61,16 @@ class Session:
         self._watch = self._loop.create_task(self._watching())
 
     async def acquire(self, terms: Terms, weight: int, owner: UUID) -> Lease:
-        """Wait for a turn. Raises Misconfigured for what can never fit, StoreUnavailable."""
+        """Wait for a turn. Raises Misconfigured for what can never fit, StoreUnavailable, EngineUnavailable after WAIT_SECONDS."""
         lease = Lease(uuid4(), terms, weight, owner, CountedPermit(self._progress[terms]), self._loop.create_future())
         self._leases[lease.id] = lease
         try:
-            await self._unbroken(self._call(CALL_REQUEST, lease))
-            await lease.granted
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._unbroken(self._call(CALL_REQUEST, lease))
+                await lease.granted
+        except TimeoutError as error:
+            await self.release(lease)
+            raise EngineUnavailable("No slot was free for hours: other documents held them all.") from error
         except BaseException:
             await self.release(lease)
             raise

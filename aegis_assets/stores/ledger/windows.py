@@ -20,6 +20,10 @@ COLUMNS: Final = """w.id, w.document_id AS document, w.generation_id AS generati
     w.parse_state, w.parse_fingerprint, w.parsed, w.enrich_state, w.enrich_fingerprint"""
 WINDOW: Final = f"SELECT {COLUMNS} FROM aegis_window w WHERE w.id = %(window)s"
 WINDOWS: Final = f"SELECT {COLUMNS} FROM aegis_window w WHERE w.generation_id = %(generation)s ORDER BY w.ordinal"
+# Grows with: the document's windows.
+UNPARSED: Final = """
+SELECT count(*) AS n FROM aegis_window
+WHERE generation_id = %(generation)s AND ordinal < %(ordinal)s AND parse_state NOT IN ('done', 'skipped', 'failed')"""
 SIBLING_PARSE: Final = """
 SELECT parsed FROM aegis_window
 WHERE document_id = %(document)s AND key = %(key)s AND parse_state = 'done' AND parse_fingerprint = %(fingerprint)s
@@ -93,6 +97,12 @@ class Windows(Base):
     def windows(self, connection: Connection, generation: int) -> list[WindowRow]:
         """In order."""
         return [WindowRow.model_validate(row) for row in rows(connection, WINDOWS, generation=generation)]
+
+    @reads
+    def unparsed_before(self, connection: Connection, generation: int, ordinal: int) -> int:
+        """Return how many windows before this place are neither parsed nor failed."""
+        row = one(connection, UNPARSED, generation=generation, ordinal=ordinal)
+        return int(row["n"]) if row else 0
 
     @writes
     def missing_windows(

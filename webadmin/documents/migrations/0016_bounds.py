@@ -146,6 +146,8 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             "chunktask", models.Index(fields=["document", "stage", "state", "finished_at"], name="aegis_chunk_task_state")
         ),
+        migrations.AddIndex("document", models.Index(fields=["blob"], name="aegis_document_blob")),
+        migrations.AddIndex("generation", models.Index(fields=["blob"], name="aegis_generation_blob")),
         migrations.CreateModel(
             name="Removed",
             fields=[

@@ -84,6 +84,7 @@ class Document(models.Model):
             models.Index(fields=["state", "created_at"], name="aegis_document_state"),
             models.Index(fields=["collection", "sha256"], name="aegis_document_sha256"),
             models.Index(fields=["-created_at", "id"], name="aegis_document_newest"),
+            models.Index(fields=["blob"], name="aegis_document_blob"),
         ]
         permissions = [
             ("ingest_document", "Can ingest, retry and cancel documents"),
@@ -121,6 +122,7 @@ class Generation(models.Model):
         db_table = "aegis_generation"
         ordering = ["document", "number"]
         constraints = [models.UniqueConstraint(fields=["document", "number"], name="aegis_generation_number")]
+        indexes = [models.Index(fields=["blob"], name="aegis_generation_blob")]
 
 
 class Window(models.Model):
