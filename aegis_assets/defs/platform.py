@@ -16,7 +16,7 @@ from aegis_assets.stores.graph import BoltGraph
 from aegis_assets.stores.leases import Leases
 from aegis_assets.stores.ledger import Ledger
 from aegis_assets.stores.vectors import QdrantVectors
-from aegis_assets.stores.watch import fetch
+from aegis_assets.stores.watch import Watcher, fetch, open_watcher
 
 
 @lru_cache(maxsize=1)
@@ -39,6 +39,13 @@ def build() -> Platform:
         numbers=Numbers.of(chosen),
         fetch=lambda key, path: fetch(chosen.watch_address, chosen, key, path),
     )
+
+
+@lru_cache(maxsize=1)
+def watcher() -> Watcher:
+    """One per process: it remembers what it has seen of the watched bucket."""
+    chosen = settings()
+    return open_watcher(chosen.watch_address, chosen)
 
 
 class PlatformResource(dg.ConfigurableResource):  # type: ignore[type-arg]

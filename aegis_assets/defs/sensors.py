@@ -5,6 +5,7 @@ One sensor watches, and launches what it sees; another launches whatever else is
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -13,15 +14,16 @@ import dagster as dg
 from aegis_assets.defs.handover import discard, purge
 from aegis_assets.defs.jobs import ingest, remove
 from aegis_assets.defs.partitions import documents
-from aegis_assets.defs.platform import PlatformResource
+from aegis_assets.defs.platform import PlatformResource, watcher
 from aegis_assets.defs.run import alive, partition_order
 from aegis_assets.errors import AegisError
 from aegis_assets.logs import logger
 from aegis_assets.model.launch import CLAIM_TAG, IN_ITS_PROCESS, SIZE_TAG, SMALL_BYTES
 from aegis_assets.model.ledger import DocumentRow
 from aegis_assets.pipeline.flow.late import sweep_removed
+from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.settings import settings
-from aegis_assets.stores.watch import list_objects
+from aegis_assets.stores.watch import Watcher
 
 log = logger(__name__)
 CLAIMS_PER_TICK = 1000
@@ -40,18 +42,28 @@ START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_ran
 @dg.sensor(minimum_interval_seconds=settings().watch_interval, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
 def watch_bucket(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
     """New, changed and deleted objects -> documents -> runs. The ledger keeps what it saw: a restart doubles nothing."""
-    chosen = settings()
     try:
-        listing = list_objects(chosen.watch_address, chosen, chosen.watch_settle_seconds, datetime.now(UTC))
-        seen = platform.use().ledger.sync_objects(chosen.watch_address, chosen.watch_collection, listing.objects, listing.complete)
+        news, said = sync_watched(platform.use().ledger, watcher())
     except AegisError as error:
         return dg.SkipReason(error.message)
-    if seen.new or seen.changed or seen.deleted:
+    if news:
         return launches(context, platform)
-    refused = REFUSED.format(n=len(seen.refused), first=seen.refused[0]) if seen.refused else ""
-    if said := " ".join(filter(None, (*listing.problems, seen.problem, refused))):
-        return dg.SkipReason(said)
-    return dg.SkipReason("No object is new, changed or deleted.")
+    return dg.SkipReason(said or "No object is new, changed or deleted.")
+
+
+def sync_watched(ledger: FlowLedger, watching: Watcher) -> tuple[bool, str]:
+    """Store what the watcher lists, part by part. Return whether anything was news, and what a person should look at."""
+    chosen, news, said = settings(), False, dict[str, None]()
+    with closing(watching.listings(chosen.watch_settle_seconds, datetime.now(UTC))) as listings:
+        for part in listings:
+            gone = part.gone if part.seen is None else ledger.unlisted(chosen.watch_address, part.seen)
+            seen = ledger.sync_objects(chosen.watch_address, chosen.watch_collection, part.objects, part.complete, gone)
+            if seen.again:
+                watching.look_again()
+            news = news or bool(seen.new or seen.changed or seen.deleted)
+            refused = REFUSED.format(n=len(seen.refused), first=seen.refused[0]) if seen.refused else ""
+            said |= dict.fromkeys(filter(None, (*part.problems, seen.problem, refused)))
+    return news, " ".join(said)
 
 
 @dg.sensor(minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])

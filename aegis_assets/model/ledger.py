@@ -82,13 +82,14 @@ class SeenObject(Frozen):
 
 class SyncResult(Frozen):
     """Documents that this call made pending or set to be removed. refused: keys that no ledger can hold. problem: what a person
-    should look at, '' normally."""
+    should look at, '' normally. again: some objects were left for a later listing, as their documents run or are being removed."""
 
     new: tuple[UUID, ...]
     changed: tuple[UUID, ...]
     deleted: tuple[UUID, ...]
     refused: tuple[str, ...] = ()
     problem: str = ""
+    again: bool = False
 
 
 class GenerationRow(Frozen):

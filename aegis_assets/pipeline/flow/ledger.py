@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 from uuid import UUID
@@ -58,7 +58,15 @@ class FlowLedger(PublishLedger, Protocol):
     def fail_run(self, run_id: str, message: str) -> list[UUID]: ...
     def cancel_run(self, run_id: str) -> list[UUID]: ...
     def to_remove(self) -> list[UUID]: ...
-    def sync_objects(self, bucket: str, collection: str, objects: Sequence[SeenObject], complete: bool) -> SyncResult: ...
+    def sync_objects(
+        self,
+        bucket: str,
+        collection: str,
+        objects: Sequence[SeenObject],
+        complete: bool,
+        gone: Sequence[str] = (),
+    ) -> SyncResult: ...
+    def unlisted(self, bucket: str, seen: Container[str]) -> list[str]: ...
 
     # documents that are gone
     def is_removed(self, document: UUID) -> bool: ...
