@@ -39,7 +39,10 @@ T = TypeVar("T")
 RECHECK_SECONDS: Final = 2.0  # a notification is the rule; this finds the dead, and changed limits nobody announced
 LIMIT_CHANNEL: Final = "aegis_limit"
 WAIT_SECONDS: Final = 21_600.0  # far longer than any request; the end of a wait for slots that nobody gives back
-SESSION: Final = {"synchronous_commit": "off", "timezone": "UTC"}  # leases are worth nothing after a crash of the server
+SESSION: Final[dict[str, Any]] = {
+    "synchronous_commit": "off",
+    "timezone": "UTC",
+}  # leases are worth nothing after a crash of the server
 
 
 class Session:

@@ -36,10 +36,10 @@ class KeySet:
     def __len__(self) -> int:
         return len(self._digests)
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: object) -> bool:
         if not self._sorted:
             self._digests, self._sorted = array("Q", sorted(self._digests)), True
-        digest = _digest(key)
+        digest = _digest(str(key))
         place = bisect_left(self._digests, digest)
         return place < len(self._digests) and self._digests[place] == digest
 

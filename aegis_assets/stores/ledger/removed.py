@@ -13,10 +13,10 @@ from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows, 
 
 # Grows with: nothing.
 THERE: Final = "SELECT 1 FROM aegis_document WHERE id = %(document)s AND state <> 'removing'"
-# Grows with: the limit. back: the same source was ingested anew under the same id.
+# Grows with: the limit. back: the same source was ingested anew under the same id; LIMIT 1, for EXISTS may hash all documents.
 DUE: Final = """
-SELECT r.id, r.document_id AS document, r.collection_id AS collection, EXISTS (
-    SELECT 1 FROM aegis_document d WHERE d.id = r.document_id) AS back
+SELECT r.id, r.document_id AS document, r.collection_id AS collection,
+    coalesce((SELECT true FROM aegis_document d WHERE d.id = r.document_id LIMIT 1), false) AS back
 FROM aegis_removed r WHERE r.removed_at < now() - make_interval(secs => %(seconds)s) ORDER BY r.removed_at, r.id LIMIT %(limit)s"""
 # Grows with: nothing.
 FORGET: Final = "DELETE FROM aegis_removed WHERE id = %(id)s"
