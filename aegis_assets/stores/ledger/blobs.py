@@ -17,6 +17,7 @@ from aegis_assets.stores.ledger.base import STATEMENT_MS, Base, sentences
 
 # Grows with: nothing.
 KEEP: Final = "SELECT pg_advisory_lock_shared(hashtextextended(%(blob)s, 3))"
+# Grows with: nothing.
 DELETE: Final = "SELECT pg_advisory_lock(hashtextextended(%(blob)s, 3))"
 # Grows with: the documents and generations that have the same bytes.
 NEEDED: Final = """
@@ -24,6 +25,7 @@ SELECT 1 FROM aegis_document d WHERE d.blob = %(blob)s AND d.state <> 'removing'
 UNION ALL
 SELECT 1 FROM aegis_generation g JOIN aegis_document d ON d.id = g.document_id
 WHERE g.blob = %(blob)s AND g.state <> 'superseded' AND d.state <> 'removing' LIMIT 1"""
+# Grows with: the generations that have the same bytes.
 FORGET: Final = "UPDATE aegis_generation SET blob = '' WHERE blob = %(blob)s AND state = 'superseded'"
 
 
