@@ -41,11 +41,14 @@ def build() -> Platform:
     )
 
 
-@lru_cache(maxsize=1)
 def watcher() -> Watcher:
     """One per process: it remembers what it has seen of the watched bucket."""
-    chosen = settings()
-    return open_watcher(chosen.watch_address, chosen)
+    return _watcher_of(settings().watch_address)
+
+
+@lru_cache(maxsize=1)
+def _watcher_of(address: str) -> Watcher:
+    return open_watcher(address, settings())
 
 
 class PlatformResource(dg.ConfigurableResource):  # type: ignore[type-arg]

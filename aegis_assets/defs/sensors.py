@@ -58,12 +58,12 @@ def sync_watched(ledger: FlowLedger, watching: Watcher) -> tuple[bool, str]:
         for part in listings:
             gone = part.gone if part.seen is None else ledger.unlisted(chosen.watch_address, part.seen)
             seen = ledger.sync_objects(chosen.watch_address, chosen.watch_collection, part.objects, part.complete, gone)
-            if seen.again:
+            if seen.again or seen.problem:
                 watching.look_again()
             news = news or bool(seen.new or seen.changed or seen.deleted)
             refused = REFUSED.format(n=len(seen.refused), first=seen.refused[0]) if seen.refused else ""
             said |= dict.fromkeys(filter(None, (*part.problems, seen.problem, refused)))
-    return news, " ".join(said)
+    return news, " ".join(said | dict.fromkeys(watching.problems))
 
 
 @dg.sensor(minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])

@@ -23,6 +23,10 @@ from aegis_assets.stores.watch_s3 import BucketWatcher
 
 
 class Watcher(Protocol):
+    """problems: what a person should look at, also while nothing changes."""
+
+    problems: tuple[str, ...]
+
     def listings(self, settle_seconds: float, now: datetime) -> Generator[Listing, None, None]:
         """Yield what can be ingested now, part by part; ask for the next only when a part is stored. Nothing where nothing changed.
 

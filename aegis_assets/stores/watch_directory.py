@@ -45,6 +45,7 @@ class DirectoryWatcher:
 
     def __init__(self, root: Path, is_told: Callable[[Path], bool] | None = None) -> None:
         """is_told: whether the operating system tells of changes there."""
+        self.problems: tuple[str, ...] = ()
         self._root = root
         self._is_told = is_told or tells_of_changes
         self._guard = Lock()
@@ -111,6 +112,7 @@ class DirectoryWatcher:
         took = time.monotonic() - started
         self._full_at = time.monotonic() + (FULL_SECONDS if told else POLL_SHARE * took)
         self._place = place
+        self.problems = tuple(found.problems)
         return found.listing()
 
     def _listening(self, place: tuple[int, int]) -> bool:

@@ -33,6 +33,7 @@ class BucketWatcher:
     """Use from one thread at a time; another waits."""
 
     def __init__(self, url: str, settings: Settings, page: int = PAGE, look_seconds: float = LOOK_SECONDS) -> None:
+        self.problems: tuple[str, ...] = ()  # each listing says them
         self._url = url
         self._store = s3_store(url, settings)
         self._page, self._look_seconds = page, look_seconds
