@@ -32,6 +32,7 @@ from aegis_assets.secret_files import SecretFiles, with_password
 
 ROOT = Path(__file__).resolve().parents[1]
 MOUNTED_SECRETS = Path("/run/secrets")
+TEXTS_QUEUE_SECONDS = 7200.0  # a batch of texts goes to the embedder in two or three turns of half an hour at most
 
 
 def home() -> Path:
@@ -136,6 +137,9 @@ class Settings(BaseSettings):
     # Engines
     engine_url: str = ""  # the resident engine server; empty: this machine's
     engine_token: SecretStr = SecretStr("")
+    # What the engine server parses at once, and cuts into chunks; 0: by its cores and memory. Half as many pictures.
+    engine_slots: NonNegativeInt = Field(0, le=256)
+    engine_queue_seconds: PositiveFloat = 21_600.0  # for which a run's call waits for one of these slots; no failure until then
     docling_serve_url: str = ""
     docling_serve_api_key: SecretStr = SecretStr("")
     # Which pixels it reads: of windows with a scanned page; of pictures too; of every page instead of its text; none
@@ -300,6 +304,12 @@ class Settings(BaseSettings):
     def max_file_bytes(self) -> int:
         """The one meaning of MAX_FILE_MB, wherever a file comes in."""
         return self.max_file_mb * 1_000_000
+
+    @property
+    def longest_call_seconds(self) -> float:
+        """Seconds after which no call of a run to an engine can still come back: its wait for a slot or behind the texts of others,
+        the call itself, and an outage."""
+        return self.engine_queue_seconds + 3 * self.parse_timeout + TEXTS_QUEUE_SECONDS + self.outage_seconds
 
     @property
     def embeds_by_url(self) -> bool:

@@ -8,6 +8,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from aegis_assets.errors import Misconfigured
+from aegis_assets.postgres_options import connection_options
 from aegis_assets.settings import ROOT, settings
 
 _settings = settings()
@@ -75,7 +76,7 @@ DATABASES = {
         "PASSWORD": _database.pop("password", ""),
         "HOST": _database.pop("host", ""),
         "PORT": _database.pop("port", ""),
-        "OPTIONS": {"connect_timeout": 5, **_database},  # sslmode and the like
+        "OPTIONS": connection_options("aegis admin", _database),  # sslmode and the like come with the address
     }
 }
 

@@ -40,6 +40,7 @@ STARTED: Final = "Started process for run (pid: {})."
 PRELOADED: Final = ["aegis_assets.defs.preload"]
 POOLS: Final = ("docling", "gpu", "ollama")
 LOG_BYTES: Final = 10_000_000
+LAUNCH_SECONDS: Final = 60.0  # of forking a worker, which takes milliseconds
 CANCEL_SECONDS: Final = 5.0  # between two looks of a worker at whether its run is to stop
 CLOCK_SECONDS: Final = 5.0  # a pid whose process is younger than the event that names it by more than this is another's
 
@@ -65,8 +66,9 @@ class AegisRunLauncher(DefaultRunLauncher):
         arguments = (context.dagster_run.run_id, self._instance.get_ref(), context.job_code_origin, log_file())
         launcher = fork_context().Process(target=launch, args=arguments)
         launcher.start()
-        launcher.join()
-        if launcher.exitcode:
+        launcher.join(LAUNCH_SECONDS)
+        if launcher.exitcode != 0:
+            launcher.kill()
             raise Internal("The run's worker process could not be started.")
 
     def terminate(self, run_id: str) -> bool:

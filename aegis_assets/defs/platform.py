@@ -19,7 +19,7 @@ from aegis_assets.stores.graph import BoltGraph
 from aegis_assets.stores.leases import Leases
 from aegis_assets.stores.ledger import Ledger
 from aegis_assets.stores.vectors import QdrantVectors
-from aegis_assets.stores.watch import fetch
+from aegis_assets.stores.watch import Watcher, fetch, open_watcher
 
 PROBE_SECONDS: Final = 1.0  # for which a probe waits for a server that is away
 PROBED_GRAPH_SECONDS: Final = 10.0  # one that accepts connections and answers nothing; a sensor's tick may take 60
@@ -46,6 +46,16 @@ def build(probing: bool = False) -> Platform:
         outage_seconds=chosen.outage_seconds,
         fetch=lambda key, path: fetch(chosen.watch_address, chosen, key, path),
     )
+
+
+def watcher() -> Watcher:
+    """One per process: it remembers what it has seen of the watched bucket."""
+    return _watcher_of(settings().watch_address)
+
+
+@lru_cache(maxsize=1)
+def _watcher_of(address: str) -> Watcher:
+    return open_watcher(address, settings())
 
 
 class PlatformResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -7,6 +7,7 @@ and counted, and a thousand queued runs would be read anew whenever Dagster look
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
@@ -17,7 +18,7 @@ from aegis_assets.defs.handover import discard, purge
 from aegis_assets.defs.jobs import ingest, remove
 from aegis_assets.defs.outages import servers_away
 from aegis_assets.defs.partitions import documents
-from aegis_assets.defs.platform import PlatformResource
+from aegis_assets.defs.platform import PlatformResource, watcher
 from aegis_assets.defs.reaper import holders_of, reap, release
 from aegis_assets.defs.run import alive
 from aegis_assets.errors import AegisError
@@ -35,9 +36,10 @@ from aegis_assets.model.launch import (
     removal_config,
 )
 from aegis_assets.model.ledger import DocumentRow, WaitingRuns
+from aegis_assets.pipeline.flow.late import sweep_removed
 from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.settings import settings
-from aegis_assets.stores.watch import list_objects
+from aegis_assets.stores.watch import Watcher
 
 log = logger(__name__)
 WAITING_RUNS = (10, 50)  # at least and at most; more than small documents use up until the next tick
@@ -55,18 +57,28 @@ UNFINISHED = [
 @dg.sensor(minimum_interval_seconds=settings().watch_interval, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
 def watch_bucket(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
     """Turn new, changed and deleted objects into documents and runs. The ledger keeps what it saw: a restart doubles nothing."""
-    chosen = settings()
     try:
-        listing = list_objects(chosen.watch_address, chosen, chosen.watch_settle_seconds, datetime.now(UTC))
-        seen = platform.use().ledger.sync_objects(chosen.watch_address, chosen.watch_collection, listing.objects, listing.complete)
+        news, said = sync_watched(platform.use().ledger, watcher())
     except AegisError as error:
         return dg.SkipReason(error.message)
-    if seen.new or seen.changed or seen.deleted:
+    if news:
         return launches(context, platform)
-    refused = REFUSED.format(n=len(seen.refused), first=seen.refused[0]) if seen.refused else ""
-    if problems := " ".join(filter(None, (*listing.problems, seen.problem, refused))):
-        return dg.SkipReason(problems)
-    return dg.SkipReason("No object is new, changed or deleted.")
+    return dg.SkipReason(said or "No object is new, changed or deleted.")
+
+
+def sync_watched(ledger: FlowLedger, watching: Watcher) -> tuple[bool, str]:
+    """Store what the watcher lists, part by part. Return whether anything was news, and what a person should look at."""
+    chosen, news, said = settings(), False, dict[str, None]()
+    with closing(watching.listings(chosen.watch_settle_seconds, datetime.now(UTC))) as listings:
+        for part in listings:
+            gone = part.gone if part.seen is None else ledger.unlisted(chosen.watch_address, part.seen)
+            seen = ledger.sync_objects(chosen.watch_address, chosen.watch_collection, part.objects, part.complete, gone)
+            if seen.again or seen.problem:
+                watching.look_again()
+            news = news or bool(seen.new or seen.changed or seen.deleted)
+            refused = REFUSED.format(n=len(seen.refused), first=seen.refused[0]) if seen.refused else ""
+            said |= dict.fromkeys(filter(None, (*part.problems, seen.problem, refused)))
+    return news, " ".join(said | dict.fromkeys(watching.problems))
 
 
 @dg.sensor(minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
@@ -158,8 +170,9 @@ def housekeeping(context: dg.SensorEvaluationContext, platform: PlatformResource
 
 @dg.sensor(minimum_interval_seconds=600, default_status=dg.DefaultSensorStatus.RUNNING)
 def purge_handovers(context: dg.SensorEvaluationContext, platform: PlatformResource) -> None:
-    """Delete what steps wrote after their run was over, and what could not be discarded then."""
+    """Delete what steps left behind after their run was over, and late writes for documents that are gone."""
     try:
+        sweep_removed(platform.use())
         count = purge(platform.use().bucket, lambda run: alive(context.instance, run), datetime.now(UTC))
     except AegisError as error:
         log.warning("not_purged", kind=error.kind)  # the next tick tries again

@@ -22,6 +22,7 @@ from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_p
 from sqlalchemy.exc import DBAPIError
 
 from aegis_assets.outages import OutageClock
+from aegis_assets.postgres_options import connection_options
 from aegis_assets.settings import settings
 
 P = ParamSpec("P")
@@ -33,7 +34,7 @@ TABLES = "SELECT to_regclass('runs') IS NOT NULL AND to_regclass('event_logs') I
 class PooledPostgresStorage(DagsterPostgresStorage):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> PooledPostgresStorage:
-        url = pg_url_from_config(config_value)
+        url = with_options(pg_url_from_config(config_value))
         engine = _engine(url, os.getpid())
         storage = cls(url, should_autocreate_tables=not _has_tables(engine), inst_data=inst_data)
         for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
@@ -41,6 +42,14 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             part._engine = engine
             _repeat_broken_calls(part)
         return storage
+
+
+def with_options(url: str) -> str:
+    """Return the address with our parameters, for Dagster's storages also make engines of their own from it."""
+    parsed = sqlalchemy.make_url(url)
+    options = connection_options("aegis dagster", {name: str(value) for name, value in parsed.query.items()})
+    query = {name: str(value) for name, value in options.items()}
+    return parsed.set(query=query).render_as_string(hide_password=False)
 
 
 @lru_cache(maxsize=4)

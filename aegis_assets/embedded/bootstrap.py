@@ -16,10 +16,10 @@ from psycopg import sql
 
 from aegis_assets.embedded.supervision import inherited
 from aegis_assets.errors import Internal, Misconfigured, StoreUnavailable
+from aegis_assets.postgres_options import connection_options
 from aegis_assets.settings import ROOT, Settings
 
 ADMIN: Final = "admin"
-SECONDS: Final = 10
 HAS_DATABASE: Final = "SELECT 1 FROM pg_database WHERE datname = %s"
 HAS_ADMIN: Final = "SELECT 1 FROM auth_user WHERE username = %s"
 
@@ -44,13 +44,13 @@ def ensure_database(url: str, setting: str) -> None:
     url = url.replace("postgresql+psycopg2://", "postgresql://", 1)
     name = unquote(urlsplit(url).path.lstrip("/"))
     try:
-        with psycopg.connect(url, connect_timeout=SECONDS):
+        with psycopg.connect(url, **connection_options("aegis stack")):
             return
     except psycopg.OperationalError as error:
         if _has_database(url, name) is not False:
             raise StoreUnavailable(f"{setting} does not answer: {str(error).strip().splitlines()[-1]}") from error
     try:
-        with psycopg.connect(_maintenance(url), autocommit=True, connect_timeout=SECONDS) as connection:
+        with psycopg.connect(_maintenance(url), autocommit=True, **connection_options("aegis stack")) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     except psycopg.Error as error:
         raise Misconfigured(f"The database {name} of {setting} does not exist and cannot be made: {error}") from error
@@ -63,7 +63,7 @@ def _maintenance(url: str) -> str:
 def _has_database(url: str, name: str) -> bool | None:
     """None where the server does not let us ask."""
     try:
-        with psycopg.connect(_maintenance(url), connect_timeout=SECONDS) as connection:
+        with psycopg.connect(_maintenance(url), **connection_options("aegis stack")) as connection:
             return connection.execute(HAS_DATABASE, (name,)).fetchone() is not None
     except psycopg.OperationalError:
         return None
@@ -71,7 +71,7 @@ def _has_database(url: str, name: str) -> bool | None:
 
 def has_admin(now: Settings) -> bool:
     """Asked in SQL: starting Django to learn it would cost a start two seconds."""
-    with psycopg.connect(now.postgres_url.get_secret_value(), connect_timeout=SECONDS) as connection:
+    with psycopg.connect(now.postgres_url.get_secret_value(), **connection_options("aegis stack")) as connection:
         return connection.execute(HAS_ADMIN, (ADMIN,)).fetchone() is not None
 
 

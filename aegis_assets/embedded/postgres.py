@@ -28,6 +28,7 @@ from psycopg import sql
 
 from aegis_assets.embedded import postgres_place
 from aegis_assets.errors import StoreUnavailable
+from aegis_assets.postgres_options import connection_options
 from aegis_assets.settings import ROOT
 
 USER = "aegis"
@@ -89,7 +90,7 @@ class Postgres:
     def answers(self) -> bool:
         """Whether it runs one statement."""
         with suppress(psycopg.Error, FileNotFoundError):
-            with psycopg.connect(self.url("postgres"), connect_timeout=5) as connection:
+            with psycopg.connect(self.url("postgres"), **connection_options("aegis stack")) as connection:
                 connection.execute("SELECT 1")
             return True
         return False
@@ -97,12 +98,15 @@ class Postgres:
     def ensure_database(self, name: str) -> str:
         """The database's URL; made if it is not there."""
         existing = (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)  # the second: two make it at the same moment
-        with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as connection, suppress(*existing):
+        with (
+            psycopg.connect(self.url("postgres"), autocommit=True, **connection_options("aegis stack")) as connection,
+            suppress(*existing),
+        ):
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(self.url("postgres"), autocommit=True, **connection_options("aegis stack")) as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def start(self, time_out: float = 60.0) -> None:

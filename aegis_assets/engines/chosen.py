@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from aegis_assets.engines.client import EngineClient, OcrVision
+from aegis_assets.engines.client import EngineClient
 from aegis_assets.engines.llm.budget import Budget, MonthlyBudget, unlimited
 from aegis_assets.engines.llm.client import Client
 from aegis_assets.engines.llm.conversation import Conversation, Retries
 from aegis_assets.engines.llm.extractor import LanguageModelExtractor
 from aegis_assets.engines.llm.patience import Limits
 from aegis_assets.engines.llm.vision import LanguageModelVision
+from aegis_assets.engines.ocr_vision import OcrVision
 from aegis_assets.engines.spacy_client import SpacyClient
 from aegis_assets.pipeline.ports import Extractor, TokenUsage, Vision
 from aegis_assets.settings import Settings

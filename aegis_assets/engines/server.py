@@ -44,6 +44,7 @@ def main() -> None:
     from aegis_assets.engines.service.group import CALLERS_ON_CPU, CALLERS_ON_GPU, NAMES, Models
     from aegis_assets.engines.service.parser import ParserFingerprint
     from aegis_assets.engines.service.ranking import RerankDesk
+    from aegis_assets.engines.service.slots import choose_slots
     from aegis_assets.stores.bucket import open_bucket
 
     scratch = chosen.home / "scratch" / f"engine-{chosen.engine_port}"
@@ -63,7 +64,7 @@ def main() -> None:
         RerankDesk(chosen, sandbox, scratch),
         token=chosen.engine_token.get_secret_value(),
         parser=ParserFingerprint(chosen),
-        patience=chosen.parse_timeout,
+        slots=choose_slots(chosen),
     )
     logger(__name__).info("engine_server", address=f"{chosen.listen}:{chosen.engine_port}")
     uvicorn.run(

@@ -64,6 +64,15 @@ class WaitingRuns(Frozen):
 UNLIMITED: Final = WaitingRuns(small=2**31 - 1, large=2**31 - 1)
 
 
+class RemovedRow(Frozen):
+    """A document that is gone. back: it was ingested again under the same id."""
+
+    id: int
+    document: UUID
+    collection: UUID
+    back: bool
+
+
 class Registered(Frozen):
     """document: the row that holds these bytes; for a duplicate that of the other name. replaced: the blob that it had before and
     that no run has begun to read, '' normally. made_pending: it waits for a run because of these bytes; nobody had asked for one
@@ -89,13 +98,14 @@ class SeenObject(Frozen):
 
 class SyncResult(Frozen):
     """Documents that this call made pending or set to be removed. refused: keys that no ledger can hold. problem: what a person
-    should look at, '' normally."""
+    should look at, '' normally. again: some objects were left for a later listing, as their documents run or are being removed."""
 
     new: tuple[UUID, ...]
     changed: tuple[UUID, ...]
     deleted: tuple[UUID, ...]
     refused: tuple[str, ...] = ()
     problem: str = ""
+    again: bool = False
 
 
 class GenerationRow(Frozen):

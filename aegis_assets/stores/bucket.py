@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -30,6 +31,7 @@ NO_PROXY = "http://127.0.0.1:9"  # the discard port, where nobody listens
 MAX_KEY_BYTES = 1024  # S3's limit
 MAX_NAME_BYTES = 255  # a file system's limit for one segment
 PART = 8 * 1024 * 1024  # bytes of one part of an upload or download
+DELETED_AT_ONCE = 1000  # keys of a prefix that are in memory together
 PARTS_IN_FLIGHT = 4  # so a 200 MB file costs 32 MB of memory
 
 CLIENT = {"timeout": "60s", "connect_timeout": "3s"}
@@ -103,10 +105,13 @@ class ObjectBucket:
         if not prefix.strip("/"):
             raise BadInput("A prefix to delete must not be empty.")
         count = 0
-        for key in list(self.keys(prefix)):
-            self.delete(key)
-            count += 1
-        return count
+        while True:  # from the start each time: what was listed is gone by then
+            page = list(islice(self.keys(prefix), DELETED_AT_ONCE))
+            for key in page:
+                self.delete(key)
+            count += len(page)
+            if len(page) < DELETED_AT_ONCE:
+                return count
 
     def check(self) -> None:
         """Raises what is wrong with the bucket: unreachable, refused, missing, or not writable."""

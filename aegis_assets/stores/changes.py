@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 
 from aegis_assets.logs import logger
-from aegis_assets.stores.lease_session import CLIENT_OPTIONS
+from aegis_assets.postgres_options import connection_options
 
 log = logger(__name__)
 
@@ -28,8 +28,8 @@ async def changes(url: str) -> AsyncGenerator[UUID | None, None]:
     pause = PAUSE_SECONDS[0]
     while True:
         try:
-            # CLIENT_OPTIONS: a server that vanished is noticed within seconds, though nothing is ever sent to it.
-            options = {**CLIENT_OPTIONS, "application_name": "aegis changes"}
+            # A server that vanished is noticed by keepalives, though nothing is ever sent to it.
+            options = connection_options("aegis changes")
             async with await psycopg.AsyncConnection.connect(url, autocommit=True, **options) as connection:
                 await connection.execute(LISTEN)
                 pause = PAUSE_SECONDS[0]

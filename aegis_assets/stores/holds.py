@@ -15,11 +15,9 @@ from typing import Any, Final
 import psycopg
 
 from aegis_assets.errors import StoreUnavailable
+from aegis_assets.postgres_options import CONNECT_SECONDS, connection_options
 
-CONNECT_SECONDS: Final = 5
 KEEP_SECONDS: Final = 1.0
-# A vanished machine: 2 s idle, then 3 probes of 1 s.
-SERVER_OPTIONS: Final = "-c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3 -c tcp_user_timeout=5000"
 TRY: Final = "SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 3))"
 ALIVE: Final = "SELECT 1"
 HELD: Final = """
@@ -82,9 +80,7 @@ class Holds:
 
     def _connect(self) -> Connection:
         try:
-            return psycopg.connect(
-                self._url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=SERVER_OPTIONS, application_name="aegis holds"
-            )
+            return psycopg.connect(self._url, autocommit=True, **connection_options("aegis holds"))
         except psycopg.OperationalError as error:
             raise StoreUnavailable("The ledger (PostgreSQL) does not answer.", server="PostgreSQL") from error
 

@@ -25,9 +25,10 @@ import stamina
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from aegis_assets.errors import AegisError, Misconfigured, StoreUnavailable
+from aegis_assets.errors import AegisError, EngineUnavailable, Misconfigured, StoreUnavailable
 from aegis_assets.logs import logger
 from aegis_assets.outages import OutageClock
+from aegis_assets.postgres_options import connection_options
 from aegis_assets.stores.lease_limit import PROGRESS_SECONDS, Ask, decide, share_progress
 from aegis_assets.stores.lease_permit import CountedPermit, Lease, Progress, Terms
 from aegis_assets.stores.lease_sql import CALL_GRANT, CALL_RELEASE, CALL_REQUEST, FUNCTIONS, LOCK_SESSION
@@ -37,20 +38,11 @@ T = TypeVar("T")
 
 RECHECK_SECONDS: Final = 2.0  # a notification is the rule; this finds the dead, and changed limits nobody announced
 LIMIT_CHANNEL: Final = "aegis_limit"
-CONNECT_SECONDS: Final = 5
-# A vanished machine: 2 s idle, then 3 probes of 1 s. For the server's side as settings of the session, for ours as libpq's.
-SERVER_OPTIONS: Final = (
-    "-c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3 -c tcp_user_timeout=5000 "
-    "-c synchronous_commit=off -c timezone=UTC"  # leases are worth nothing after a crash of the server
-)
-CLIENT_OPTIONS: Final[dict[str, Any]] = {
-    "keepalives_idle": 2,
-    "keepalives_interval": 1,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 5000,
-    "connect_timeout": CONNECT_SECONDS,
-    "application_name": "aegis leases",
-}
+WAIT_SECONDS: Final = 21_600.0  # far longer than any request; the end of a wait for slots that nobody gives back
+SESSION: Final[dict[str, Any]] = {
+    "synchronous_commit": "off",
+    "timezone": "UTC",
+}  # leases are worth nothing after a crash of the server
 
 
 class Session:
@@ -72,12 +64,16 @@ class Session:
         self._watch = self._loop.create_task(self._watching())
 
     async def acquire(self, terms: Terms, weight: int, owner: UUID) -> Lease:
-        """Wait for a turn. Raises Misconfigured for what can never fit, StoreUnavailable."""
+        """Wait for a turn. Raises Misconfigured for what can never fit, StoreUnavailable, EngineUnavailable after WAIT_SECONDS."""
         lease = Lease(uuid4(), terms, weight, owner, CountedPermit(self._progress[terms]), self._loop.create_future())
         self._leases[lease.id] = lease
         try:
-            await self._unbroken(self._call(CALL_REQUEST, lease))
-            await lease.granted
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._unbroken(self._call(CALL_REQUEST, lease))
+                await lease.granted
+        except TimeoutError as error:
+            await self.release(lease)
+            raise EngineUnavailable("No slot was free for hours: other documents held them all.") from error
         except BaseException:
             await self.release(lease)
             raise
@@ -215,7 +211,8 @@ class Session:
     async def _connect(self) -> psycopg.AsyncConnection[TupleRow]:
         """A new session, with a new key, to which all that is held or waited for moves."""
         self._drop()
-        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, options=SERVER_OPTIONS, **CLIENT_OPTIONS)
+        options = connection_options("aegis leases", **SESSION)
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **options)
         try:
             self._key = secrets.randbits(62)
             await connection.execute(LOCK_SESSION, {"session": self._key})

@@ -23,9 +23,10 @@ from aegis_assets.errors import Misconfigured, StoreUnavailable
 from aegis_assets.model.ledger import FoundLimitRow, LeaseRow
 from aegis_assets.pipeline.concurrency_limit import START
 from aegis_assets.pipeline.ports import Permit
+from aegis_assets.postgres_options import connection_options
 from aegis_assets.settings import Settings
 from aegis_assets.stores.lease_permit import Terms
-from aegis_assets.stores.lease_session import CONNECT_SECONDS, LIMIT_CHANNEL, Session
+from aegis_assets.stores.lease_session import LIMIT_CHANNEL, Session
 from aegis_assets.stores.lease_sql import CAPACITIES, FOUND_LIMIT, HOLDERS
 
 LIMITS: Final[Mapping[str, str]] = {"ollama": "ollama_max_concurrent", "vram": "vram_budget_mb"}
@@ -145,8 +146,6 @@ class Leases:
 
     def _blocking(self) -> psycopg.Connection[DictRow]:
         try:
-            return psycopg.connect(
-                self._url, autocommit=True, row_factory=dict_row, connect_timeout=CONNECT_SECONDS, application_name="aegis leases"
-            )
+            return psycopg.connect(self._url, autocommit=True, row_factory=dict_row, **connection_options("aegis leases"))
         except psycopg.OperationalError as error:
             raise StoreUnavailable("The leases (PostgreSQL) do not answer.", server="PostgreSQL") from error

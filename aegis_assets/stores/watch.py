@@ -1,103 +1,48 @@
-"""A watched directory or S3 prefix -> the objects that are whole and settled, for the bucket sensor. Never written to.
-
-The questionable decision: a listing says by `complete` whether absence means deletion. It is False as soon as anything could not be
-seen or is still being written, because taking a half-seen bucket for a deletion would remove documents.
-"""
+"""A watched directory or S3 prefix: who lists it for the bucket sensor, and how one of its objects is fetched. Never written to."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import obstore
-from obstore.exceptions import BaseError, InvalidPathError
+from obstore.exceptions import BaseError
 
-from aegis_assets.errors import BadInput, Misconfigured, NotFound, StoreUnavailable
-from aegis_assets.logs import logger
-from aegis_assets.model.ledger import SeenObject
-from aegis_assets.model.parsing import Frozen
+from aegis_assets.errors import BadInput, NotFound, StoreUnavailable
 from aegis_assets.settings import Settings
 from aegis_assets.stores.bucket import ObjectBucket, checked, local_root, s3_store, translated
-
-log = logger(__name__)
-
-# What programs call a file that they are still writing or that is not meant to be read: downloads, editors, offices, systems.
-UNFINISHED_SUFFIXES = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".swp", ".filepart", ".lock", "~")
-UNFINISHED_PREFIXES = (".", "~$")
-SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini"})
+from aegis_assets.stores.watch_directory import DirectoryWatcher
+from aegis_assets.stores.watch_listing import Listing
+from aegis_assets.stores.watch_s3 import BucketWatcher
 
 
-class Listing(Frozen):
-    """objects: sorted by key; the etag is S3's, or size and time of a file. pending: keys left alone for now, still being written.
+class Watcher(Protocol):
+    """problems: what a person should look at, also while nothing changes."""
 
-    complete: every object was seen whole, so a known key that is not listed is gone. problems: what a person should look at.
-    """
+    problems: tuple[str, ...]
 
-    objects: tuple[SeenObject, ...]
-    pending: frozenset[str] = frozenset()
-    complete: bool = True
-    problems: tuple[str, ...] = ()
+    def listings(self, settle_seconds: float, now: datetime) -> Generator[Listing, None, None]:
+        """Yield what can be ingested now, part by part; ask for the next only when a part is stored. Nothing where nothing changed.
 
+        Left out: hidden and temporary names, links that lead out, what is no file, what changed less than `settle_seconds` ago.
+        Raises Misconfigured and StoreUnavailable.
+        """
+        ...
 
-class _Found:
-    """A listing in the making."""
-
-    def __init__(self, settle_seconds: float, now: float) -> None:
-        self.objects: list[SeenObject] = []
-        self.pending: set[str] = set()
-        self.problems: list[str] = []
-        self.blind = False  # a part of the bucket was not seen
-        self._now = now
-        self._settled = now - settle_seconds
-
-    def add(self, key: str, etag: str, size: int, *changes: float) -> None:
-        """changes: times of changes; a stamp from the future (a wrong clock, a crafted archive) says nothing."""
-        try:
-            checked(key)
-        except BadInput:
-            self.problem("Objects whose names are no valid keys are left out.")  # never a known key: nothing is missed
-            return
-        if any(self._settled < change <= self._now for change in changes):
-            self.pending.add(key)
-        else:
-            self.objects.append(SeenObject(key=key, etag=etag, size=size))
-
-    def problem(self, sentence: str, *, blind: bool = False) -> None:
-        self.blind = self.blind or blind
-        if sentence not in self.problems:
-            self.problems.append(sentence)
-
-    def listing(self) -> Listing:
-        if self.problems:
-            log.warning("watch_incomplete", problems=self.problems)
-        return Listing(
-            objects=tuple(sorted(self.objects, key=lambda one: one.key)),
-            pending=frozenset(self.pending),
-            complete=not self.blind and not self.pending,
-            problems=tuple(self.problems),
-        )
+    def look_again(self) -> None:
+        """List everything soon, whether or not it changes: a part could not be stored as it was."""
+        ...
 
 
-def list_objects(url: str, settings: Settings, settle_seconds: float, now: datetime) -> Listing:
-    """What can be ingested now. Skipped: hidden and temporary names, links that lead out, what is no file, what changed less than
-    `settle_seconds` ago. Raises Misconfigured and StoreUnavailable."""
-    found = _Found(settle_seconds, now.timestamp())
-    if url.startswith("s3://"):
-        _list_s3(s3_store(url, settings), url, found)
-    else:
-        root = local_root(url)
-        if not root.is_dir():
-            raise Misconfigured(f"The watched directory {root} does not exist: create it or correct AEGIS_WATCH_URL.")
-        _list_directory(root, found)
-    return found.listing()
+def open_watcher(url: str, settings: Settings) -> Watcher:
+    """One per process and bucket: it remembers what it has seen."""
+    return BucketWatcher(url, settings) if url.startswith("s3://") else DirectoryWatcher(local_root(url))
 
 
 def fetch(url: str, settings: Settings, key: str, path: Path) -> None:
@@ -155,94 +100,8 @@ def _opened(root: Path, key: str) -> BinaryIO:
         ) from error
 
 
-def _list_directory(root: Path, found: _Found) -> None:
-    real_root = root.resolve()
-    stack: list[tuple[str, str]] = [(str(root), "")]
-    while stack:
-        folder, place = stack.pop()
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if unfinished(entry.name):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        stack.append((entry.path, f"{place}{entry.name}/"))
-                    else:
-                        _visit(entry, f"{place}{entry.name}", real_root, found)
-        except OSError as error:
-            found.problem(f"A folder of the watched directory cannot be read ({type(error).__name__}).", blind=True)
-
-
-def _visit(entry: os.DirEntry[str], key: str, root: Path, found: _Found) -> None:
-    """Links to files inside the tree count; links to folders do not, for the same file would have two keys, or endlessly many."""
-    if entry.is_symlink():
-        with suppress(OSError, RuntimeError):
-            if not Path(entry.path).resolve(strict=True).is_relative_to(root):
-                return
-    try:
-        status = entry.stat()
-    except FileNotFoundError:
-        return  # deleted since, or a link that leads nowhere
-    except OSError as error:
-        found.problem(f"A file of the watched directory cannot be read ({type(error).__name__}).", blind=True)
-        return
-    if stat.S_ISREG(status.st_mode):
-        # ctime too: a copy that keeps the original's time stamps is still a fresh write.
-        found.add(key, f"{status.st_size}-{status.st_mtime_ns}", status.st_size, status.st_mtime, status.st_ctime)
-
-
-def _list_s3(store: Any, url: str, found: _Found) -> None:
-    try:
-        pages = list(_pages(store, url))
-    except _BadKey:
-        # One key that is no path spoils a flat listing; level by level it spoils only its own folder.
-        found.problem("Objects whose names are no valid keys are left out, with the folder they are in.", blind=True)
-        pages = list(_levels(store, url))
-    for page in pages:
-        for meta in page:
-            key, size = meta["path"], meta["size"]
-            name = key.rsplit("/", 1)[-1]
-            if any(unfinished(part) for part in key.split("/")) or (size == 0 and "." not in name):  # a folder's marker
-                continue
-            etag = (meta["e_tag"] or hashlib.sha256(f"{size}-{meta['last_modified']}".encode()).hexdigest()).strip('"')
-            found.add(key, etag, size, meta["last_modified"].timestamp())
-
-
-class _BadKey(Exception):
-    pass
-
-
-def _pages(store: Any, url: str) -> Iterator[Any]:
-    try:
-        yield from obstore.list(store, chunk_size=1000)
-    except InvalidPathError as error:
-        raise _BadKey from error
-    except (BaseError, OSError, ValueError) as error:
-        raise translated(error, f"watched bucket {url}") from error
-
-
-def _levels(store: Any, url: str) -> Iterator[Any]:
-    stack: list[str] = [""]
-    while stack:
-        place = stack.pop()
-        try:
-            level = obstore.list_with_delimiter(store, place or None)
-        except (InvalidPathError, ValueError):
-            continue
-        except (BaseError, OSError) as error:
-            raise translated(error, f"watched bucket {url}") from error
-        stack.extend(level["common_prefixes"])
-        yield level["objects"]
-
-
 def _head(store: Any, url: str, key: str) -> Any:
     try:
         return obstore.head(store, key)
     except (BaseError, OSError, ValueError) as error:
         raise translated(error, f"watched bucket {url}") from error
-
-
-def unfinished(name: str) -> bool:
-    """Whether the name says that a file is hidden, temporary or the system's."""
-    lowered = name.lower()
-    return lowered.startswith(UNFINISHED_PREFIXES) or lowered.endswith(UNFINISHED_SUFFIXES) or lowered in SYSTEM_NAMES

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from aegis_assets.engines.client import EngineClient, OcrVision
+from aegis_assets.engines.client import EngineClient
 from aegis_assets.engines.llm.vision import shrunk
+from aegis_assets.engines.ocr_vision import OcrVision
 from aegis_assets.engines.spacy_client import SpacyClient
 from aegis_assets.model.extraction import Schema
 from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest, Picture

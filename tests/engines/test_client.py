@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from aegis_assets.engines.client import EngineClient
-from aegis_assets.engines.service.wire import decode_error, encode_error
+from aegis_assets.engines.ocr_vision import OcrVision
+from aegis_assets.engines.service.wire import BUSY, WAITED, PageBody, decode_error, encode_error
 from aegis_assets.engines.spacy_client import SpacyClient
 from aegis_assets.errors import (
     AegisError,
@@ -28,11 +29,12 @@ from aegis_assets.errors import (
     StoreUnavailable,
 )
 from aegis_assets.model.extraction import Schema
-from aegis_assets.model.parsing import InspectRequest
+from aegis_assets.model.parsing import Inspection, InspectRequest, Picture
 from aegis_assets.settings import Settings
 from tests.engine_service import free_port
 
 INFO = {"name": "m", "dimension": 2, "sparse": "lexical", "max_tokens": 256, "fingerprint": "f1"}
+PICTURE = Picture(ref="#/pictures/0", image="key", box=None, caption="")
 REQUEST = InspectRequest(blob="b", name="n", artifacts="a")
 
 
@@ -45,6 +47,7 @@ class Scripted(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.script: list[Any] = []
         self.seen: list[tuple[str, str, Any]] = []
+        self.waited: list[str] = []
         self.hang_up = threading.Event()
         self.over = threading.Event()
 
@@ -58,6 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null")
+        self.server.waited.append(self.headers.get(WAITED, "0"))
         self.server.seen.append((self.path, self.headers.get("Authorization", ""), body))
         answer = self.server.script.pop(0) if len(self.server.script) > 1 else self.server.script[0]
         if answer == "hang":
@@ -147,6 +151,36 @@ def test_a_server_that_starts_or_closes_the_connection_is_asked_again(server: Sc
     server.script = [encode_error(EngineUnavailable("Starting.")), None, vectors]
     assert EngineClient(server.address).embed(["abc"], "query")[0].dense == (3.0, 0.0)
     assert len(server.seen) == 3
+
+
+def inspected() -> tuple[int, Any]:
+    return 200, Inspection(
+        format="md", media_type="text/markdown", unit="section", parts=(), pages=None, parser="rules"
+    ).model_dump(mode="json")
+
+
+def test_a_server_whose_slots_are_taken_is_asked_again_for_longer_than_one_that_is_away(server: Scripted) -> None:
+    server.script = [encode_error(EngineUnavailable("Busy.", kind=BUSY))] * 30 + [inspected()]
+    assert EngineClient(server.address, patience=0.01).inspect(REQUEST).format == "md"
+    waited = [float(said) for said in server.waited]
+    assert len(waited) == 31
+    assert waited == sorted(waited), "the server gives a free slot to who has waited longest"
+
+
+def test_waiting_for_a_slot_has_an_end_and_says_what_to_do(server: Scripted) -> None:
+    server.script = [encode_error(EngineUnavailable("Busy.", kind=BUSY))]
+    with pytest.raises(EngineUnavailable, match="AEGIS_ENGINE_QUEUE_SECONDS") as caught:
+        EngineClient(server.address, queue_seconds=0.3).inspect(REQUEST)
+    assert (caught.value.kind, caught.value.retryable) == ("engine_unavailable", True)
+    with pytest.raises(EngineUnavailable, match="AEGIS_ENGINE_QUEUE_SECONDS"):
+        asyncio.run(OcrVision(EngineClient(server.address, queue_seconds=0.3)).describe(PICTURE, b"png"))
+
+
+def test_a_page_does_not_wait_in_the_queue(server: Scripted) -> None:
+    server.script = [encode_error(EngineUnavailable("Busy.", kind=BUSY))]
+    client = EngineClient(server.address, patience=0.1, queue_seconds=1000)
+    with pytest.raises(EngineUnavailable, match="Busy"):
+        asyncio.run(client.page(PageBody(blob="b", format="pdf", page=1)))
 
 
 def test_a_server_that_comes_up_late_is_waited_for() -> None:

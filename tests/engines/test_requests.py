@@ -18,7 +18,8 @@ from starlette.routing import Route
 
 from aegis_assets.engines.sandbox import Limits, Sandbox
 from aegis_assets.engines.service.desk import Desk
-from aegis_assets.engines.service.requests import as_error, as_json, read, while_connected
+from aegis_assets.engines.service.requests import as_error, as_json, read, seconds_waited, while_connected
+from aegis_assets.engines.service.wire import BUSY, WAITED
 from aegis_assets.errors import AegisError, EngineUnavailable
 from tests.engines.sandbox_jobs import hang, name_of
 from tests.engines.test_sandbox import gone, until
@@ -85,13 +86,57 @@ def test_a_caller_waits_for_its_turn_and_is_sent_away_when_that_takes_too_long()
         release = Event()
         first = asyncio.create_task(desk.run(lambda _: release.wait(20)))
         await asyncio.sleep(0)
-        with pytest.raises(EngineUnavailable, match="busy"):
+        with pytest.raises(EngineUnavailable, match="busy") as caught:
             await desk.run(lambda _: True)
+        assert caught.value.kind == BUSY
         release.set()
         assert await first
         assert await desk.run(lambda _: "next") == "next"
 
     asyncio.run(two())
+
+
+def test_a_caller_who_was_sent_away_keeps_its_place_in_the_queue() -> None:
+    async def three() -> list[str]:
+        desk, order, release = Desk(1, patience=20), list[str](), Event()
+        first = asyncio.create_task(desk.run(lambda _: release.wait(20)))
+        await asyncio.sleep(0)
+        later = [asyncio.create_task(desk.run(lambda _: order.append("came just now")))]
+        await asyncio.sleep(0)
+        later.append(asyncio.create_task(desk.run(lambda _: order.append("came back"), waited=60.0)))
+        await asyncio.sleep(0)
+        release.set()
+        await asyncio.gather(first, *later)
+        return order
+
+    assert asyncio.run(three()) == ["came back", "came just now"]
+
+
+def test_a_slot_that_is_given_to_a_caller_who_just_went_is_given_to_the_next() -> None:
+    async def three() -> str:
+        desk, release = Desk(1, patience=20), Event()
+        first = asyncio.create_task(desk.run(lambda _: release.wait(20)))
+        await asyncio.sleep(0)
+        gone = asyncio.create_task(desk.run(lambda _: "gone"))
+        await asyncio.sleep(0)
+        desk._give_slot()  # as the end of the first does
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        desk._free -= 1  # for the first still runs
+        last = asyncio.create_task(desk.run(lambda _: "last"))
+        await asyncio.sleep(0)
+        release.set()
+        await first
+        return await last
+
+    assert asyncio.run(three()) == "last"
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("12.5", 12.5), ("", 0.0), ("nan", 0.0), ("inf", 0.0), ("-1", 0.0), ("soon", 0.0)])
+def test_what_a_caller_says_of_its_waiting_is_a_number_of_seconds_or_nothing(said: str, seconds: float) -> None:
+    request = Request({"type": "http", "headers": [(WAITED.lower().encode(), said.encode())]})
+    assert seconds_waited(request) == seconds
 
 
 def test_a_turn_is_free_again_only_when_the_cancelled_work_has_ended() -> None:

@@ -18,7 +18,8 @@ import psutil
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from aegis_assets.engines.client import EngineClient, OcrVision
+from aegis_assets.engines.client import EngineClient
+from aegis_assets.engines.ocr_vision import OcrVision
 from aegis_assets.engines.service.wire import PageBody
 from aegis_assets.engines.spacy_client import MOST, SpacyClient
 from aegis_assets.errors import BadInput, Misconfigured, NotAllowed, NotFound

@@ -15,8 +15,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from aegis_assets.errors import Misconfigured, StoreUnavailable
+from aegis_assets.errors import EngineUnavailable, Misconfigured, StoreUnavailable
 from aegis_assets.settings import ROOT
+from aegis_assets.stores import lease_session
 from aegis_assets.stores.leases import Leases
 
 A, B = UUID(int=1), UUID(int=2)
@@ -196,6 +197,17 @@ async def test_a_cancelled_wait_leaves_no_row_and_passes_the_slot_on(ledger_url:
             gone.cancel()
             await asyncio.wait([gone])
         await asyncio.wait_for(enter(slots, "ollama", 1, B), 10)
+    assert rows(ledger_url) == []
+
+
+async def test_a_wait_for_a_slot_that_nobody_gives_back_has_an_end_and_leaves_no_row(
+    ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with leases(ledger_url, ollama=1) as slots, slots.hold("ollama", 1, A):
+        monkeypatch.setattr(lease_session, "WAIT_SECONDS", 0.2)
+        with pytest.raises(EngineUnavailable, match="No slot was free"):
+            await enter(slots, "ollama", 1, B)
+        assert rows(ledger_url) == [("ollama", 1, True)]
     assert rows(ledger_url) == []
 
 

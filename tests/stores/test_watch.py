@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,14 +14,27 @@ import pytest
 from aegis_assets.errors import BadInput, Misconfigured, NotFound, StoreUnavailable
 from aegis_assets.settings import Settings
 from aegis_assets.stores.bucket import open_bucket
-from aegis_assets.stores.watch import Listing, fetch, list_objects
+from aegis_assets.stores.watch import fetch, open_watcher
+from aegis_assets.stores.watch_listing import Listing
+from aegis_assets.stores.watch_s3 import BucketWatcher
 from tests.stores.conftest import S3
 
 LATER = timedelta(seconds=60)
 
 
 def seen(root: Path, later: timedelta = LATER, settle: float = 5.0) -> Listing:
-    return list_objects(root.as_uri(), Settings(), settle, datetime.now(UTC) + later)
+    return listed(root.as_uri(), Settings(), settle, later)
+
+
+def listed(url: str, settings: Settings, settle: float, later: timedelta = LATER) -> Listing:
+    """What a fresh watcher sees, in one listing."""
+    parts = list(open_watcher(url, settings).listings(settle, datetime.now(UTC) + later))
+    return Listing(
+        objects=tuple(sorted((one for part in parts for one in part.objects), key=lambda one: one.key)),
+        pending=frozenset(key for part in parts for key in part.pending),
+        complete=parts[-1].complete or parts[-1].seen is not None,
+        problems=tuple(dict.fromkeys(problem for part in parts for problem in part.problems)),
+    )
 
 
 def keys(listing: Listing) -> list[str]:
@@ -137,20 +151,18 @@ def test_s3_objects_are_listed_by_their_etag_and_fetched(s3: S3, tmp_path: Path)
     bucket = open_bucket(url, s3.settings())
     for name in ("a.md", "sub/ü x#%.md", ".hidden.md", "sub/.cache/x.md", "b.part"):
         bucket.put(name, name.encode())
-    now = datetime.now(UTC)
-
-    listing = list_objects(url, s3.settings(), 5.0, now + LATER)
+    listing = listed(url, s3.settings(), 5.0)
 
     assert keys(listing) == ["a.md", "sub/ü x#%.md"]
     assert listing.complete
     before = {one.key: one.etag for one in listing.objects}
     bucket.put("a.md", b"changed")
-    after = {one.key: one.etag for one in list_objects(url, s3.settings(), 5.0, now + LATER).objects}
+    after = {one.key: one.etag for one in listed(url, s3.settings(), 5.0).objects}
     assert after["a.md"] != before["a.md"]
     assert after["sub/ü x#%.md"] == before["sub/ü x#%.md"]
     fetch(url, s3.settings(), "sub/ü x#%.md", tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == "sub/ü x#%.md".encode()
-    assert list_objects(url, s3.settings(), 3600, now + LATER).pending == {"a.md", "sub/ü x#%.md"}
+    assert listed(url, s3.settings(), 3600).pending == {"a.md", "sub/ü x#%.md"}
     with pytest.raises(NotFound):
         fetch(url, s3.settings(), "absent", tmp_path / "out2")
     bucket.put("large.md", b"x" * (1024 * 1024 + 1))
@@ -166,7 +178,7 @@ def test_one_s3_key_that_is_no_path_hides_only_its_folder_and_stops_deletions(s3
     place = f"{s3.filer}/buckets/watched/{tmp_path.name}"
     assert httpx.put(f"{place}/bad/line%0Abreak.md", files={"file": ("x", b"hostile")}).status_code == 201
 
-    listing = list_objects(url, s3.settings(), 0.0, datetime.now(UTC) + LATER)
+    listing = listed(url, s3.settings(), 0.0)
 
     assert keys(listing) == ["good/a.md", "top.md"]
     assert not listing.complete
@@ -178,10 +190,45 @@ def test_thousands_of_s3_objects_are_all_seen(s3: S3, tmp_path: Path) -> None:
     bucket = open_bucket(url, s3.settings())
     for number in range(1100):
         bucket.put(f"{number:05}.md", b"x")
-    assert len(list_objects(url, s3.settings(), 0.0, datetime.now(UTC) + LATER).objects) == 1100
+    assert len(listed(url, s3.settings(), 0.0).objects) == 1100
+
+
+def pages(watcher: BucketWatcher) -> list[list[str]]:
+    return [keys(part) for part in watcher.listings(0.0, datetime.now(UTC) + LATER)]
+
+
+def test_s3_is_listed_in_pages_and_what_is_gone_is_told_at_the_end(s3: S3, tmp_path: Path) -> None:
+    url = f"s3://watched/{tmp_path.name}"
+    bucket, names = open_bucket(url, s3.settings()), {"a/1.md", "a-b.md", "B.md", "c.md", "ü.md"}
+    for name in names:
+        bucket.put(name, b"x")
+    *parts, last = BucketWatcher(url, s3.settings(), page=2).listings(0.0, datetime.now(UTC) + LATER)
+    assert [len(part.objects) for part in parts] == [2, 2, 1]
+    assert {key for part in parts for key in keys(part)} == names
+    assert all(not part.complete and part.seen is None for part in parts), "no part says that the others are gone"
+    assert last.seen is not None
+    assert {name for name in (*names, "d.md") if name not in last.seen} == {"d.md"}
+    for name in names:
+        bucket.delete(name)
+    (empty,) = BucketWatcher(url, s3.settings()).listings(0.0, datetime.now(UTC) + LATER)
+    assert empty.complete
+
+
+def test_a_listing_of_s3_that_takes_long_goes_on_and_one_that_broke_off_begins_anew(s3: S3, tmp_path: Path) -> None:
+    url = f"s3://watched/{tmp_path.name}"
+    bucket = open_bucket(url, s3.settings())
+    for name in ("a.md", "b.md", "c.md"):
+        bucket.put(name, b"x")
+    hurried = BucketWatcher(url, s3.settings(), page=1, look_seconds=0.0)
+    assert [pages(hurried) for _ in range(5)] == [[["a.md"]], [["b.md"]], [["c.md"]], [[]], [["a.md"]]]
+    watcher = BucketWatcher(url, s3.settings(), page=1)
+    with closing(watcher.listings(0.0, datetime.now(UTC) + LATER)) as parts:
+        next(parts)
+        assert keys(next(parts)) == ["b.md"], "and here its reader fails"
+    assert pages(watcher) == [["a.md"], ["b.md"], ["c.md"], []]
 
 
 def test_a_dead_s3_server_is_an_error_not_an_empty_bucket(s3: S3) -> None:
     dead = s3.settings().model_copy(update={"s3_endpoint": "http://127.0.0.1:9"})
     with pytest.raises(StoreUnavailable):
-        list_objects("s3://watched/x", dead, 0.0, datetime.now(UTC))
+        listed("s3://watched/x", dead, 0.0)

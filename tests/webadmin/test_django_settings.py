@@ -10,6 +10,7 @@ import pytest
 from django.test import Client, override_settings
 
 from aegis_assets.errors import Misconfigured
+from aegis_assets.postgres_options import connection_options
 from aegis_assets.settings import ROOT, settings
 
 Derived = Callable[..., dict[str, Any]]
@@ -71,7 +72,7 @@ def test_what_else_a_database_address_says_is_kept(derived: Derived) -> None:
     assert {name: database[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")} == {
         "NAME": "na me", "USER": "us@er", "PASSWORD": "p/w", "HOST": "db.example", "PORT": "6000",
     }  # fmt: skip
-    assert database["OPTIONS"] == {"connect_timeout": 5, "sslmode": "require", "application_name": "x"}
+    assert database["OPTIONS"] == connection_options("x", {"sslmode": "require"})
 
 
 def test_a_wrong_database_address_is_a_sentence_without_its_password(derived: Derived) -> None:

@@ -21,12 +21,13 @@ from starlette.routing import Route
 
 from aegis_assets.engines.sandbox import frames
 from aegis_assets.engines.service.desk import Desk
-from aegis_assets.engines.service.documents import PARSES_AT_ONCE, Documents, OcrDesk, ocr_fingerprint
+from aegis_assets.engines.service.documents import Documents, OcrDesk, ocr_fingerprint
 from aegis_assets.engines.service.embeddings import Embeddings
 from aegis_assets.engines.service.group import READY, STARTING, Models
 from aegis_assets.engines.service.parser import ParserFingerprint
 from aegis_assets.engines.service.ranking import RerankDesk
-from aegis_assets.engines.service.requests import GONE, as_error, as_json, no_such_route, read, while_connected
+from aegis_assets.engines.service.requests import GONE, as_error, as_json, no_such_route, read, seconds_waited, while_connected
+from aegis_assets.engines.service.slots import Slots
 from aegis_assets.engines.service.wire import (
     EmbedBody,
     ExtractBody,
@@ -43,13 +44,17 @@ from aegis_assets.logs import logger
 from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest
 
 BODY_MB: Final = 64  # a picture of 40 MB as base64, or the facts of a very long document
-CHUNKS_AT_ONCE: Final = 2
 REST_SECONDS: Final = 120.0  # without a picture or a page for this long, the memory of their models is given back
 PAGES_AT_ONCE: Final = 1
 PAGE_PATIENCE: Final = 15.0  # seconds; who turns pages does not wait behind minutes of parsing
+# Seconds that a call of a run waits here for a slot. Then it is told to come back, and keeps its place: so a client whose time-out
+# is made for one call can wait for hours, and still notices a server that hangs.
+TURN_SECONDS: Final = 30.0
 
 Body = TypeVar("Body", bound=BaseModel)
 Handler = Callable[[Request], Awaitable[Response]]
+Call = Callable[[Body], Coroutine[Any, Any, Response]]
+Queued = Callable[[Body, float], Coroutine[Any, Any, Response]]
 log = logger(__name__)
 
 
@@ -64,7 +69,7 @@ class Service:
         *,
         token: str,
         parser: ParserFingerprint,
-        patience: float,
+        slots: Slots,
     ) -> None:
         """Without a token everyone who reaches the address may ask."""
         self._documents = documents
@@ -75,11 +80,11 @@ class Service:
         self._token = token.encode()
         self._parser = parser
         self._parser_state = STARTING
-        self._parses = Desk(PARSES_AT_ONCE, patience)
-        self._chunks = Desk(CHUNKS_AT_ONCE, patience)
-        self._pictures = Desk(1, patience)
-        self._pages = Desk(PAGES_AT_ONCE, min(patience, PAGE_PATIENCE))
-        self._checks = Desk(1, min(patience, PAGE_PATIENCE))
+        self._parses = Desk(slots.documents, TURN_SECONDS)
+        self._chunks = Desk(slots.documents, TURN_SECONDS)
+        self._pictures = Desk(slots.pictures, TURN_SECONDS)
+        self._pages = Desk(PAGES_AT_ONCE, PAGE_PATIENCE)
+        self._checks = Desk(1, PAGE_PATIENCE)
         self._rankings = Desk(1, reranker.seconds)
 
     def app(self) -> Starlette:
@@ -87,11 +92,11 @@ class Service:
             Route("/health", self.health, methods=["GET"]),
             Route("/info", self._border(self._info), methods=["GET"]),
             Route("/parser", self._border(self._check_parser), methods=["GET"]),
-            Route("/inspect", self._post(InspectRequest, self._inspect), methods=["POST"]),
-            Route("/parse", self._post(ParseRequest, self._parse), methods=["POST"]),
-            Route("/chunk", self._post(ChunkRequest, self._chunk), methods=["POST"]),
+            Route("/inspect", self._queued(InspectRequest, self._inspect), methods=["POST"]),
+            Route("/parse", self._queued(ParseRequest, self._parse), methods=["POST"]),
+            Route("/chunk", self._queued(ChunkRequest, self._chunk), methods=["POST"]),
             Route("/page", self._post(PageBody, self._page), methods=["POST"]),
-            Route("/ocr", self._post(OcrBody, self._read), methods=["POST"]),
+            Route("/ocr", self._queued(OcrBody, self._read), methods=["POST"]),
             Route("/embed", self._post(EmbedBody, self._embed), methods=["POST"]),
             Route("/rerank", self._post(RerankBody, self._rerank), methods=["POST"]),
             Route("/extract", self._post(ExtractBody, self._extract), methods=["POST"]),
@@ -130,11 +135,9 @@ class Service:
         while True:
             await asyncio.sleep(REST_SECONDS / 4)
             await asyncio.to_thread(self._documents.rest, REST_SECONDS)
-            if self._pictures.idle() > REST_SECONDS:
-                with suppress(AegisError, OSError):  # pictures came in between; the next time, then
-                    await self._pictures.run(lambda _: self._ocr.rest())
+            await asyncio.to_thread(self._ocr.rest, REST_SECONDS)
             if self._rankings.idle() > REST_SECONDS:
-                with suppress(AegisError, OSError):  # as above
+                with suppress(AegisError, OSError):  # a search came in between; the next time, then
                     await self._rankings.run(lambda _: self._reranker.rest())
 
     # Routes
@@ -171,22 +174,22 @@ class Service:
 
         return await while_connected(request, check())
 
-    async def _inspect(self, body: InspectRequest) -> Response:
+    async def _inspect(self, body: InspectRequest, waited: float) -> Response:
         tokens = await self._embeddings.chunk_tokens()
-        return as_json(await self._parses.run(lambda cancelled: self._documents.inspect(body, cancelled, tokens)))
+        return as_json(await self._parses.run(lambda cancelled: self._documents.inspect(body, cancelled, tokens), waited))
 
-    async def _parse(self, body: ParseRequest) -> Response:
-        return as_json(await self._parses.run(lambda cancelled: self._documents.parse(body, cancelled)))
+    async def _parse(self, body: ParseRequest, waited: float) -> Response:
+        return as_json(await self._parses.run(lambda cancelled: self._documents.parse(body, cancelled), waited))
 
-    async def _chunk(self, body: ChunkRequest) -> Response:
+    async def _chunk(self, body: ChunkRequest, waited: float) -> Response:
         tokens = await self._embeddings.chunk_tokens()
-        return as_json(await self._chunks.run(lambda cancelled: self._documents.chunk(body, cancelled, tokens)))
+        return as_json(await self._chunks.run(lambda cancelled: self._documents.chunk(body, cancelled, tokens), waited))
 
     async def _page(self, body: PageBody) -> Response:
         return as_json(await self._pages.run(lambda cancelled: self._documents.page(body, cancelled)))
 
-    async def _read(self, body: OcrBody) -> Response:
-        return as_json(await self._pictures.run(lambda cancelled: self._ocr.read(body.png, cancelled)))
+    async def _read(self, body: OcrBody, waited: float) -> Response:
+        return as_json(await self._pictures.run(lambda cancelled: self._ocr.read(body.png, cancelled), waited))
 
     async def _embed(self, body: EmbedBody) -> Response:
         return Response(await self._embeddings.embed(body), media_type="application/json")
@@ -200,10 +203,19 @@ class Service:
 
     # Around every route
 
-    def _post(self, kind: type[Body], function: Callable[[Body], Coroutine[Any, Any, Response]]) -> Handler:
+    def _post(self, kind: type[Body], call: Call[Body]) -> Handler:
         async def handler(request: Request) -> Response:
             body = await read(request, kind, BODY_MB)
-            return await while_connected(request, function(body))
+            return await while_connected(request, call(body))
+
+        return self._border(handler)
+
+    def _queued(self, kind: type[Body], call: Queued[Body]) -> Handler:
+        """As `_post`, for a call that waits for a slot. It takes for how long its caller has waited before."""
+
+        async def handler(request: Request) -> Response:
+            body = await read(request, kind, BODY_MB)
+            return await while_connected(request, call(body, seconds_waited(request)))
 
         return self._border(handler)
 

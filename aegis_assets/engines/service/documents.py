@@ -17,14 +17,15 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from aegis_assets.engines.embedder import chunk_tokens, tokenizer_path
-from aegis_assets.engines.sandbox import Child, Limits, Outcome, Sandbox, left
+from aegis_assets.engines.sandbox import Limits, Outcome, Sandbox, left
 from aegis_assets.engines.service.jobs import NATIVE
 from aegis_assets.engines.service.kept import MB, Kept
 from aegis_assets.engines.service.parser import VERSION, chosen_parser, package_version
 from aegis_assets.engines.service.served import Served
+from aegis_assets.engines.service.slots import choose_slots
 from aegis_assets.engines.service.warm import Warm
 from aegis_assets.engines.service.wire import ChunkAnswer, OcrAnswer, PageAnswer, PageBody, ParserAnswer
-from aegis_assets.errors import BadInput, EngineFailed, LimitExceeded
+from aegis_assets.errors import AegisError, BadInput, EngineFailed, LimitExceeded
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.parsing import ChunkRequest, Inspection, InspectRequest, ParsedWindow, ParseRequest
 from aegis_assets.pipeline.ports import Bucket
@@ -32,8 +33,7 @@ from aegis_assets.settings import Settings
 
 JOBS: Final = "aegis_assets.engines.service.jobs"
 SECTION_CHUNKS: Final = 4  # a section of a format without pages grows to about this many chunks where no heading ends it
-PARSES_AT_ONCE: Final = 2
-SHARED: Final = 3  # children kept for text, of about 15 MB of their own
+# A child kept for text has about 15 MB of its own.
 SHARED_GROWN_MB: Final = 64.0  # 10 is usual; more, and the next call's memory would not be its own
 START_SECONDS: Final = 300.0  # 6 on an idle machine
 PAGE_SECONDS: Final = 20.0  # of drawing a page, which takes a tenth of one
@@ -54,6 +54,7 @@ class Documents:
 
     def __init__(self, chosen: Settings, bucket: Bucket, sandbox: Sandbox, scratch: Path) -> None:
         """scratch: a directory for the files of running calls, emptied by whoever starts the server."""
+        slots = choose_slots(chosen)
         self._chosen = chosen
         self._bucket = bucket
         self._sandbox = sandbox
@@ -62,8 +63,8 @@ class Documents:
         self._limits = Limits(chosen.parse_timeout, chosen.parse_memory_mb)
         self._served = Served(chosen, bucket, sandbox)
         self._page_limits = Limits(PAGE_SECONDS, chosen.parse_memory_mb, seconds_setting="a fixed limit")
-        self._warm = Warm(sandbox.child, PARSES_AT_ONCE)
-        self._shared = Warm(sandbox.child, SHARED, SHARED_GROWN_MB)
+        self._warm = Warm(sandbox.child, slots.documents)
+        self._shared = Warm(sandbox.child, slots.documents + 1, SHARED_GROWN_MB)
 
     def rest(self, seconds: float = 0.0) -> None:
         """Give back the memory of models and children that no call has needed for so long."""
@@ -203,7 +204,7 @@ class Documents:
 
 
 class OcrDesk:
-    """One child that keeps the OCR engine loaded, for one call after another. Not thread-safe."""
+    """Children that keep the OCR engine loaded, for one call after another. Calls block, and may come from several threads."""
 
     def __init__(self, chosen: Settings, sandbox: Sandbox, scratch: Path) -> None:
         self._limits = Limits(
@@ -212,27 +213,26 @@ class OcrDesk:
             seconds_setting="a fixed limit",
             memory_setting="AEGIS_PARSE_MEMORY_MB",
         )
-        self._sandbox = sandbox
         self._scratch = scratch
-        self._child: Child | None = None
+        self._warm = Warm(sandbox.child, choose_slots(chosen).pictures, calls=OCR_CALLS)
 
     def read(self, png: bytes, cancelled: Event) -> OcrAnswer:
-        if self._child is not None and (self._child.calls >= OCR_CALLS or not self._child.alive()):
-            self.rest()
-        self._child = self._child or self._sandbox.child()
-        with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as name:
+        """A picture that cannot be read does not end the child: it would take seconds to load the engine again."""
+        with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as name, self._warm.child("ocr") as child:
             path = Path(name) / "picture"
             path.write_bytes(png)
-            outcome = self._child.call(
-                f"{JOBS}:ocr", {"path": str(path)}, Path(name), self._limits, "Reading the text of a picture", cancelled
-            )
-        return _valid(OcrAnswer, outcome)
+            payload, subject = {"path": str(path)}, "Reading the text of a picture"
+            try:
+                return _valid(OcrAnswer, child.call(f"{JOBS}:ocr", payload, Path(name), self._limits, subject, cancelled))
+            except AegisError as error:
+                if child.closed or not child.alive():
+                    raise
+                failed = error
+        raise failed
 
-    def rest(self) -> None:
-        """Give the child's memory back; the next call starts another."""
-        if self._child is not None:
-            self._child.kill()
-            self._child = None
+    def rest(self, seconds: float = 0.0) -> None:
+        """Give the memory of children back where no picture came within so many seconds; the next call starts another."""
+        self._warm.rest(seconds)
 
 
 def _key(keys: dict[str, str], name: str) -> str:

@@ -12,11 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from aegis_assets.engines.service.wire import encode_error
+from aegis_assets.engines.service.wire import WAITED, encode_error
 from aegis_assets.errors import AegisError, BadInput, NotFound
 
 GONE: Final = 499  # nobody reads it
 MB: Final = 2**20
+MOST_WAITED: Final = 1e6  # seconds; NaN and infinity are not below it either
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -33,6 +34,15 @@ async def read(request: Request, kind: type[Body], limit_mb: int) -> Body:
     except ValidationError as error:
         fields = sorted({".".join(str(part) for part in problem["loc"][:2]) or "the whole" for problem in error.errors()})
         raise BadInput(f"The request has the wrong shape: {', '.join(fields[:5])}.") from error
+
+
+def seconds_waited(request: Request) -> float:
+    """Return for how many seconds the caller has waited for a slot in requests before this one. What is no such number is none."""
+    try:
+        seconds = float(request.headers.get(WAITED, "0"))
+    except ValueError:
+        return 0.0
+    return seconds if 0.0 <= seconds < MOST_WAITED else 0.0
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Response]) -> Response:

@@ -22,12 +22,14 @@ CALLS: Final = 40  # then a fresh child: a parser's memory grows with the pages 
 class Warm:
     """Thread-safe. A child whose call failed, in any way, is not seen again."""
 
-    def __init__(self, start: Callable[[], Child], most: int, grown_mb: float = inf) -> None:
+    def __init__(self, start: Callable[[], Child], most: int, grown_mb: float = inf, calls: int | None = None) -> None:
         """most: children, busy and idle together, unless more calls than that come at once: one that is idle ends for one that is
-        needed. grown_mb: a child that holds so much more than it began with after a call takes no further one."""
+        needed. grown_mb: a child that holds so much more than it began with after a call takes no further one. calls: after which
+        a child is replaced, None for `CALLS`."""
         self._start = start
         self._most = most
         self._grown = grown_mb
+        self._calls = calls
         self._lock = Lock()
         self._idle: list[tuple[str, Child]] = []  # the last used at the end
         self._busy = 0
@@ -66,7 +68,7 @@ class Warm:
             return None, self._surplus()
 
     def _well(self, child: Child) -> bool:
-        return child.calls < CALLS and not child.closed and child.alive() and child.grown_mb() <= self._grown
+        return child.calls < (self._calls or CALLS) and not child.closed and child.alive() and child.grown_mb() <= self._grown
 
     def _put_back(self, owner: str, child: Child | None, kept: bool) -> None:
         """child: none where it could not be started."""

@@ -29,6 +29,8 @@ from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.parsing import ChunkDraft, Frozen
 
 TEXTS_PER_REQUEST: Final = 256  # the most that one request may carry; the client sends fewer
+BUSY: Final = "engine_busy"  # the kind of an error that is none: every slot is taken, and the caller comes back at once
+WAITED: Final = "Aegis-Waited"  # header of a request that comes back: seconds since its caller first asked
 SOCKET: Final = "models.sock"  # between the server and its models
 STATUS: Final[dict[type[AegisError], int]] = {
     BadInput: 400,

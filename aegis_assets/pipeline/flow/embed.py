@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from aegis_assets.errors import (
@@ -28,6 +29,7 @@ from aegis_assets.model.document import Stage
 from aegis_assets.model.embedding import Embedding, VectorPoint
 from aegis_assets.model.ledger import ChunkRow, WindowRow
 from aegis_assets.pipeline.flow.fingerprints import of_collection
+from aegis_assets.pipeline.flow.late import undone_if_removed
 from aegis_assets.pipeline.flow.pause import answers
 from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.points import payloads
@@ -116,7 +118,8 @@ def _save(platform: Platform, run_id: str, batch: Sequence[_Text], embeddings: S
         try:
             ids, fingerprint = [text.chunk.id for text in texts], texts[0].fingerprint
             kept = [made[chunk] for chunk in ids]
-            platform.ledger.save_embedded(document, run_id, ids, fingerprint, each * len(texts), kept)
+            with undone_if_removed(platform, document, partial(platform.vectors.delete, texts[0].collection, ids)):
+                platform.ledger.save_embedded(document, run_id, ids, fingerprint, each * len(texts), kept)
         except Superseded:
             continue
         except Exception as error:  # noqa: BLE001  data of this document: those that are written stay so

@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import math
 import time
 from functools import partial
 from uuid import UUID
 
-from aegis_assets.errors import Superseded, is_outage
+from aegis_assets.errors import EngineUnavailable, Superseded, is_outage
 from aegis_assets.model.document import Mark, Stage
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.ledger import WindowRow
 from aegis_assets.model.parsing import ChunkRequest, Heading, ParsedWindow, Picture, PictureDescription, moved
 from aegis_assets.pipeline.flow.fingerprints import Fingerprints, of_collection
 from aegis_assets.pipeline.flow.headings import after
+from aegis_assets.pipeline.flow.late import delete_files, undone_if_removed
 from aegis_assets.pipeline.flow.platform import Platform, record
 
 HEADING_POLL_SECONDS = 0.25
@@ -57,18 +59,23 @@ async def _failed(platform: Platform, error: BaseException, row: WindowRow, run_
 
 
 async def _open_headings(platform: Platform, row: WindowRow, run_id: str) -> tuple[Heading, ...]:
-    """Wait for the windows before; one that failed to parse adds no headings, and a retry will see that it does."""
-    while True:
-        windows = await asyncio.to_thread(platform.ledger.windows, row.generation)
-        before = [window for window in windows if window.ordinal < row.ordinal]
-        if all(window.parse_state in (Mark.DONE, Mark.FAILED) for window in before):
-            break
+    """Wait for the windows before; one that failed to parse adds no headings, and a retry will see that it does.
+
+    Raises EngineUnavailable when none of them is parsed within the time of the longest call: nobody is at work on them any more.
+    """
+    unparsed, since = math.inf, time.monotonic()
+    while left := await asyncio.to_thread(platform.ledger.unparsed_before, row.generation, row.ordinal):
+        if left < unparsed:
+            unparsed, since = left, time.monotonic()
+        if time.monotonic() - since > platform.numbers.longest_call_seconds:
+            raise EngineUnavailable("The parts before this one were not parsed in time. Retry takes up what is missing.")
         await asyncio.to_thread(platform.ledger.check, row.document, run_id)
         await asyncio.sleep(HEADING_POLL_SECONDS)
     stack: tuple[Heading, ...] = ()
-    for window in before:
-        stack = window.headings if window.headings is not None else stack
-        stack = after(stack, window.parsed.headings if window.parsed else ())
+    for window in await asyncio.to_thread(platform.ledger.windows, row.generation):
+        if window.ordinal < row.ordinal:
+            stack = window.headings if window.headings is not None else stack
+            stack = after(stack, window.parsed.headings if window.parsed else ())
     return stack
 
 
@@ -90,7 +97,8 @@ def _chunk(
     drafts = platform.parser.chunk(request)
     if _by_page(platform, row):
         drafts = tuple(moved(draft, row.first - parsed_first) for draft in drafts)
-    platform.ledger.save_chunks(row.id, run_id, drafts, made, time.monotonic() - started)
+    with undone_if_removed(platform, row.document, partial(delete_files, platform, row.document)):
+        platform.ledger.save_chunks(row.id, run_id, drafts, made, time.monotonic() - started)
 
 
 def _by_page(platform: Platform, row: WindowRow) -> bool:

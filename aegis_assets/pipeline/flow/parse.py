@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
-from aegis_assets.errors import Superseded
+from aegis_assets.errors import NotFound, Superseded
 from aegis_assets.model.document import Stage
 from aegis_assets.model.ledger import DocumentRow
 from aegis_assets.model.parsing import ParseRequest
 from aegis_assets.pipeline.flow.fingerprints import of_collection
+from aegis_assets.pipeline.flow.late import delete_files, undone_if_removed
 from aegis_assets.pipeline.flow.plan import is_parsed
 from aegis_assets.pipeline.flow.platform import Platform, record
 
@@ -49,8 +51,9 @@ def _recorded(platform: Platform, window: UUID, run_id: str, step: Callable[[], 
     except Superseded:
         return None
     except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
-        document = platform.ledger.window(window).document
-        record(platform, error, document=document, run_id=run_id, stage=Stage.PARSE, window=window)
+        with suppress(NotFound):  # the document was removed meanwhile
+            document = platform.ledger.window(window).document
+            record(platform, error, document=document, run_id=run_id, stage=Stage.PARSE, window=window)
         return None
 
 
@@ -84,7 +87,8 @@ def _begin(platform: Platform, window: UUID, run_id: str) -> _Work | None:
 def _parse(work: _Work) -> None:
     ledger, document = work.platform.ledger, work.document
     parsed = work.platform.parser.parse(work.request).model_copy(update={"first": work.request.first})
-    ledger.save_parsed(work.window, work.run_id, parsed, work.fingerprint, time.monotonic() - work.started)
+    with undone_if_removed(work.platform, document.id, partial(delete_files, work.platform, document.id)):
+        ledger.save_parsed(work.window, work.run_id, parsed, work.fingerprint, time.monotonic() - work.started)
     if not document.parser:  # a format that is parsed window by window: known only now
         engines = {"parser": parsed.parser, "embedder": document.embedder, "extractor": document.extractor}
         ledger.set_engines(document.id, work.run_id, **engines)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from aegis_assets.model.ledger import DocumentRow, GenerationRow, WindowRow
 from aegis_assets.model.parsing import Heading, InspectRequest
 from aegis_assets.pipeline.flow.fingerprints import Fingerprints, current
 from aegis_assets.pipeline.flow.headings import after
+from aegis_assets.pipeline.flow.late import delete_files, undone_if_removed
 from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.plan import cut
 
@@ -63,7 +65,8 @@ def fetched(platform: Platform, row: DocumentRow, run_id: str) -> DocumentRow:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         blob, size = f"blobs/{digest}", path.stat().st_size
-        with platform.ledger.storing(blob):
+        discard = partial(platform.ledger.discard, blob, platform.bucket.delete)
+        with undone_if_removed(platform, row.id, discard), platform.ledger.storing(blob):
             platform.bucket.put_file(blob, path)
             return platform.ledger.set_content(row.id, run_id, blob, digest, size)
 
@@ -75,7 +78,8 @@ def _inspect(platform: Platform, row: DocumentRow, generation: GenerationRow, pr
         raise BadInput("The document holds no text and no pages.", kind="empty")
     platform.ledger.add_seconds(run_id, [row.id], Stage.PARSE, inspection.seconds)
     plans = cut(inspection, platform.numbers.window_pages, platform.numbers.window_chunks, prints.parse)
-    return platform.ledger.save_plan(generation.id, run_id, inspection, prints.plan, plans)
+    with undone_if_removed(platform, row.id, partial(delete_files, platform, row.id)):
+        return platform.ledger.save_plan(generation.id, run_id, inspection, prints.plan, plans)
 
 
 def adopt(platform: Platform, generation: GenerationRow, prints: Fingerprints, run_id: str) -> set[UUID]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from aegis_assets.errors import AegisError, Superseded, is_outage, public
+from aegis_assets.errors import AegisError, NotFound, Superseded, is_outage, public
 from aegis_assets.logs import logger
 from aegis_assets.model.document import Stage
 from aegis_assets.pipeline.flow.ledger import FlowLedger
@@ -35,6 +35,7 @@ class Numbers:
     embedding_batch_size: int
     window_pages: int
     window_chunks: int
+    longest_call_seconds: float = 30_000.0
 
     @classmethod
     def of(cls, settings: Settings) -> Numbers:
@@ -43,6 +44,7 @@ class Numbers:
             embedding_batch_size=settings.embedding_batch_size,
             window_pages=settings.window_pages,
             window_chunks=settings.window_chunks,
+            longest_call_seconds=settings.longest_call_seconds,
         )
 
 
@@ -191,5 +193,5 @@ def record(
     if not isinstance(error, AegisError):
         log.error("unexpected", stage=stage, document=str(document), exc_info=error)
     log.warning("failed", stage=stage, document=str(document), window=str(window), chunk=str(chunk), kind=failure.kind)
-    with suppress(Superseded):
+    with suppress(Superseded, NotFound):  # of a document that is gone, nothing is written either
         platform.ledger.fail(document, run_id, stage, failure, window=window, chunk=chunk)

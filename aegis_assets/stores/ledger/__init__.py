@@ -18,6 +18,7 @@ from aegis_assets.stores.ledger.measures import Measuring
 from aegis_assets.stores.ledger.progress import Progressing
 from aegis_assets.stores.ledger.queries import Queries
 from aegis_assets.stores.ledger.rebuilding import Rebuilding
+from aegis_assets.stores.ledger.removed import Removals
 from aegis_assets.stores.ledger.resolving import Resolving
 from aegis_assets.stores.ledger.runs import Runs
 from aegis_assets.stores.ledger.usage import Usage
@@ -37,6 +38,7 @@ class Ledger(
     Chunks,
     Extractions,
     Failures,
+    Removals,
     Resolving,
     Deciding,
     GraphView,

@@ -22,10 +22,10 @@ from psycopg_pool import ConnectionPool
 
 from aegis_assets.errors import Misconfigured, NotFound, StoreUnavailable, Superseded
 from aegis_assets.outages import OutageClock
+from aegis_assets.postgres_options import connection_options
 
 POSTGRESQL: Final = "PostgreSQL"
 POOL_SIZE: Final = 4
-CONNECT_SECONDS: Final = 5  # PostgreSQL behind a dead address
 BORROW_SECONDS: Final = 8.0  # for a connection of the pool, its making included
 FRESH_SECONDS: Final = 1.0  # a connection that was used since then is not asked again whether it lives: that doubled small reads
 STATEMENT_MS: Final = 120_000
@@ -107,9 +107,7 @@ class Base:
                     kwargs={
                         "autocommit": True,
                         "row_factory": dict_row,
-                        "connect_timeout": CONNECT_SECONDS,
-                        "application_name": "aegis ledger",
-                        "options": f"-c statement_timeout={STATEMENT_MS} -c timezone=UTC",
+                        **connection_options("aegis ledger", statement_timeout=STATEMENT_MS, timezone="UTC"),
                     },
                     min_size=0,
                     max_size=POOL_SIZE,

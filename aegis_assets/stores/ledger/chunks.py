@@ -53,6 +53,8 @@ FROM aegis_placement p JOIN aegis_chunk c ON c.id = p.chunk_id
 JOIN aegis_window w ON w.id = p.window_id JOIN aegis_generation g ON g.id = w.generation_id
 WHERE p.window_id = %(window)s ORDER BY p.ordinal"""
 
+# Grows with: the window's chunks, which were just written.
+RECOUNT: Final = "SELECT aegis_recount(ARRAY[%(window)s::uuid])"
 TO_DO: Final = """
 SELECT c.id, c.document_id AS document, c.text, c.text_hash, c.tokens, t.attempts
 FROM aegis_placement p JOIN aegis_chunk c ON c.id = p.chunk_id JOIN aegis_chunk_task t ON t.chunk_id = c.id
@@ -220,6 +222,7 @@ def _place(connection: Connection, row: WindowRow, drafts: Sequence[tuple[ChunkD
     many(connection, PLACE, values)
     chunks = [value["id"] for value in values]
     connection.execute(ADD_TASKS, {"chunks": chunks, "document": row.document})
+    connection.execute(RECOUNT, {"window": row.id})
     return chunks
 
 

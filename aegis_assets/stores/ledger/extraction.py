@@ -68,11 +68,12 @@ INSERT INTO aegis_relation (chunk_id, document_id, source_id, target_id, type, c
 SELECT r.chunk, %(document)s, r.source, r.target, r.type, r.confidence, r.start, r."end"
 FROM jsonb_to_recordset(%(rows)s)
     AS r(chunk uuid, source uuid, target uuid, type text, confidence double precision, start int, "end" int)"""
+# Grows with: the chunks saved together. They are named twice, because the planner takes a record set for a hundred rows.
 MARK: Final = """
 UPDATE aegis_chunk_task t SET state = r.state, fingerprint = %(fingerprint)s, cached = r.cached, note = r.note,
     run_id = %(run_id)s, finished_at = now()
 FROM jsonb_to_recordset(%(rows)s) AS r(chunk uuid, state text, cached boolean, note text)
-WHERE t.chunk_id = r.chunk AND t.stage = 'extract'"""
+WHERE t.chunk_id = r.chunk AND t.stage = 'extract' AND t.chunk_id = ANY(%(chunks)s)"""
 COUNT: Final = """
 UPDATE aegis_run_document SET extracted_chunks = extracted_chunks + %(extracted)s, llm_calls = llm_calls + %(calls)s,
     prompt_tokens = prompt_tokens + %(prompt_tokens)s, completion_tokens = completion_tokens + %(completion_tokens)s,
@@ -110,9 +111,10 @@ class Extractions(Base):
             if not one.cached
         ]
         many(connection, CACHE, sorted(payloads, key=lambda payload: payload["hash"]))  # sorted: as with entities
+        chunks = [one.chunk for one in found]
         _replace(connection, known[found[0].chunk]["collection"], document, found)
-        connection.execute(MARK, {**where, "rows": Jsonb([_mark(one) for one in found])})
-        resolve_chunks(connection, document, [one.chunk for one in found], Stage.EXTRACT)
+        connection.execute(MARK, {**where, "chunks": chunks, "rows": Jsonb([_mark(one) for one in found])})
+        resolve_chunks(connection, document, chunks, Stage.EXTRACT)
         work = [_work(one, known[one.chunk]) for one in found]
         total = {name: sum(each[name] for each in work) for name in work[0]}
         connection.execute(COUNT, {**where, **total})  # last: whoever writes for the run waits for this row

@@ -1,4 +1,8 @@
-"""How far a document is. Everything is counted from the marks; the stored fraction only keeps it from ever going back."""
+"""How far a document is, from its windows' marks and tallies; the stored fraction only keeps it from ever going back.
+
+A trigger keeps the tally of each window by difference (webadmin/documents/migrations/0016_bounds.py), in the transaction that
+changes the marks of its chunks. So a stored result costs what it changes, and looking costs a row for each window.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,8 @@ from aegis_assets.settings import settings
 from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows
 from aegis_assets.stores.ledger.fractions import StageMarks, WindowMarks, chunks_final, fraction, weights
 
-# The generation shown is the one in the making, else the live one. recent: seconds over which the rate is measured.
+# Grows with: the document's open failures. The generation shown is the one in the making, else the live one. recent: seconds over
+# which the rate is measured.
 HEAD: Final = """
 SELECT d.id, d.state, d.run_id, d.fraction, d.waiting_since, d.extractor, coalesce(d.making_id, d.live_id) AS generation,
     r.id AS run, r.started_at, r.resolve_seconds > 0 AS resolved, r.publish_seconds > 0 AS published,
@@ -24,22 +29,16 @@ SELECT d.id, d.state, d.run_id, d.fraction, d.waiting_since, d.extractor, coales
     EXISTS (SELECT 1 FROM aegis_failure f WHERE f.document_id = d.id AND f.stage = 'publish' AND NOT f.resolved) AS publish_failed
 FROM aegis_document d LEFT JOIN aegis_run_document r ON r.document_id = d.id AND r.run_id = d.run_id
 WHERE d.id = %(document)s"""
+# Grows with: the windows of the document.
 MARKS: Final = """
-SELECT w.last - w.first + 1 AS parts, w.parse_state, w.enrich_state, count(p.id) AS chunks,
-    count(*) FILTER (WHERE e.state IN ('done', 'skipped')) AS embed_done,
-    count(*) FILTER (WHERE e.state = 'failed') AS embed_failed,
-    count(*) FILTER (WHERE e.state = 'running') AS embed_running,
-    count(*) FILTER (WHERE x.state IN ('done', 'skipped')) AS extract_done,
-    count(*) FILTER (WHERE x.state = 'failed') AS extract_failed,
-    count(*) FILTER (WHERE x.state = 'running') AS extract_running,
-    count(*) FILTER (WHERE e.state IN ('done', 'skipped', 'failed') AND x.state IN ('done', 'skipped', 'failed')) AS processed,
-    count(*) FILTER (WHERE e.state = 'running' OR x.state = 'running') AS in_flight
-FROM aegis_window w
-LEFT JOIN aegis_placement p ON p.window_id = w.id
-LEFT JOIN aegis_chunk_task e ON e.chunk_id = p.chunk_id AND e.stage = 'embed'
-LEFT JOIN aegis_chunk_task x ON x.chunk_id = p.chunk_id AND x.stage = 'extract'
-WHERE w.generation_id = %(generation)s GROUP BY w.id ORDER BY w.ordinal"""
-# Only runs that were over when this one began: their sums do not change while it runs.
+SELECT w.last - w.first + 1 AS parts, w.parse_state, w.enrich_state, coalesce(t.chunks, 0) AS chunks,
+    coalesce(t.embed_done, 0) AS embed_done, coalesce(t.embed_failed, 0) AS embed_failed,
+    coalesce(t.embed_running, 0) AS embed_running, coalesce(t.extract_done, 0) AS extract_done,
+    coalesce(t.extract_failed, 0) AS extract_failed, coalesce(t.extract_running, 0) AS extract_running,
+    coalesce(t.processed, 0) AS processed, coalesce(t.in_flight, 0) AS in_flight
+FROM aegis_window w LEFT JOIN aegis_tally t ON t.window_id = w.id
+WHERE w.generation_id = %(generation)s ORDER BY w.ordinal"""
+# Grows with: nothing, at most 2,000 rows. Only runs that were over when this one began: their sums do not change while it runs.
 MEASURED: Final = """
 SELECT sum(parse_seconds) AS parse, sum(enrich_seconds) AS enrich, sum(embed_seconds) AS embed, sum(extract_seconds) AS extract,
     sum(resolve_seconds) AS resolve, sum(publish_seconds) AS publish
@@ -48,20 +47,23 @@ FROM (
     WHERE r.id < %(run)s AND r.id > %(run)s - 2000 AND r.finished_at < %(started)s AND d.extractor = %(extractor)s
       AND r.parsed_windows > 0 AND r.extracted_chunks > 0
     ORDER BY r.id DESC LIMIT 20) latest"""
+# Grows with: the chunks that were marked within the last minute.
 RECENT: Final = """
 SELECT stage, count(*) AS done FROM aegis_chunk_task
 WHERE document_id = %(document)s AND stage IN ('embed', 'extract') AND run_id = %(run_id)s
   AND state IN ('done', 'skipped', 'failed') AND finished_at > now() - make_interval(secs => %(recent)s)
 GROUP BY stage"""
-# fraction: as the contract has it. A row keeps that of the run before until the next one begins.
+# Grows with: the documents asked for. fraction: as the contract has it. A row keeps that of the run before until the next begins.
 STANDINGS: Final = """
 SELECT d.id AS document, d.state, d.message, d.waiting_for, d.not_before, d.updated_at AS changed,
     CASE WHEN d.state IN ('succeeded', 'partial') THEN 1.0
         WHEN d.state IN ('pending', 'queued') AND d.waiting_since IS NULL THEN 0.0
         ELSE least(d.fraction, %(almost)s) END AS fraction
 FROM aegis_document d WHERE d.id = ANY(%(documents)s)"""
+# Grows with: nothing.
 WORKERS: Final = "SELECT value FROM aegis_limit WHERE name = 'parallel_chunks_per_doc'"
 # What a document that waited has done since is progress: its wait, if it waits again, counts from then.
+# Cost: none but the one row.
 ADVANCE: Final = """
 UPDATE aegis_document SET fraction = %(fraction)s, waiting_since = NULL, waits = 0
 WHERE id = %(document)s AND state = 'running' AND fraction > 0 AND fraction < %(fraction)s"""

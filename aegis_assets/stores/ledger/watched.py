@@ -1,12 +1,12 @@
-"""A listing of a watched bucket -> documents made pending or set to be removed.
+"""A listing of a watched bucket, or of a part of it -> documents made pending or set to be removed.
 
 What was seen lies in `aegis_bucket_object`; the difference to the listing is the news. All of it is one transaction of a few
-statements, however long the listing: a restart in the middle has seen nothing yet.
+statements, however long the listing: a restart in the middle has seen nothing of it yet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -14,22 +14,28 @@ from psycopg.rows import DictRow
 
 from aegis_assets.model import ids
 from aegis_assets.model.ledger import SeenObject, SyncResult
-from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, reads, rows, writes
 from aegis_assets.stores.ledger.documents import add_collection
 from aegis_assets.stores.ledger.naming import document_name, holdable
 
+# Grows with: the listing.
 CHANGED: Final = """
 SELECT seen.key, seen.etag, seen.size
 FROM unnest(%(keys)s::text[], %(etags)s::text[], %(sizes)s::bigint[]) AS seen(key, etag, size)
 LEFT JOIN aegis_bucket_object o ON o.bucket = %(bucket)s AND o.key = seen.key
 WHERE o.id IS NULL OR o.etag <> seen.etag
 ORDER BY seen.key"""
+# Grows with: the known keys of the bucket, for a listing that has all of them.
 VANISHED: Final = """
-SELECT o.id, o.document_id, d.state FROM aegis_bucket_object o LEFT JOIN aegis_document d ON d.id = o.document_id
+SELECT o.id, o.document_id FROM aegis_bucket_object o
 WHERE o.bucket = %(bucket)s AND NOT EXISTS (SELECT 1 FROM unnest(%(keys)s::text[]) AS seen(key) WHERE seen.key = o.key)
 ORDER BY o.document_id"""
+# Grows with: the keys.
+GONE: Final = """
+SELECT id, document_id FROM aegis_bucket_object WHERE bucket = %(bucket)s AND key = ANY(%(keys)s) ORDER BY document_id"""
 
-# A row whose document is on its way out is left alone, and its object not noted as seen: the next listing brings it again.
+# Grows with: what is new or changed. A row whose document is on its way out is left alone, and its object not noted as seen: the
+# next full listing brings it again.
 UPSERT: Final = """
 INSERT INTO aegis_document AS d (id, collection_id, name, source, source_key, state, size)
 SELECT fresh.id, %(collection)s, fresh.name, 'bucket', fresh.key, 'pending', fresh.size
@@ -41,12 +47,14 @@ ON CONFLICT (id) DO UPDATE SET size = EXCLUDED.size, blob = '', sha256 = '',
     state = CASE WHEN d.state IN ('running', 'queued') THEN d.state ELSE 'pending' END
 WHERE d.state <> 'removing'
 RETURNING d.id, d.xmax = 0 AS made"""
+# Grows with: the same.
 NOTE: Final = """
 INSERT INTO aegis_bucket_object AS o (bucket, key, etag, size, document_id)
 SELECT %(bucket)s, seen.key, seen.etag, seen.size, seen.document
 FROM unnest(%(keys)s::text[], %(etags)s::text[], %(sizes)s::bigint[], %(ids)s::uuid[]) AS seen(key, etag, size, document)
 ON CONFLICT (bucket, key) DO UPDATE SET etag = EXCLUDED.etag, size = EXCLUDED.size, document_id = EXCLUDED.document_id"""
 
+# Grows with: what has gone, as the three below.
 REMOVE: Final = """
 UPDATE aegis_document SET state = 'removing', message = 'Its object is gone from the watched bucket.', cancel_requested = false
 WHERE id = ANY(%(documents)s) AND state NOT IN ('removing', 'running') RETURNING id"""
@@ -56,8 +64,14 @@ CANCEL: Final = "UPDATE aegis_document SET cancel_requested = true WHERE id = AN
 BLANK: Final = "UPDATE aegis_bucket_object SET etag = '' WHERE bucket = %(bucket)s AND document_id = ANY(%(documents)s)"
 FORGET: Final = "DELETE FROM aegis_bucket_object WHERE id = ANY(%(objects)s)"
 
+# Grows with: the known keys of the bucket; asked only where it seems to be empty.
 KNOWN: Final = "SELECT count(*) AS n FROM aegis_bucket_object WHERE bucket = %(bucket)s AND document_id IS NOT NULL"
 
+# Grows with: the limit, and with the keys of other buckets.
+KNOWN_KEYS: Final = """
+SELECT id, key FROM aegis_bucket_object WHERE bucket = %(bucket)s AND id > %(after)s ORDER BY id LIMIT %(limit)s"""
+
+KNOWN_AT_ONCE: Final = 10_000
 ETAG_LENGTH: Final = 255
 SUDDENLY: Final = 10  # documents; fewer may well have been cleared away by a person
 EMPTIED: Final = (
@@ -69,9 +83,16 @@ EMPTIED: Final = (
 class Watched(Base):
     @writes
     def sync_objects(
-        self, connection: Connection, bucket: str, collection: str, objects: Sequence[SeenObject], complete: bool
+        self,
+        connection: Connection,
+        bucket: str,
+        collection: str,
+        objects: Sequence[SeenObject],
+        complete: bool,
+        gone: Sequence[str] = (),
     ) -> SyncResult:
-        """complete: the listing holds every object there is, so what is not in it is gone. Twice the same listing does nothing.
+        """complete: the listing holds every object there is, so what is not in it is gone. gone: keys that are so in any case.
+        Twice the same listing does nothing.
 
         A document that is running when its object vanishes is cancelled, and removed by a later call. One that a person removed
         comes back only when its object changes. An empty listing of a bucket that many documents came from is not believed: that is
@@ -83,11 +104,28 @@ class Watched(Base):
         refused = tuple(seen.key.encode("utf-8", "replace").decode()[:200] for seen in objects if not holdable(seen.key))
         changed = rows(connection, CHANGED, bucket=bucket, **_columns(list(kept.values())))
         new, revised = _upsert(connection, bucket, scope, changed)
-        known = 0 if objects or not complete else (one(connection, KNOWN, bucket=bucket) or {"n": 0})["n"]
+        emptied = complete and not objects
+        known = (one(connection, KNOWN, bucket=bucket) or {"n": 0})["n"] if emptied else 0
         if known >= SUDDENLY:
             return SyncResult(new=(), changed=(), deleted=(), problem=EMPTIED.replace("{n}", str(known)))
-        deleted = _vanished(connection, bucket, list(kept)) if complete else []
-        return SyncResult(new=tuple(new), changed=tuple(revised), deleted=tuple(deleted), refused=refused)
+        vanished = rows(connection, GONE, bucket=bucket, keys=[key for key in gone if holdable(key)]) if gone else []
+        if complete:
+            vanished += rows(connection, VANISHED, bucket=bucket, keys=list(kept))
+        deleted, running = _vanished(connection, bucket, vanished)
+        again = running or len(new) + len(revised) < len(changed)
+        return SyncResult(new=tuple(new), changed=tuple(revised), deleted=tuple(deleted), refused=refused, again=again)
+
+    def unlisted(self, bucket: str, seen: Container[str]) -> list[str]:
+        """Return known keys that are not among those seen; a page of the known ones is in memory at a time."""
+        gone, last = list[str](), 0
+        while page := self._known(bucket, last):
+            gone += [row["key"] for row in page if row["key"] not in seen]
+            last = page[-1]["id"]
+        return gone
+
+    @reads
+    def _known(self, connection: Connection, bucket: str, after: int) -> list[DictRow]:
+        return rows(connection, KNOWN_KEYS, bucket=bucket, after=after, limit=KNOWN_AT_ONCE)
 
 
 def _columns(objects: Sequence[SeenObject]) -> dict[str, list[str] | list[int]]:
@@ -119,13 +157,13 @@ def _upsert(connection: Connection, bucket: str, scope: UUID, changed: Sequence[
     return [d for d, _ in noted if touched[d]], [d for d, _ in noted if not touched[d]]
 
 
-def _vanished(connection: Connection, bucket: str, keys: list[str]) -> list[UUID]:
-    gone = rows(connection, VANISHED, bucket=bucket, keys=keys)
+def _vanished(connection: Connection, bucket: str, gone: Sequence[DictRow]) -> tuple[list[UUID], bool]:
+    """Documents that are set to be removed, and whether others have to be cancelled first."""
     if not gone:
-        return []
+        return [], False
     documents = [row["document_id"] for row in gone if row["document_id"] is not None]
     removed = [row["id"] for row in rows(connection, REMOVE, documents=documents)]
     running = {row["id"] for row in rows(connection, CANCEL, documents=documents)}
     connection.execute(BLANK, {"bucket": bucket, "documents": list(running)})
     connection.execute(FORGET, {"objects": [row["id"] for row in gone if row["document_id"] not in running]})
-    return removed
+    return removed, bool(running)

@@ -18,8 +18,15 @@ from aegis_assets.stores.ledger.progress import advance, settle
 
 COLUMNS: Final = """w.id, w.document_id AS document, w.generation_id AS generation, w.ordinal, w.first, w.last, w.key, w.headings,
     w.parse_state, w.parse_fingerprint, w.parsed, w.enrich_state, w.enrich_fingerprint"""
+# Grows with: nothing.
 WINDOW: Final = f"SELECT {COLUMNS} FROM aegis_window w WHERE w.id = %(window)s"
+# Grows with: the windows of the document.
 WINDOWS: Final = f"SELECT {COLUMNS} FROM aegis_window w WHERE w.generation_id = %(generation)s ORDER BY w.ordinal"
+# Grows with: the document's windows.
+UNPARSED: Final = """
+SELECT count(*) AS n FROM aegis_window
+WHERE generation_id = %(generation)s AND ordinal < %(ordinal)s AND parse_state NOT IN ('done', 'skipped', 'failed')"""
+# Grows with: the windows of the document that have the same content, as the next.
 SIBLING_PARSE: Final = """
 SELECT parsed FROM aegis_window
 WHERE document_id = %(document)s AND key = %(key)s AND parse_state = 'done' AND parse_fingerprint = %(fingerprint)s
@@ -29,25 +36,30 @@ SIBLING_CHUNKS: Final = """
 SELECT id FROM aegis_window
 WHERE document_id = %(document)s AND key = %(key)s AND enrich_state = 'done' AND enrich_fingerprint = %(fingerprint)s
 ORDER BY generation_id DESC, ordinal LIMIT 1"""
+# Grows with: nothing.
 START: Final[Mapping[Stage, str]] = {
     Stage.PARSE: "UPDATE aegis_window SET parse_state = 'running', started_at = now() WHERE id = %(window)s",
     Stage.ENRICH: "UPDATE aegis_window SET enrich_state = 'running' WHERE id = %(window)s",
 }
-# Other items make other chunks: the mark of enrich goes back with a new parse.
+# Grows with: nothing. Other items make other chunks: the mark of enrich goes back with a new parse.
 SAVE_PARSED: Final = """
 UPDATE aegis_window w SET parse_state = 'done', parsed = %(parsed)s, parse_fingerprint = %(fingerprint)s::text, parsed_at = now(),
     enrich_state = CASE WHEN w.parse_fingerprint = %(fingerprint)s::text THEN w.enrich_state ELSE 'pending' END
 WHERE id = %(window)s"""
+# Grows with: nothing.
 COUNT_PARSED: Final = """
 UPDATE aegis_run_document SET parsed_windows = parsed_windows + 1, parse_seconds = parse_seconds + %(seconds)s
 WHERE run_id = %(run_id)s AND document_id = %(document)s"""
-# Only failures of earlier runs: enrich records a picture it could not describe and then saves the chunks without it.
+# Grows with: the failures of the window. Only failures of earlier runs: enrich records a picture it could not describe and then
+# saves the chunks without it.
 RESOLVE: Final = """
 UPDATE aegis_failure SET resolved = true
 WHERE window_id = %(window)s AND stage = %(stage)s AND run_id <> %(run_id)s AND chunk_id IS NULL AND NOT resolved"""
+# Grows with: nothing.
 REOPEN: Final = "UPDATE aegis_window SET enrich_state = 'pending' WHERE id = %(window)s"
 
-# A stage counts as done only under the fingerprint asked for.
+# Grows with: the chunks of the document, once when a run begins and once when it ends. A stage counts as done only under the
+# fingerprint asked for.
 MISSING: Final = """
 SELECT w.id, w.generation_id AS generation FROM aegis_window w
 WHERE w.generation_id = ANY(%(generations)s) AND (
@@ -59,9 +71,11 @@ WHERE w.generation_id = ANY(%(generations)s) AND (
             t.state IN ('done', 'skipped')
             AND t.fingerprint = CASE t.stage WHEN 'embed' THEN %(embed)s ELSE %(extract)s END)))
 ORDER BY w.ordinal"""
+# Grows with: nothing, as the next.
 LIVE: Final = """
 SELECT g.id, g.plan_fingerprint FROM aegis_document d JOIN aegis_generation g ON g.id = d.live_id WHERE d.id = %(document)s"""
 DOCUMENT_OF: Final = "SELECT document_id AS id FROM aegis_generation WHERE id = %(generation)s"
+# Grows with: the windows of the document.
 REOPEN_WINDOWS: Final = """
 UPDATE aegis_window w SET
     parse_state = CASE WHEN w.parse_state = 'failed' OR w.parse_fingerprint <> %(parse)s THEN 'pending' ELSE w.parse_state END,
@@ -69,12 +83,17 @@ UPDATE aegis_window w SET
 FROM aegis_document d
 WHERE w.generation_id = %(generation)s AND d.id = w.document_id AND d.state = 'running'
   AND (w.parse_state = 'failed' OR w.enrich_state = 'failed' OR w.parse_fingerprint <> %(parse)s)"""
+# Grows with: the chunks of the document, once when a run begins.
 REOPEN_TASKS: Final = """
 UPDATE aegis_chunk_task t SET state = 'pending'
 FROM aegis_placement p, aegis_document d
 WHERE p.generation_id = %(generation)s AND t.chunk_id = p.chunk_id AND d.id = t.document_id AND d.state = 'running'
   AND t.stage IN ('embed', 'extract') AND t.state IN ('done', 'skipped', 'failed')
   AND (t.state = 'failed' OR t.fingerprint <> CASE t.stage WHEN 'embed' THEN %(embed)s ELSE %(extract)s END)"""
+# Grows with: the document's chunks, once when a run begins. Tallies are kept by difference; this finds what went past the trigger.
+RECOUNT: Final = """
+SELECT aegis_recount(array_agg(id)) FROM aegis_window WHERE generation_id = %(generation)s"""
+# Grows with: nothing.
 PLANNED: Final = """
 UPDATE aegis_document d SET fraction = greatest(d.fraction, 0.01)
 FROM aegis_generation g WHERE g.id = %(generation)s AND d.id = g.document_id AND d.state = 'running'"""
@@ -91,6 +110,12 @@ class Windows(Base):
         """In order."""
         return [WindowRow.model_validate(row) for row in rows(connection, WINDOWS, generation=generation)]
 
+    @reads
+    def unparsed_before(self, connection: Connection, generation: int, ordinal: int) -> int:
+        """Return how many windows before this place are neither parsed nor failed."""
+        row = one(connection, UNPARSED, generation=generation, ordinal=ordinal)
+        return int(row["n"]) if row else 0
+
     @writes
     def missing_windows(
         self, connection: Connection, generation: int, run_id: str, parse: str, embed: str, extract: str
@@ -104,7 +129,7 @@ class Windows(Base):
             raise Superseded("This generation is gone: the document has newer content.")
         fence(connection, document["id"], run_id)
         prints = {"generation": generation, "generations": [generation], "parse": parse, "embed": embed, "extract": extract}
-        for statement in (REOPEN_WINDOWS, REOPEN_TASKS, PLANNED):
+        for statement in (REOPEN_WINDOWS, REOPEN_TASKS, RECOUNT, PLANNED):
             connection.execute(statement, prints)
         return [row["id"] for row in connection.execute(MISSING, prints)]
 

@@ -5,12 +5,14 @@ from uuid import UUID
 from aegis_assets.errors import NotAllowed
 from aegis_assets.model.document import State
 from aegis_assets.model.ledger import SeenObject, SyncResult
-from aegis_assets.stores.ledger import Ledger
+from aegis_assets.stores.ledger import Ledger, watched
+from aegis_assets.stores.watch_listing import KeySet
 from tests.stores.ledger.build import RUN, dead, sha
 
 import pytest  # isort: skip
 
 NOTHING = SyncResult(new=(), changed=(), deleted=())
+LATER = NOTHING.model_copy(update={"again": True})
 
 
 def seen(**etags: str) -> list[SeenObject]:
@@ -91,7 +93,7 @@ def test_a_bucket_that_is_empty_all_at_once_removes_nothing_and_says_why(ledger:
 def test_a_running_document_whose_object_vanishes_is_cancelled_and_then_removed(ledger: Ledger) -> None:
     (document,) = sync(ledger, a="1").new
     ledger.begin(document, RUN, dead)
-    assert sync(ledger) == NOTHING
+    assert sync(ledger) == LATER
     assert ledger.document(document).cancel_requested
     ledger.finish(document, RUN, State.SUCCEEDED, "")
     assert ledger.document(document).state == State.CANCELLED
@@ -110,7 +112,7 @@ def test_an_object_that_comes_back_before_that_is_ingested_again(ledger: Ledger)
 def test_an_object_that_comes_back_during_removal_waits_for_its_end(ledger: Ledger) -> None:
     (document,) = sync(ledger, a="1").new
     sync(ledger)
-    assert sync(ledger, a="1") == NOTHING
+    assert sync(ledger, a="1") == LATER
     with ledger.transaction() as connection:
         connection.execute("DELETE FROM aegis_document WHERE id = %s", (document,))
     assert sync(ledger, a="1").new == (document,)
@@ -153,3 +155,19 @@ def test_a_removed_object_frees_a_queued_document_for_removal(ledger: Ledger) ->
     assert sync(ledger).deleted == (document,)
     with pytest.raises(NotAllowed):
         ledger.begin(document, RUN, dead)
+
+
+def test_known_keys_that_no_part_of_a_listing_has_are_found(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched, "KNOWN_AT_ONCE", 2)
+    sync(ledger, **{f"k{number}": "1" for number in range(7)})
+    ledger.sync_objects("s3://other", "elsewhere", seen(x="1"), True)
+    keys = KeySet()
+    for number in (0, 1, 3, 4, 6):
+        keys.add(f"docs/k{number}.md")
+    assert ledger.unlisted("s3://inbox", keys) == ["docs/k2.md", "docs/k5.md"]
+
+
+def test_keys_that_are_known_to_be_gone_are_removed_and_no_other(ledger: Ledger) -> None:
+    (first, _) = sync(ledger, a="1", b="1").new
+    assert ledger.sync_objects("s3://inbox", "watched", [], False, gone=["docs/a.md", "docs/x.md", "bad\udcff"]).deleted == (first,)
+    assert ledger.to_remove() == [first]

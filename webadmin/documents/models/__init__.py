@@ -14,6 +14,7 @@ from webadmin.documents.models.content import (
     Generation,
     KeptEmbedding,
     Placement,
+    Removed,
     Window,
 )
 from webadmin.documents.models.graph import GraphEntity, GraphRelation, Outbox
@@ -27,7 +28,7 @@ from webadmin.documents.models.knowledge import (
     Merge,
     Relation,
 )
-from webadmin.documents.models.work import Answer, ChunkTask, Concurrency, Failure, Lease, Limit, LlmUsage, RunDocument
+from webadmin.documents.models.work import Answer, ChunkTask, Concurrency, Failure, Lease, Limit, LlmUsage, RunDocument, Tally
 
 __all__ = [
     "Answer",
@@ -55,6 +56,8 @@ __all__ = [
     "Outbox",
     "Placement",
     "Relation",
+    "Removed",
     "RunDocument",
+    "Tally",
     "Window",
 ]

@@ -93,6 +93,7 @@ class Document(models.Model):
             models.Index(fields=["state", "created_at"], name="aegis_document_state"),
             models.Index(fields=["collection", "sha256"], name="aegis_document_sha256"),
             models.Index(fields=["-created_at", "id"], name="aegis_document_newest"),
+            models.Index(fields=["blob"], name="aegis_document_blob"),
             models.Index(
                 fields=["waiting_for", "collection"],
                 condition=Q(state="pending", not_before__isnull=False),
@@ -145,6 +146,7 @@ class Generation(models.Model):
         db_table = "aegis_generation"
         ordering = ["document", "number"]
         constraints = [models.UniqueConstraint(fields=["document", "number"], name="aegis_generation_number")]
+        indexes = [models.Index(fields=["blob"], name="aegis_generation_blob")]
 
 
 class Window(models.Model):
@@ -230,6 +232,19 @@ class Placement(models.Model):
             models.UniqueConstraint(fields=["window", "ordinal"], name="aegis_placement_ordinal"),
             models.UniqueConstraint(fields=["generation", "chunk"], name="aegis_placement_chunk"),
         ]
+
+
+class Removed(models.Model):
+    """A document that is gone, until no call that was made for it can come back any more. Written by a trigger on Document."""
+
+    id = models.BigAutoField(primary_key=True)
+    document_id = models.UUIDField()
+    collection_id = models.UUIDField()
+    removed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "aegis_removed"
+        indexes = [models.Index(fields=["removed_at"], name="aegis_removed_at")]
 
 
 class BucketObject(models.Model):

@@ -32,7 +32,28 @@ class ChunkTask(models.Model):
     class Meta:
         db_table = "aegis_chunk_task"
         constraints = [models.UniqueConstraint(fields=["chunk", "stage"], name="aegis_chunk_task_stage")]
-        indexes = [models.Index(fields=["document", "stage", "state"], name="aegis_chunk_task_state")]
+        indexes = [models.Index(fields=["document", "stage", "state", "finished_at"], name="aegis_chunk_task_state")]
+
+
+class Tally(models.Model):
+    """The marks of a window's chunks, counted: kept by a trigger on ChunkTask, so that progress does not count them anew.
+
+    processed: through both stages, well or not. in_flight: in one of them. A row goes with its window, in the database.
+    """
+
+    window = models.OneToOneField(Window, on_delete=models.DO_NOTHING, primary_key=True, related_name="+", db_constraint=False)
+    chunks = models.IntegerField(db_default=0)
+    embed_done = models.IntegerField(db_default=0)
+    embed_failed = models.IntegerField(db_default=0)
+    embed_running = models.IntegerField(db_default=0)
+    extract_done = models.IntegerField(db_default=0)
+    extract_failed = models.IntegerField(db_default=0)
+    extract_running = models.IntegerField(db_default=0)
+    processed = models.IntegerField(db_default=0)
+    in_flight = models.IntegerField(db_default=0)
+
+    class Meta:
+        db_table = "aegis_tally"
 
 
 class Failure(models.Model):

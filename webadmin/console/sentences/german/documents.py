@@ -49,6 +49,7 @@ DOCUMENTS: Final = {
     # What ends the work of a run
     "The run is being stopped.": "Der Lauf wird gerade beendet.",
     "The run's worker process could not be started.": "Der Arbeitsprozess des Laufs ließ sich nicht starten.",
+    "The document was removed.": "Das Dokument wurde entfernt.",
     "Another run has taken over this document.": "Ein anderer Lauf hat dieses Dokument übernommen.",
     "The document is not this run's any more.": "Das Dokument gehört nicht mehr zu diesem Lauf.",
     "Another run ({run}) is working on this document.": "Ein anderer Lauf ({run}) arbeitet an diesem Dokument.",

@@ -22,6 +22,16 @@ ENGINES: Final = {
     ),
     "The engine server wants the token of AEGIS_ENGINE_TOKEN.": "Der Dienste-Server verlangt das Token aus AEGIS_ENGINE_TOKEN.",
     "The engine server is busy with other documents.": "Der Dienste-Server ist mit anderen Dokumenten beschäftigt.",
+    "The engine server had no free slot for {hours} hours: give it more cores, or raise AEGIS_ENGINE_QUEUE_SECONDS.": (
+        "Der Dienste-Server hatte {hours} Stunden lang keinen freien Platz: Geben Sie ihm mehr Kerne, oder erhöhen Sie"
+        " AEGIS_ENGINE_QUEUE_SECONDS."
+    ),
+    "No slot was free for hours: other documents held them all.": (
+        "Stundenlang war kein Platz frei: Andere Dokumente hielten alle besetzt."
+    ),
+    "The parts before this one were not parsed in time. Retry takes up what is missing.": (
+        "Die Teile vor diesem wurden nicht rechtzeitig eingelesen. Ein neuer Versuch holt nach, was fehlt."
+    ),
     "The engine server has no such route: client and server are of different versions.": (
         "Diese Adresse kennt der Dienste-Server nicht: Client und Server haben verschiedene Versionen."
     ),

@@ -1,0 +1,120 @@
+"""A ledger as large as a small collection, made by set SQL in seconds: what the planner knows of it is true."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+DOCUMENTS: Final = 4000
+CHUNKS: Final = 5  # of a document, in one window; three mentions and one relation each
+SMALL: Final = 1000  # rows; a table that stays smaller may be read whole
+
+# Ids are hashes of what they are of, as real ones are: no order that an index could profit from.
+FILL: Final = (
+    """INSERT INTO aegis_collection (id, name) VALUES (md5('collection')::uuid, 'large')""",
+    """INSERT INTO aegis_document (id, collection_id, name, source, source_key, state, blob, sha256, size, run_id, fraction,
+        extractor)
+    SELECT md5('d' || n)::uuid, md5('collection')::uuid, n || '.md', 'bucket', n || '.md',
+        (ARRAY['succeeded', 'succeeded', 'succeeded', 'failed'])[1 + n %% 4], 'blobs/' || n, md5('bytes' || n), 100, 'run-' || n, 1,
+        'spacy'
+    FROM generate_series(1, %(documents)s) AS n""",
+    """INSERT INTO aegis_generation (document_id, number, sha256, blob, state, inspection)
+    SELECT id, 1, sha256, blob, 'live', '{"unit": "page"}' FROM aegis_document""",
+    """UPDATE aegis_document d SET live_id = g.id FROM aegis_generation g WHERE g.document_id = d.id""",
+    """INSERT INTO aegis_window (id, generation_id, document_id, ordinal, first, last, key, parse_state, enrich_state, parsed)
+    SELECT md5('w' || g.id)::uuid, g.id, g.document_id, 0, 1, 1, md5('key' || g.id), 'done', 'done', '{}'
+    FROM aegis_generation g""",
+    """INSERT INTO aegis_chunk (id, document_id, text_hash, repeat, text, tokens)
+    SELECT md5(d.id::text || n)::uuid, d.id, md5(d.id::text || n), 0, 'text', 1
+    FROM aegis_document d, generate_series(1, %(chunks)s) AS n""",
+    """INSERT INTO aegis_placement (generation_id, window_id, chunk_id, ordinal)
+    SELECT w.generation_id, w.id, c.id, row_number() OVER (PARTITION BY w.id) FROM aegis_window w
+    JOIN aegis_chunk c ON c.document_id = w.document_id""",
+    """INSERT INTO aegis_chunk_task (chunk_id, document_id, stage, state, fingerprint, run_id, finished_at)
+    SELECT c.id, c.document_id, stage, 'done', 'print', 'run', now() - interval '1 day' FROM aegis_chunk c,
+    unnest(ARRAY['embed', 'extract']) AS stage""",
+    """INSERT INTO aegis_embedding (chunk_id, packed) SELECT id, '\\x00' FROM aegis_chunk""",
+    """INSERT INTO aegis_extraction (text_hash, fingerprint, payload) SELECT text_hash, 'print', '{}' FROM aegis_chunk""",
+    """INSERT INTO aegis_entity (id, collection_id, canonical_id, type, name, normalised, blocks)
+    SELECT md5('e' || n)::uuid, md5('collection')::uuid, md5('e' || n)::uuid, 'thing', 'Name ' || n, 'name ' || n,
+        ARRAY['token' || n %% 5000] FROM generate_series(1, %(documents)s * %(chunks)s) AS n""",
+    """INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, start, "end")
+    SELECT c.id, c.document_id, md5('e' || (1 + (c.n * 7 + m * 31) %% (%(documents)s * %(chunks)s)))::uuid, 'Name', 0, 4
+    FROM (SELECT id, document_id, row_number() OVER () AS n FROM aegis_chunk) c, generate_series(1, 3) AS m""",
+    """INSERT INTO aegis_relation (chunk_id, document_id, source_id, target_id, type, confidence, start, "end")
+    SELECT a.chunk_id, a.document_id, a.entity_id, b.entity_id, 'knows', 0.5, 0, 9
+    FROM (SELECT DISTINCT ON (chunk_id) * FROM aegis_mention ORDER BY chunk_id, id) a
+    JOIN (SELECT DISTINCT ON (chunk_id) * FROM aegis_mention ORDER BY chunk_id, id DESC) b USING (chunk_id)""",
+    """INSERT INTO aegis_failure (document_id, window_id, stage, kind, retryable, message, resolved)
+    SELECT document_id, id, 'parse', 'limit', true, 'Too long.', true FROM aegis_window""",
+    """INSERT INTO aegis_run_document (run_id, document_id, finished_at) SELECT run_id, id, now() FROM aegis_document""",
+    """INSERT INTO aegis_bucket_object (bucket, key, etag, size, document_id)
+    SELECT 's3://inbox', source_key, '1', 1, id FROM aegis_document""",
+    """INSERT INTO aegis_removed (document_id, collection_id, removed_at)
+    SELECT md5('r' || n)::uuid, md5('collection')::uuid, now() - n * interval '1 second'
+    FROM generate_series(1, %(documents)s) AS n""",
+    """SELECT aegis_recount(array_agg(id)) FROM aegis_window""",
+    """ANALYZE""",
+)
+ONE: Final = """
+SELECT d.id AS document, d.collection_id AS collection, d.run_id, d.blob, d.sha256, d.source_key AS key, d.live_id AS generation,
+    w.id AS window, array_agg(c.id) AS chunks, array_agg(c.text_hash) AS hashes
+FROM aegis_document d JOIN aegis_window w ON w.document_id = d.id JOIN aegis_chunk c ON c.document_id = d.id
+WHERE d.source_key = '77.md' GROUP BY d.id, w.id"""
+LARGE: Final = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE 'aegis\\_%%' AND reltuples >= %(small)s"
+
+
+def fill(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        for statement in FILL:
+            connection.execute(statement, {"documents": DOCUMENTS, "chunks": CHUNKS})
+
+
+def large_tables(connection: psycopg.Connection[Any]) -> set[str]:
+    return {name for (name,) in connection.execute(LARGE, {"small": SMALL})}
+
+
+def sample(url: str) -> dict[str, Any]:
+    """A value for each name that the statements have parameters by: those of one document."""
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        row = connection.execute(ONE).fetchone()
+    assert row is not None
+    document, chunks = row["document"], row["chunks"]
+    return {
+        **row,
+        "chunk": chunks[0],
+        "documents": [document],
+        "generations": [row["generation"]] * len(chunks),
+        "windows": [row["window"]],
+        "ids": [document],
+        "keys": [row["key"]],
+        "names": ["77.md"],
+        "etags": ["2"],
+        "sizes": [9],
+        "objects": [77],
+        "packed": [b"\\0"] * len(chunks),
+        "id": document,
+        "hash": row["hashes"][0],
+        **dict.fromkeys(("fingerprint", "parse", "embed", "extract"), "print"),
+        **dict.fromkeys(("boxes", "inspection", "info", "parsed", "payload", "headings"), Jsonb({})),
+        **dict.fromkeys(("pages", "first", "last", "ordinal", "repeat", "tokens", "size", "attempt", "calls", "run", "after"), 1),
+        **dict.fromkeys(("completion", "completion_tokens", "prompt", "prompt_tokens", "extracted", "fresh", "retried"), 1),
+        **dict.fromkeys(("retries", "reserved", "limit"), 1),
+        **dict.fromkeys(("share", "seconds", "recent", "fraction", "almost"), 1.0),
+        **dict.fromkeys(("text", "name", "kind", "message", "format", "media_type", "parser", "embedder", "extractor"), "word"),
+        **dict.fromkeys(("retryable", "all"), False),
+        "rows": Jsonb(
+            [{"chunk": str(chunk), "entity": str(UUID(int=1)), "id": str(UUID(int=n))} for n, chunk in enumerate(chunks)]
+        ),
+        "stage": "embed",
+        "state": "succeeded",
+        "source": "upload",
+        "bucket": "s3://inbox",
+        "month": date(2026, 1, 1),
+        "started": datetime(2026, 1, 1, tzinfo=UTC),
+    }
