@@ -105,15 +105,15 @@ def alone(stack: Stack, corpus: Corpus, drops: int, prefix: str) -> list[float]:
     return seconds
 
 
-def settled(stack: Stack) -> dict[str, int]:
+def settled(stack: Stack, seconds: float = WAIT_SECONDS) -> dict[str, int]:
     """Documents by state, when all have come to an end."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         states = {row["state"]: row["documents"] for row in stack.rows(STATES)}
         if states and set(states) <= ENDED:
             return states
         time.sleep(0.25)
-    raise RuntimeError(f"after {WAIT_SECONDS:.0f} s the documents are {states}")
+    raise RuntimeError(f"after {seconds:.0f} s the documents are {states}")
 
 
 def expect(stack: Stack, count: int) -> None:

@@ -108,9 +108,8 @@ def running(overrides: Mapping[str, str] | None = None, *, keep: bool = False) -
     """A started stack with these settings on top of the defaults. keep: leave its home behind (stopped), to look into."""
     directory = open_directory("bench")
     home = directory / "home"
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AEGIS_") and name not in ALIASES}
-    environment = {**clean, **stack_environment(home), **(overrides or {})}
-    with _terminable():
+    environment = {**bare_environment(), **stack_environment(home), **(overrides or {})}
+    with terminable():
         try:
             _cli("up", environment)
             yield Stack(home, environment)
@@ -119,6 +118,11 @@ def running(overrides: Mapping[str, str] | None = None, *, keep: bool = False) -
             if not keep:
                 _forget(home, environment)
                 shutil.rmtree(directory, ignore_errors=True)
+
+
+def bare_environment() -> dict[str, str]:
+    """The caller's environment without any setting of ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AEGIS_") and name not in ALIASES}
 
 
 def _cli(action: str, environment: Mapping[str, str], *, check: bool = True) -> None:
@@ -136,7 +140,7 @@ def _forget(home: Path, environment: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """SIGTERM ends a benchmark as Ctrl-C does: through its `finally`."""
 
     def end(*_: object) -> None:
