@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
+from pydantic import Field
+
 from aegis_assets.model.parsing import Frozen
+
+SENTENCES: Final = 5  # of a relation: a property that does not grow with the collection
+Triple = tuple[UUID, str, UUID]
+"""A relation by its canonical source, type and canonical target."""
 
 
 class GraphDocument(Frozen):
@@ -24,37 +31,31 @@ class GraphChunk(Frozen):
 
 
 class GraphEntity(Frozen):
-    """A canonical entity. chunks: all live chunks of the collection that mention it or an alias of it."""
+    """A canonical entity. chunks: how many live chunks of the collection mention it or an alias of it."""
 
     id: UUID
     name: str
     type: str
     aliases: tuple[str, ...]
-    chunks: tuple[UUID, ...]
+    chunks: int
 
 
 class GraphRelation(Frozen):
-    """Canonical ends. confidence: the best of its evidence. chunks: the live chunks that say it. documents: theirs.
+    """A relation between canonical entities, with its evidence in the collection's live chunks.
 
+    confidence: of the best evidence. sentences: at most SENTENCES, the best first. chunks, documents: how many state it.
     in_schema: the type is one of the collection's relation types.
     """
 
     id: UUID
     source: UUID
-    target: UUID
     type: str
+    target: UUID
     confidence: float
-    chunks: tuple[UUID, ...]
-    documents: tuple[UUID, ...]
-    evidence: str
+    sentences: tuple[str, ...] = Field(max_length=SENTENCES)
+    chunks: int
+    documents: int
     in_schema: bool = False
-
-
-class GraphCounts(Frozen):
-    """Of one document. entities, relations: with at least one of the document's chunks as evidence."""
-
-    entities: int
-    relations: int
 
 
 class GraphServer(Frozen):

@@ -4,9 +4,9 @@
 (:Entity)-[:RELATES_TO]->(:Entity). On Neo4j an entity may carry its type as a second label, and a relation its type as relationship
 type (AEGIS_NEO4J_TYPED).
 
-Design note: writers first read what is there and write the difference, although MERGE would do. It makes a repeated write nearly
-free, and a MERGE at an entity with thousands of edges costs milliseconds for each. These reads are part of a write: they ask the
-leader of a cluster (`Bolt.run`), because a follower may not have what another process wrote.
+Design note: writers of a document's nodes and of evidence first read what is there and write the difference. It makes a repeated
+write nearly free, and a MERGE at an entity with thousands of edges costs milliseconds for each. These reads are part of a write:
+they ask the leader of a cluster (`Bolt.run`), because a follower may not have what another process wrote.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ from itertools import pairwise
 from uuid import UUID
 
 from aegis_assets.errors import Misconfigured
-from aegis_assets.model.graph import GraphChunk, GraphCounts, GraphDocument, GraphEntity, GraphRelation, GraphServer
-from aegis_assets.model.ids import fingerprint, relation_id
+from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation, GraphServer, Triple
+from aegis_assets.model.ids import fingerprint
 from aegis_assets.settings import Settings
 from aegis_assets.stores import cypher, graph_rows
-from aegis_assets.stores.bolt import Bolt, Row
+from aegis_assets.stores.bolt import Bolt, Row, Statement
 from aegis_assets.stores.graph_rows import batches, keyed, texts
 from aegis_assets.stores.graph_search import ChunkSearch
 
-Triple = tuple[UUID, str, UUID]
-
 VECTOR_BATCH = 200  # rows of a transaction with embeddings: 200 of 1,024 numbers are 1.6 MB
+LAYOUT = 2  # of nodes and edges: 2 counts a relation's chunks and documents where 1 listed them
 
 
 class BoltGraph:
-    """The port `Graph`. Writers of one collection take turns (publish holds a lock); those of others may run beside them.
+    """The port `Graph`. Writers may run side by side, also those of the same nodes and edges.
 
     typed, searchable: the settings AEGIS_NEO4J_TYPED and AEGIS_NEO4J_VECTORS. Raises StoreUnavailable and Misconfigured.
     """
@@ -51,7 +50,7 @@ class BoltGraph:
         self._bolt = Bolt(address, user, password, timeout, patience, database=database, ca_file=ca_file)
         self._search = ChunkSearch(self._bolt)
         self._typed, self._searchable = typed, searchable
-        self._shape = fingerprint(address=address, database=database, typed=typed, searchable=searchable)
+        self._shape = fingerprint(layout=LAYOUT, address=address, database=database, typed=typed, searchable=searchable)
         self._server: GraphServer | None = None
 
     @classmethod
@@ -72,7 +71,8 @@ class BoltGraph:
     def ensure_schema(self) -> None:
         """Create constraints and indexes that are not there."""
         dynamic = self._dynamic()
-        for statement in cypher.SCHEMA:
+        relations = cypher.INDEXED_RELATIONS if self.server().product == "Neo4j" else cypher.UNIQUE_RELATIONS
+        for statement in (*cypher.SCHEMA, relations):
             self._bolt.run((statement, {}))
         if dynamic and self._searchable:
             self._search.ensure_full_text()
@@ -104,33 +104,47 @@ class BoltGraph:
                 raise Misconfigured(f"{name} needs Neo4j 5.26 or later and the graph server is {server}: switch it off.")
         return False
 
-    def _related(self, statement: str) -> str:
-        """Return the statement so that it sees the relations of every type, where there may be others than RELATES_TO."""
-        return cypher.of_any_type(statement) if self._dynamic() else statement
-
     def close(self) -> None:
         self._bolt.close()
 
     def write_documents(self, collection: UUID, documents: Sequence[tuple[GraphDocument, Iterable[GraphChunk]]]) -> None:
-        """Each with its chunks in their order. Chunks of a document that are not among them stay, out of the chain."""
+        """Write each with its chunks in their order. Chunks of a document that are not among them stay, out of the chain."""
         for batch in batches(documents):
-            self._bolt.run((cypher.DOCUMENTS, {"rows": [graph_rows.document(collection, document) for document, _ in batch]}))
+            self._write_document_nodes([graph_rows.document(collection, document) for document, _ in batch])
         order: dict[UUID, list[str]] = {document.id: [] for document, _ in documents}
         rows = (graph_rows.chunk(collection, document.id, chunk) for document, chunks in documents for chunk in chunks)
         for written in batches(rows):
-            self._bolt.run((cypher.CHUNKS, {"rows": written}), (cypher.FROM_DOCUMENT, {"rows": written}))
+            self._write_chunk_nodes(written)
             for row in written:
                 order[UUID(row["values"]["document"])].append(row["key"])
         self._chain(collection, order)
 
+    def _write_document_nodes(self, rows: Sequence[Row]) -> None:
+        held = self._bolt.run((cypher.DOCUMENTS_HELD, {"keys": [row["key"] for row in rows]}))
+        if changed := graph_rows.differing(rows, held, graph_rows.DOCUMENT_COMPARED):
+            self._bolt.run((cypher.WRITE_DOCUMENTS, {"rows": changed}))
+
+    def _write_chunk_nodes(self, rows: Sequence[Row]) -> None:
+        held = self._bolt.run((cypher.CHUNKS_HELD, {"keys": [row["key"] for row in rows]}))
+        keys = {row["key"] for row in held}
+        new = [row for row in rows if row["key"] not in keys]
+        moved = graph_rows.differing([row for row in rows if row["key"] in keys], held, graph_rows.CHUNK_COMPARED)
+        if new or moved:
+            self._bolt.run(
+                (cypher.ADD_CHUNKS, {"rows": new}),
+                (cypher.MOVE_CHUNKS, {"rows": [graph_rows.without_text(row) for row in moved]}),
+                (cypher.FROM_DOCUMENT, {"rows": [graph_rows.without_text(row) for row in (*new, *moved)]}),
+            )
+
     def _chain(self, collection: UUID, order: Mapping[UUID, Sequence[str]]) -> None:
-        there = self._bolt.run((cypher.CHAIN, {"collection": str(collection), "documents": texts(order)}))
-        old = {(row["a"], row["b"]) for row in there}
+        held = self._bolt.run((cypher.CHAIN, {"collection": str(collection), "documents": texts(order)}))
+        old = {(row["a"], row["b"]) for row in held}
         wanted = [pair for keys in order.values() for pair in pairwise(keys)]
         for batch in batches(sorted(old - set(wanted))):
             self._bolt.run((cypher.UNCHAIN, {"rows": [{"a": a, "b": b} for a, b in batch]}))
         for batch in batches(pair for pair in wanted if pair not in old):
-            self._bolt.run((cypher.NEXT_CHUNK, {"rows": [{"a": a, "b": b} for a, b in batch]}))
+            rows = {"rows": [{"a": a, "b": b} for a, b in batch]}
+            self._bolt.run((cypher.LOCK_CHUNKS, {"keys": [a for a, _ in batch]}), (cypher.NEXT_CHUNK, rows))
 
     def keeps_embeddings(self) -> bool:
         """Return whether chunks carry their embeddings here: AEGIS_NEO4J_VECTORS."""
@@ -155,34 +169,45 @@ class BoltGraph:
             self._search.forget(collection, live)
 
     def write_entities(self, collection: UUID, entities: Sequence[GraphEntity]) -> None:
-        """Write entities with exactly the given chunks as evidence. A chunk that is not in the graph is passed over."""
+        """Write the nodes of entities; `write_evidence` writes their edges."""
         dynamic = self._dynamic()
         for batch in batches(entities):
-            wanted = {(keyed(collection, entity.id), keyed(collection, chunk)) for entity in batch for chunk in entity.chunks}
             if dynamic:
                 rows = [graph_rows.labelled_entity(collection, entity, self._typed) for entity in batch]
+                self._bolt.run((cypher.LABELLED_ENTITIES, {"rows": rows}))
             else:
                 rows = [graph_rows.entity(collection, entity) for entity in batch]
-            self._bolt.run((cypher.LABELLED_ENTITIES if dynamic else cypher.ENTITIES, {"rows": rows}))
-            there = self._bolt.run((cypher.EVIDENCE, {"keys": [row["key"] for row in rows]}))
-            old = {(row["e"], row["c"]) for row in there}
-            for stale in batches(sorted(old - wanted)):
-                self._bolt.run((cypher.REMOVE_EVIDENCE, {"rows": [{"e": e, "c": c} for e, c in stale]}))
-            for new in batches(sorted(wanted - old)):
-                self._bolt.run((cypher.ADD_EVIDENCE, {"rows": [{"e": e, "c": c} for e, c in new]}))
+                self._bolt.run((cypher.WRITE_ENTITIES, {"rows": rows}))
+
+    def write_evidence(self, collection: UUID, evidence: Mapping[UUID, Collection[UUID]]) -> None:
+        """Make each chunk the evidence of exactly these entities. A chunk or entity that is not in the graph is passed over."""
+        for batch in batches(evidence.items()):
+            keys = [keyed(collection, chunk) for chunk, _ in batch]
+            wanted = {(keyed(collection, chunk), keyed(collection, entity)) for chunk, entities in batch for entity in entities}
+            held = {(row["c"], row["e"]) for row in self._bolt.run((cypher.EVIDENCE, {"keys": keys}))}
+            changes = sorted(held ^ wanted)
+            for rows in batches({"c": chunk, "e": entity} for chunk, entity in changes):
+                self._bolt.run(
+                    (cypher.LOCK_CHUNKS, {"keys": sorted({row["c"] for row in rows})}),
+                    (cypher.REMOVE_EVIDENCE, {"rows": [row for row in rows if (row["c"], row["e"]) in held]}),
+                    (cypher.ADD_EVIDENCE, {"rows": [row for row in rows if (row["c"], row["e"]) in wanted]}),
+                )
 
     def write_relations(self, collection: UUID, relations: Sequence[GraphRelation]) -> None:
         """Write one edge for each id. A relation whose ends are not in the graph is passed over."""
-        add = cypher.ADD_TYPED_RELATIONS if self._dynamic() else cypher.ADD_RELATIONS
+        dynamic = self._dynamic()
         for batch in batches(relations):
-            rows = {row["values"]["key"]: row for row in (graph_rows.relation(collection, one, self._typed) for one in batch)}
-            sources = sorted({row["source"] for row in rows.values()})
-            there = self._bolt.run((self._related(cypher.RELATIONS), {"keys": sources, "relations": list(rows)}))
-            same = graph_rows.unchanged(there, rows)
-            new = [row for key, row in rows.items() if key not in same]
-            if new:
-                stale = {"keys": sources, "relations": [row["values"]["key"] for row in new]}
-                self._bolt.run((self._related(cypher.REMOVE_RELATIONS), stale), (add, {"rows": new}))
+            rows = [graph_rows.relation(collection, relation, self._typed) for relation in batch]
+            if dynamic:
+                rows.sort(key=lambda row: str(row["target"]))  # the order of the locks: another would be a deadlock
+                steps = (cypher.LOCK_TARGETS, cypher.DELETE_OTHER_TYPES, cypher.SET_TYPED_RELATIONS, cypher.ADD_TYPED_RELATIONS)
+                self._bolt.run(*((step, {"rows": rows}) for step in steps))
+            else:
+                values = {row["key"]: row["values"] for row in rows}
+                self._bolt.run(
+                    (cypher.SET_RELATIONS, {"keys": list(values), "values": values}),
+                    (cypher.ADD_RELATIONS, {"keys": list(values), "rows": rows}),
+                )
 
     def delete_chunks(self, collection: UUID, chunks: Sequence[UUID]) -> None:
         """Delete chunks with all their edges."""
@@ -196,27 +221,41 @@ class BoltGraph:
 
     def delete_relations(self, collection: UUID, relations: Sequence[Triple]) -> None:
         """Delete relations by source, type and target."""
-        dynamic = self._dynamic()
         for batch in batches(relations):
-            keys = [keyed(collection, relation_id(*triple)) for triple in batch]
-            if dynamic:
-                sources = [keyed(collection, source) for source, _, _ in batch]
-                rows = [{"source": source, "key": key} for source, key in zip(sources, keys, strict=True)]
-                self._bolt.run((cypher.DELETE_RELATIONS_AT, {"rows": rows}))
-            else:
-                self._bolt.run((cypher.DELETE_RELATIONS, {"keys": keys}))
+            self._bolt.run(self._of_relations(cypher.DELETE_RELATIONS, cypher.DELETE_RELATIONS_BETWEEN, collection, batch))
+
+    def _of_relations(self, by_key: str, between: str, collection: UUID, relations: Sequence[Triple]) -> Statement:
+        """Return one of two statements, for whether relations have one type or many, with its parameters."""
+        rows = [graph_rows.triple(collection, triple) for triple in relations]
+        return (between, {"rows": rows}) if self._dynamic() else (by_key, {"keys": [row["key"] for row in rows]})
 
     def delete_document(self, collection: UUID, document: UUID) -> None:
         """Delete the document and its chunks. Entities that lose their last chunk stay: only the ledger knows which those are."""
         self.delete_chunks(collection, sorted(self.chunk_ids(collection, document)))
         self._bolt.run((cypher.DELETE_DOCUMENT, {"key": keyed(collection, document)}))
 
-    def counts(self, collection: UUID, documents: Sequence[UUID]) -> dict[UUID, GraphCounts]:
-        """Return how many entities and relations each document has."""
-        scope = {"collection": str(collection), "documents": texts(documents)}
-        entities = {row["document"]: row["n"] for row in self._bolt.query(cypher.COUNT_ENTITIES, **scope)}
-        relations = {row["document"]: row["n"] for row in self._bolt.query(self._related(cypher.COUNT_RELATIONS), **scope)}
-        return {one: GraphCounts(entities=entities.get(str(one), 0), relations=relations.get(str(one), 0)) for one in documents}
+    def entity_counts(self, collection: UUID, documents: Sequence[UUID]) -> dict[UUID, int]:
+        """Return how many entities have evidence in the chunks of each document."""
+        asked = {"collection": str(collection), "documents": texts(documents)}
+        counted = {row["document"]: int(row["n"]) for row in self._bolt.query(cypher.COUNT_ENTITIES, **asked)}
+        return {document: counted.get(str(document), 0) for document in documents}
+
+    def entities_held(self, collection: UUID, entities: Collection[UUID]) -> dict[UUID, int]:
+        """Return how many chunks each entity counts, of those that are there."""
+        held: dict[UUID, int] = {}
+        for batch in batches(entities):
+            rows = self._bolt.query(cypher.ENTITIES_HELD, keys=[keyed(collection, entity) for entity in batch])
+            held.update((UUID(row["id"]), graph_rows.counter(row["chunks"])) for row in rows)
+        return held
+
+    def relations_held(self, collection: UUID, relations: Collection[Triple]) -> dict[UUID, tuple[int, int]]:
+        """Return by its id how many chunks and documents each relation counts, of those that are there."""
+        held: dict[UUID, tuple[int, int]] = {}
+        for batch in batches(relations):
+            text, asked = self._of_relations(cypher.RELATIONS_HELD, cypher.RELATIONS_HELD_BETWEEN, collection, batch)
+            for row in self._bolt.query(text, **asked):
+                held[UUID(row["id"])] = graph_rows.counter(row["chunks"]), graph_rows.counter(row["documents"])
+        return held
 
     def chunk_ids(self, collection: UUID, document: UUID) -> set[UUID]:
         """Return the document's chunks."""
@@ -246,26 +285,10 @@ class BoltGraph:
         asked = {"after": f"{collection}:{after or ''}", "end": f"{collection};", "limit": limit}
         return [UUID(row["id"]) for row in self._bolt.run((statement, asked))]
 
-    def relation_triples(self, collection: UUID, *documents: UUID) -> set[Triple]:
-        """Return source, type and target of the relations with a chunk of one of the documents as evidence."""
-        asked = {"collection": str(collection), "documents": texts(documents)}
-        return graph_rows.triples(self._bolt.query(self._related(cypher.RELATION_KEYS), **asked))
-
     def relation_triples_of(self, collection: UUID, entities: Sequence[UUID]) -> set[Triple]:
         """Return source, type and target of the relations with one of the entities at an end."""
+        statement = cypher.TRIPLES_OF_ANY_TYPE if self._dynamic() else cypher.TRIPLES_OF
         triples: set[Triple] = set()
         for batch in batches(entities):
-            keys = [keyed(collection, entity) for entity in batch]
-            triples |= graph_rows.triples(self._bolt.query(self._related(cypher.RELATION_KEYS_OF), keys=keys))
+            triples |= graph_rows.triples(self._bolt.query(statement, keys=[keyed(collection, entity) for entity in batch]))
         return triples
-
-    def entities(self, collection: UUID, limit: int = 50) -> list[Row]:
-        """Return id, name, type, aliases, chunks (their number): those with most evidence first."""
-        return self._bolt.query(cypher.LARGEST_ENTITIES, collection=str(collection), limit=limit)
-
-    def relations(self, collection: UUID, document: UUID | None = None, limit: int = 50) -> list[Row]:
-        """Return id, source, type, target, confidence, evidence (the sentence), chunks (ids): the most certain first."""
-        asked = {"collection": str(collection), "limit": limit}
-        if document is None:
-            return self._bolt.query(self._related(cypher.BEST_RELATIONS_OF_ALL), **asked)
-        return self._bolt.query(self._related(cypher.BEST_RELATIONS), **asked, document=str(document))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
-from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation
+from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation, Triple
+from aegis_assets.model.ids import relation_id
 from aegis_assets.stores.graph_names import RELATES_TO, label_of, relationship_type_of
 
 T = TypeVar("T")
 Row = dict[str, Any]
-Triple = tuple[UUID, str, UUID]
 
 BATCH = 500  # rows of a transaction: 0.1 to 1 s, and a few MB with the chunks' texts
-COMPARED = ("type", "confidence", "evidence", "chunks", "documents")
+DOCUMENT_COMPARED = ("name", "generation")
+CHUNK_COMPARED = ("ordinal", "headings", "pages")  # not the text: another one is another chunk
 
 
 def keyed(collection: UUID, id: UUID) -> str:
@@ -49,7 +50,7 @@ def chunk(collection: UUID, document: UUID, chunk: GraphChunk) -> Row:
 
 def entity(collection: UUID, entity: GraphEntity) -> Row:
     """Return the row of an entity."""
-    values = entity.model_dump(mode="json", exclude={"chunks"}) | {"collection": str(collection)}
+    values = entity.model_dump(mode="json") | {"collection": str(collection)}
     return {"key": keyed(collection, entity.id), "values": values}
 
 
@@ -65,28 +66,43 @@ def labelled_entity(collection: UUID, entity_: GraphEntity, typed: bool) -> Row:
 def relation(collection: UUID, relation: GraphRelation, typed: bool) -> Row:
     """Return the row of a relation with its relationship type."""
     values = relation.model_dump(mode="json", exclude={"source", "target", "in_schema"})
+    key = keyed(collection, relation.id)
     return {
+        "key": key,
         "source": keyed(collection, relation.source),
         "target": keyed(collection, relation.target),
         "relationship_type": relationship_type_of(relation.type, relation.in_schema) if typed else RELATES_TO,
-        "values": values | {"key": keyed(collection, relation.id), "collection": str(collection)},
+        "values": values | {"key": key, "collection": str(collection)},
     }
 
 
-def unchanged(there: Sequence[Row], wanted: Mapping[str, Row]) -> set[str]:
-    """Return the keys of the relations that stand in the graph once, just as they should."""
-    seen: set[str] = set()
-    same: set[str] = set()
-    for row in there:
-        expected = wanted[row["key"]]
-        equal = all(row[name] == expected["values"][name] for name in COMPARED)
-        equal = equal and all(row[name] == expected[name] for name in ("target", "relationship_type"))
-        if row["key"] not in seen and equal:
-            same.add(row["key"])
-        else:
-            same.discard(row["key"])
-        seen.add(row["key"])
-    return same
+def triple(collection: UUID, triple: Triple) -> Row:
+    """Return the row of a relation that is looked for."""
+    source, _, target = triple
+    key = keyed(collection, relation_id(*triple))
+    return {"key": key, "source": keyed(collection, source), "target": keyed(collection, target)}
+
+
+def without_text(row: Row) -> Row:
+    """Return the row of a chunk that is in the graph: its text is there."""
+    return {**row, "values": {name: value for name, value in row["values"].items() if name != "text"}}
+
+
+def differing(rows: Sequence[Row], held: Sequence[Row], compared: Sequence[str]) -> list[Row]:
+    """Return the rows that the graph does not have as they should be, or not from their document."""
+    there = {row["key"]: row for row in held}
+    return [row for row in rows if not _equal(row, there.get(row["key"]), compared)]
+
+
+def _equal(row: Row, held: Row | None, compared: Sequence[str]) -> bool:
+    if held is None or row.get("document") != held.get("document"):
+        return False
+    return all(held[name] == row["values"][name] for name in compared)
+
+
+def counter(value: object) -> int:
+    """Return a property that counts, 0 where it is absent or the list that it was in an earlier layout."""
+    return value if isinstance(value, int) else 0
 
 
 def triples(rows: Sequence[Row]) -> set[Triple]:

@@ -20,8 +20,8 @@ from aegis_assets.pipeline.decide import Correct, Pair, joined, separated, toget
 from aegis_assets.pipeline.publish import Dropped
 from aegis_assets.pipeline.resolve import EntityName, components
 from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, rows, writes
+from aegis_assets.stores.ledger.canonical import edge_of, name_of, recompute
 from aegis_assets.stores.ledger.graph_facts import GraphFacts
-from aegis_assets.stores.ledger.resolving import edge_of, name_of, recompute
 
 MOST_PAIRS: Final = 20_000
 BUSY: Final = "A document of this collection is being published just now. Nothing was changed: try again in a moment."

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from aegis_assets.pipeline.publish import Dropped, Triple
 from aegis_assets.stores.ledger.base import Connection, lock_name, rows
+from aegis_assets.stores.ledger.canonical import recompute
 from aegis_assets.stores.ledger.graph_facts import NAMES, TRIPLES
-from aegis_assets.stores.ledger.resolving import recompute
 
 NAMED: Final = f"{NAMES} WHERE m.chunk_id = ANY(%(ids)s)"
 SAID: Final = f"{TRIPLES} AND r.chunk_id = ANY(%(ids)s)"

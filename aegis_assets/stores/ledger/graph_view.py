@@ -27,10 +27,10 @@ from aegis_assets.stores.ledger.base import (
     writes,
 )
 from aegis_assets.stores.ledger.blobs import Blobs
+from aegis_assets.stores.ledger.canonical import recompute
 from aegis_assets.stores.ledger.embeddings import Embeddings
 from aegis_assets.stores.ledger.graph_drop import drop
 from aegis_assets.stores.ledger.graph_facts import GraphFacts
-from aegis_assets.stores.ledger.resolving import recompute
 
 TURN_SECONDS: Final = 900  # publishing a large document takes a minute; many may wait
 TURN: Final = "SELECT pg_advisory_lock(hashtextextended(%(name)s, 2))"
