@@ -14,13 +14,13 @@ from uuid import UUID
 import httpx
 
 from aegis_assets.embedded import arcadedb
-from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation
+from aegis_assets.model.graph import SENTENCES, GraphChunk, GraphDocument, GraphEntity, GraphRelation
 from aegis_assets.model.ids import relation_id
 from aegis_assets.stores import graph_rows
 from aegis_assets.stores.bolt import Bolt
 from aegis_assets.stores.graph_rows import batches
 from bench.growth_corpus import RELATION, TYPE, VERB, Loaded, name
-from bench.growth_ledger import CONFIDENCE, Keys, stated
+from bench.growth_ledger import CONFIDENCE, Keys, chunks_of_entities, stated
 
 Row = Mapping[str, Any]
 Edge = tuple[str, str, Row]  # what `Sink.nodes` returned for the two ends, and properties
@@ -124,7 +124,8 @@ def load(sink: Sink, loaded: Loaded, keys: Keys, url: str) -> int:
     """Return how many nodes and edges were made. url: of the ledger, which has the collection already."""
     documents = sink.nodes("Document", (_document(keys, number) for number in range(loaded.documents)))
     chunks = sink.nodes("Chunk", _chunks(loaded, keys))
-    entities = sink.nodes("Entity", (_entity(keys, entity) for entity in range(loaded.entities)))
+    counted = chunks_of_entities(url)
+    entities = sink.nodes("Entity", (_entity(keys, number, counted[one]) for number, one in enumerate(keys.entities)))
     place = {identity: entities[number] for number, identity in enumerate(keys.entities)}
     made = len(documents) + len(chunks) + len(entities)
     spans = [loaded.of_document(number) for number in range(loaded.documents)]
@@ -155,8 +156,8 @@ def _chunks(loaded: Loaded, keys: Keys) -> Iterator[Row]:
             yield _row(graph_rows.chunk(keys.collection, UUID(document), node))
 
 
-def _entity(keys: Keys, entity: int) -> Row:
-    node = GraphEntity(id=UUID(keys.entities[entity]), name=name(entity), type=TYPE, aliases=(), chunks=())
+def _entity(keys: Keys, entity: int, chunks: int) -> Row:
+    node = GraphEntity(id=UUID(keys.entities[entity]), name=name(entity), type=TYPE, aliases=(), chunks=chunks)
     return _row(graph_rows.entity(keys.collection, node))
 
 
@@ -170,9 +171,10 @@ def _relations(keys: Keys, place: Mapping[str, str], url: str) -> Iterator[Edge]
             target=row["target"],
             type=RELATION,
             confidence=CONFIDENCE,
-            evidence=f"{said[source]} {VERB} {said[target]}.",
+            sentences=(f"{said[source]} {VERB} {said[target]}.",) * min(row["chunks"], SENTENCES),
             chunks=row["chunks"],
             documents=row["documents"],
+            in_schema=True,
         )
         yield place[source], place[target], graph_rows.relation(keys.collection, edge, typed=False)["values"]
 

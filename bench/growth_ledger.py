@@ -1,14 +1,15 @@
 """A loaded collection into the ledger, by COPY: what a search or a publish reads of it, as if its documents had been ingested.
 
-Left out are embeddings and points. Foreign keys are not checked, and indexes are made when the rows are there.
+Left out are embeddings and points. Foreign keys are not checked, and indexes are made when the rows are there. Names count as compared
+with each other by the rules of now and the engine double's embedder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -16,10 +17,12 @@ from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
 from aegis_assets.model import ids
-from aegis_assets.pipeline.resolve import blocks
+from aegis_assets.pipeline.resolve import MAX_BLOCK, blocks, rules_fingerprint
 from bench.growth_corpus import RELATION, TYPE, Loaded, name
+from tests.doubles.engine import EMBEDDER
 
 FINGERPRINT: Final = "loaded"
+RULES: Final = rules_fingerprint(EMBEDDER.fingerprint)
 CONFIDENCE: Final = 0.9
 PIECE: Final = 2_000  # lines of a write
 ROWS: Final = 5_000  # of a fetch
@@ -35,7 +38,8 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "aegis_placement": ("generation_id", "window_id", "chunk_id", "ordinal", "pages"),
     "aegis_chunk_task": ("chunk_id", "document_id", "stage", "state", "fingerprint"),
     "aegis_extraction": ("text_hash", "fingerprint", "payload"),
-    "aegis_entity": ("id", "collection_id", "canonical_id", "type", "name", "normalised", "blocks"),
+    "aegis_entity": ("id", "collection_id", "canonical_id", "type", "name", "normalised", "resolved"),
+    "aegis_entity_block": ("collection_id", "key", "entity_id"),
     "aegis_mention": ("chunk_id", "document_id", "entity_id", "name", "start", "end"),
     "aegis_relation": ("chunk_id", "document_id", "source_id", "target_id", "type", "confidence", "start", "end"),
 }  # fmt: skip
@@ -45,11 +49,19 @@ SEQUENCES: Final = "SELECT setval(pg_get_serial_sequence('aegis_generation', 'id
 INDEXES: Final = """
 SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition
 FROM pg_index i WHERE i.indrelid = ANY(%(tables)s::regclass[]) AND NOT i.indisunique"""
-# Grows with all relations of the collection: asked once, to load the graph.
+GRAPH_RELATION: Final = ("id", "collection_id", "source_id", "type", "target_id", "chunks", "documents")
+
+# These four grow with the collection: they are asked once, to load it.
+CROWDED_KEYS: Final = """
+INSERT INTO aegis_crowded_block (collection_id, key)
+SELECT collection_id, key FROM aegis_entity_block WHERE key NOT LIKE '=%%' GROUP BY collection_id, key HAVING count(*) > %(bound)s"""
+GRAPH_ENTITIES: Final = """
+INSERT INTO aegis_graph_entity (id, collection_id, chunks, documents)
+SELECT entity_id, %(collection)s, count(DISTINCT chunk_id), count(DISTINCT document_id) FROM aegis_mention GROUP BY entity_id"""
 STATED: Final = """
-SELECT source_id AS source, target_id AS target, array_agg(DISTINCT chunk_id) AS chunks,
-    array_agg(DISTINCT document_id) AS documents
+SELECT source_id AS source, target_id AS target, count(DISTINCT chunk_id) AS chunks, count(DISTINCT document_id) AS documents
 FROM aegis_relation WHERE source_id <> target_id GROUP BY source_id, target_id ORDER BY source_id"""
+COUNTED: Final = "SELECT id, chunks FROM aegis_graph_entity"
 
 
 @dataclass(frozen=True)
@@ -83,16 +95,28 @@ def load(url: str, loaded: Loaded, collection: str, keys: Keys) -> None:
             for table, lines in _tables(loaded, keys).items():
                 _copy(connection, table, lines)
         connection.execute(SEQUENCES)
+        connection.execute(CROWDED_KEYS, {"bound": MAX_BLOCK})
+        connection.execute(GRAPH_ENTITIES, {"collection": keys.collection})
+        connection.commit()
+        _copy(connection, "aegis_graph_relation", (_graph_relation(keys.collection, row) for row in stated(url)), GRAPH_RELATION)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
 
 
 def stated(url: str) -> Iterator[DictRow]:
-    """The relations between two entities, with their evidence."""
-    with psycopg.connect(url, row_factory=dict_row) as connection, connection.cursor("stated") as cursor:
+    """The relations between two entities, with the numbers of chunks and documents that state them."""
+    return _streamed(url, STATED)
+
+
+def chunks_of_entities(url: str) -> dict[str, int]:
+    return {str(row["id"]): row["chunks"] for row in _streamed(url, COUNTED)}
+
+
+def _streamed(url: str, query: LiteralString) -> Iterator[DictRow]:
+    with psycopg.connect(url, row_factory=dict_row) as connection, connection.cursor("streamed") as cursor:
         cursor.itersize = ROWS
-        cursor.execute(STATED)
+        cursor.execute(query)
         yield from cursor
 
 
@@ -107,10 +131,10 @@ def _without_indexes(connection: psycopg.Connection[Any]) -> Iterator[None]:
         connection.execute(definition)
 
 
-def _copy(connection: psycopg.Connection[Any], table: str, lines: Iterable[str]) -> None:
+def _copy(connection: psycopg.Connection[Any], table: str, lines: Iterable[str], columns: Sequence[str] = ()) -> None:
     """lines: in COPY's text format."""
-    columns = sql.SQL(", ").join(map(sql.Identifier, TABLES[table]))
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), columns)
+    names = sql.SQL(", ").join(map(sql.Identifier, columns or TABLES[table]))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         piece: list[str] = []
         for line in lines:
@@ -155,6 +179,7 @@ def _tables(loaded: Loaded, keys: Keys) -> dict[str, Iterable[str]]:
         ),
         "aegis_extraction": (f"{one}\t{FINGERPRINT}\t{{}}\n" for one in hashes),
         "aegis_entity": (_entity(scope, entity, identity) for entity, identity in enumerate(named)),
+        "aegis_entity_block": (_blocks(scope, entity, identity) for entity, identity in enumerate(named)),
         "aegis_mention": (
             f"{chunks[n]}\t{document_of[n]}\t{named[entity]}\t{name(entity)}\t{start}\t{end}\n"
             for n, chunk in made()
@@ -170,5 +195,15 @@ def _tables(loaded: Loaded, keys: Keys) -> dict[str, Iterable[str]]:
 
 def _entity(scope: UUID, entity: int, identity: str) -> str:
     said = name(entity)
-    keys = ",".join(f'"{key}"' for key in sorted(blocks(said, TYPE)))
-    return f"{identity}\t{scope}\t{identity}\t{TYPE}\t{said}\t{ids.normalised(said)}\t{{{keys}}}\n"
+    return f"{identity}\t{scope}\t{identity}\t{TYPE}\t{said}\t{ids.normalised(said)}\t{RULES}\n"
+
+
+def _blocks(scope: UUID, entity: int, identity: str) -> str:
+    keys = sorted(set(blocks(ids.normalised(name(entity)), TYPE)))
+    return "".join(f"{scope}\t{key}\t{identity}\n" for key in keys)
+
+
+def _graph_relation(scope: UUID, row: DictRow) -> str:
+    source, target = row["source"], row["target"]
+    identity = ids.relation_id(source, RELATION, target)
+    return f"{identity}\t{scope}\t{source}\t{RELATION}\t{target}\t{row['chunks']}\t{row['documents']}\n"
