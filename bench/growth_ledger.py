@@ -1,7 +1,7 @@
 """A loaded collection into the ledger, by COPY: what a search or a publish reads of it, as if its documents had been ingested.
 
-Left out are embeddings and points. Foreign keys are not checked, and indexes are made when the rows are there. Names count as compared
-with each other by the rules of now and the engine double's embedder.
+Left out are embeddings and points. Foreign keys are not checked, and indexes are made when the rows are there. Names count as
+compared with each other, by the rules of now and the engine double's embedder.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ GRAPH_RELATION: Final = ("id", "collection_id", "source_id", "type", "target_id"
 # These four grow with the collection: they are asked once, to load it.
 CROWDED_KEYS: Final = """
 INSERT INTO aegis_crowded_block (collection_id, key)
-SELECT collection_id, key FROM aegis_entity_block WHERE key NOT LIKE '=%%' GROUP BY collection_id, key HAVING count(*) > %(bound)s"""
+SELECT collection_id, key FROM aegis_entity_block WHERE key NOT LIKE '=%%'
+GROUP BY collection_id, key HAVING count(*) > %(bound)s"""
 GRAPH_ENTITIES: Final = """
 INSERT INTO aegis_graph_entity (id, collection_id, chunks, documents)
 SELECT entity_id, %(collection)s, count(DISTINCT chunk_id), count(DISTINCT document_id) FROM aegis_mention GROUP BY entity_id"""
