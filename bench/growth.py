@@ -66,6 +66,7 @@ class Worker:
 
     entities: int
     process: subprocess.Popen[str]
+    log: Path
 
     def ask(self, **asked: object) -> dict[str, Any]:
         """Send a line and return the answer. Raises RuntimeError if the process ended instead."""
@@ -78,7 +79,7 @@ class Worker:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the worker beside {self.entities} entities ended with {self.process.wait(10)}")
+            raise RuntimeError(f"the worker beside {self.entities} entities ended: {self.log.read_text()[-2000:]}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -196,14 +197,18 @@ def worker(entities: int, place: Path, url: str, graph: GraphAddress, engines: D
         "AEGIS_EXTRACTOR": "spacy",
     }
     command = [sys.executable, "-m", "bench.growth_worker", COLLECTION]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    log = (place / "worker.log").open("w")
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+    )
     try:
-        found = Worker(entities, process)
+        found = Worker(entities, process, place / "worker.log")
         found.answer()
         yield found
     finally:
         process.kill()
         process.wait(10)
+        log.close()
 
 
 def rounds_of(workers: Sequence[Worker], rounds: int, warm_up: int) -> dict[tuple[str, int], list[dict[str, Any]]]:

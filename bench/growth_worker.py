@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -194,7 +195,10 @@ def serve(collection: str, asked: Iterator[str], answer: Callable[[dict[str, Any
 
 
 def main() -> None:
-    serve(sys.argv[1], iter(sys.stdin), lambda made: print(json.dumps(made), flush=True))
+    """Log lines go to standard error: standard output is for answers."""
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answers:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        serve(sys.argv[1], iter(sys.stdin), lambda made: print(json.dumps(made), file=answers, flush=True))
 
 
 if __name__ == "__main__":
