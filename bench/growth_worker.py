@@ -41,6 +41,7 @@ from aegis_assets.stores.bolt import Bolt, Row, Statement
 from bench.growth_corpus import measured
 
 REVISED: Final = 15  # the paragraph
+KINDS: Final = ("read", "written", "index_entries")
 WRITES: Final = ("MERGE", "CREATE", "SET ", "DELETE", "REMOVE")
 FLUSH_SECONDS: Final = 30.0
 # A backend tells what it has done when it ends.
@@ -48,10 +49,9 @@ BACKENDS: Final = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'aegis ledger' AND backend_type = 'client backend'"""
 TOUCHED: Final = """
-SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::bigint AS read,
-    coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint AS written,
-    (SELECT coalesce(sum(idx_tup_read), 0)::bigint FROM pg_stat_user_indexes) AS index_entries
-FROM pg_stat_user_tables"""
+SELECT t.relname AS name, t.seq_tup_read + coalesce(t.idx_tup_fetch, 0) AS read, t.n_tup_ins + t.n_tup_upd + t.n_tup_del AS written,
+    (SELECT coalesce(sum(i.idx_tup_read), 0)::bigint FROM pg_stat_user_indexes i WHERE i.relid = t.relid) AS index_entries
+FROM pg_stat_user_tables t"""
 
 
 @dataclass
@@ -100,9 +100,11 @@ class Subject:
         with graph.counting(), self._timed("total"):
             getattr(self, f"_{act}")(document, seed)
         after = self._touched()
+        tables = {name: {kind: rows[kind] - before[name][kind] for kind in rows} for name, rows in after.items()}
         return {
             **{f"{step}_s": seconds for step, seconds in self.seconds.items()},
-            **{f"ledger_{name}": after[name] - before[name] for name in after},
+            **{f"ledger_{kind}": sum(rows[kind] for rows in tables.values()) for kind in KINDS},
+            "tables": {name: rows["read"] + rows["written"] for name, rows in tables.items()},
             "graph_returned": graph.returned,
             "graph_sent": graph.sent,
             "peak_mb": peak_mb(),
@@ -167,7 +169,8 @@ class Subject:
         yield
         self.seconds[step] = time.monotonic() - began
 
-    def _touched(self) -> dict[str, int]:
+    def _touched(self) -> dict[str, dict[str, int]]:
+        """What all statements so far have touched, by table."""
         self.platform.ledger.close()  # type: ignore[attr-defined]  # the ledger behind the port
         with psycopg.connect(self.url, autocommit=True, connect_timeout=10) as connection:
             deadline = time.monotonic() + FLUSH_SECONDS
@@ -175,8 +178,7 @@ class Subject:
                 if time.monotonic() > deadline:
                     raise RuntimeError("the ledger's connections do not end")
                 time.sleep(0.02)
-            names = ("read", "written", "index_entries")
-            return dict(zip(names, connection.execute(TOUCHED).fetchone() or (), strict=True))
+            return {name: dict(zip(KINDS, counts, strict=True)) for name, *counts in connection.execute(TOUCHED)}
 
 
 def peak_mb() -> float:

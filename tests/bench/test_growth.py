@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -68,12 +69,14 @@ def test_a_small_collection_is_loaded_and_a_document_beside_it_ends_with_stores_
 
 
 def test_what_grows_more_than_the_bar_allows_is_named() -> None:
-    def taken(seconds: float) -> dict[str, float]:
+    def taken(seconds: float) -> dict[str, Any]:
         counts = dict.fromkeys(("ledger_read", "ledger_written", "graph_returned", "graph_sent"), 10.0)
-        return {"publish_s": seconds, **counts}
+        return {"publish_s": seconds, **counts, "tables": {"aegis_mention": 100 * seconds, "aegis_chunk": 30}}
 
     rounds = {(act, size): [taken(size / 10_000)] * 3 for act in growth.ACTS for size in (10_000, 20_000)}
     cases = growth.compared(rounds)
     [row] = [row for row in cases if (row["act"], row["figure"]) == ("retry", "publish_s")]
     assert (row["10000"], row["20000"], row["ratio"]) == (1.0, 2.0, 2.0)
     assert growth.missed(cases) == [f"{act} publish_s 2.00" for act in growth.ACTS]
+    tables = growth.by_table(rounds)
+    assert tables == [{"act": act, "table": "aegis_mention", "10000": 100, "20000": 200} for act in growth.ACTS]
