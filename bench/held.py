@@ -35,13 +35,18 @@ FROM aegis_mention m JOIN aegis_document d ON d.id = m.document_id WHERE d.colle
     "statements": """
 SELECT concat_ws(' ', r.chunk_id, r.source_id, r.type, r.target_id) AS key
 FROM aegis_relation r JOIN aegis_document d ON d.id = r.document_id WHERE d.collection_id = %(collection)s""",
+    "entities": "SELECT concat_ws(' ', id, chunks, documents) AS key FROM aegis_graph_entity WHERE collection_id = %(collection)s",
+    "relations": "SELECT concat_ws(' ', id, chunks, documents) AS key FROM aegis_graph_relation WHERE collection_id = %(collection)s",
+    "outbox": "SELECT concat_ws(' ', kind, key) AS key FROM aegis_outbox WHERE collection_id = %(collection)s",
 }
 GRAPH: Final[Mapping[str, str]] = {
     "graph documents": "MATCH (n:Document {collection: $collection}) RETURN n.key AS key",
     "graph chunks": "MATCH (n:Chunk {collection: $collection}) RETURN n.key AS key",
-    "graph entities": "MATCH (n:Entity {collection: $collection}) RETURN n.key + ' ' + n.name AS key",
+    "graph entities": "MATCH (n:Entity {collection: $collection}) RETURN n.key + ' ' + n.name + ' ' + toString(n.chunks) AS key",
     "graph evidence": "MATCH (e:Entity {collection: $collection})-[:FROM_CHUNK]->(c:Chunk) RETURN e.key + ' ' + c.key AS key",
-    "graph relations": "MATCH (e:Entity {collection: $collection})-[r:RELATES_TO]->(:Entity) RETURN r.key AS key",
+    "graph relations": """
+MATCH (e:Entity {collection: $collection})-[r:RELATES_TO]->(:Entity)
+RETURN r.key + ' ' + toString(r.chunks) + ' ' + toString(r.documents) AS key""",
 }
 FILES: Final = ("blobs", "artifacts", "descriptions")
 
