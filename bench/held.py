@@ -36,7 +36,8 @@ FROM aegis_mention m JOIN aegis_document d ON d.id = m.document_id WHERE d.colle
 SELECT concat_ws(' ', r.chunk_id, r.source_id, r.type, r.target_id) AS key
 FROM aegis_relation r JOIN aegis_document d ON d.id = r.document_id WHERE d.collection_id = %(collection)s""",
     "entities": "SELECT concat_ws(' ', id, chunks, documents) AS key FROM aegis_graph_entity WHERE collection_id = %(collection)s",
-    "relations": "SELECT concat_ws(' ', id, chunks, documents) AS key FROM aegis_graph_relation WHERE collection_id = %(collection)s",
+    "relations": """
+SELECT concat_ws(' ', id, chunks, documents) AS key FROM aegis_graph_relation WHERE collection_id = %(collection)s""",
     "outbox": "SELECT concat_ws(' ', kind, key) AS key FROM aegis_outbox WHERE collection_id = %(collection)s",
 }
 GRAPH: Final[Mapping[str, str]] = {
