@@ -6,7 +6,6 @@ from typing import Any, LiteralString, cast
 
 from bench.harness import Stack
 from bench.held import Held, Stores, nothing
-from tests.pipeline.conftest import new_world, world  # noqa: F401  fixtures
 from tests.pipeline.test_remove import removed
 from tests.pipeline.world import World
 
@@ -26,7 +25,7 @@ def held(world: World) -> Held:
     return Stores(cast("Stack", LedgerOf(world)), world.vectors, world.bolt, world.bucket).of(world.collection)
 
 
-def test_every_store_shows_a_document_by_id_and_nothing_of_it_after_its_removal(world: World) -> None:  # noqa: F811  the fixture
+def test_every_store_shows_a_document_by_id_and_nothing_of_it_after_its_removal(world: World) -> None:
     document = world.ingest("a.md", [["Ada knows Bob.", "Bob pays Cleo."]])
     found = held(world)
     assert {name for name, ids in found.items() if not ids} == {"outbox"}
