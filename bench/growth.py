@@ -49,6 +49,7 @@ BAR: Final = 1.3
 COLLECTION: Final = "growth"
 START_SECONDS: Final = 120.0
 ACT_SECONDS: Final = 900.0
+HEAP_MB: Final = 2048  # of ArcadeDB, at every size: the embedded server's own is for thousands of entities
 EDGES: Final = ("FROM_DOCUMENT", "NEXT_CHUNK", "FROM_CHUNK", "RELATES_TO")
 
 
@@ -137,7 +138,7 @@ def graph_server(graph: str, place: Path) -> Iterator[GraphAddress]:
         found = GraphAddress(address, NEO4J_USER, password, 0)
     else:
         ports = free_ports(2)
-        process, address, password = start_arcadedb(place / "graph", (ports[0], ports[1]))
+        process, address, password = start_arcadedb(place / "graph", (ports[0], ports[1]), HEAP_MB)
         found = GraphAddress(address, "root", password, ports[1])
     try:
         yield found

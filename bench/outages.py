@@ -30,10 +30,12 @@ from bench.doubles import Doubles, doubles
 from bench.harness import Stack, running
 
 MINUTES: Final = 5.0
-FILES: Final = 40  # before an outage, and again in its middle
+FILES: Final = 100  # before an outage, and again in its middle: two runs each
 PARTS: Final = ("postgres", "graph", "engine")
 CASES: Final = (*((part, how) for part in PARTS for how in ("stopped", "killed")), ("language model", "silent"))
 FIRST_TOKEN_SHARE: Final = 0.2  # of the outage, until a request that gets no token is given up
+BEGIN_SECONDS: Final = 120.0
+AT_WORK_SECONDS: Final = 3.0  # from the first document at work to the outage
 BACK_SECONDS: Final = 1800.0  # the longest back-off, and the work
 LOOK_SECONDS: Final = 0.5
 WRONG: Final = frozenset({"failed", "partial", "cancelled"})
@@ -111,7 +113,8 @@ def _case(
     observed.look()
     before = observed.succeeded()
     _drop(stack, corpus, f"before-{number}", files)
-    at_work = observed.until(lambda: before < observed.succeeded() < before + files, BACK_SECONDS)
+    at_work = observed.until(lambda: "running" in observed.states.values(), BEGIN_SECONDS)
+    time.sleep(AT_WORK_SECONDS)
     with _away(stack, engines, part, how):
         ends = time.monotonic() + seconds
         while time.monotonic() < ends - seconds / 2:
