@@ -50,6 +50,7 @@ COLLECTION: Final = "growth"
 START_SECONDS: Final = 120.0
 ACT_SECONDS: Final = 900.0
 HEAP_MB: Final = 2048  # of ArcadeDB, at every size: the embedded server's own is for thousands of entities
+LOADED: Final = "loaded.json"
 EDGES: Final = ("FROM_DOCUMENT", "NEXT_CHUNK", "FROM_CHUNK", "RELATES_TO")
 
 
@@ -63,7 +64,7 @@ class GraphAddress:
 
 @dataclass
 class Worker:
-    """bench.growth_worker beside one collection."""
+    """A process of bench.growth_worker beside one collection."""
 
     entities: int
     process: subprocess.Popen[str]
@@ -108,7 +109,7 @@ def main() -> int:
 
 
 def measured(sizes: Sequence[int], rounds: int, graph: str, kept: Path | None, warm_up: int = WARM_UP) -> dict[str, Any]:
-    """Load, measure, and compare."""
+    """Load, measure and compare. kept: a directory that stays."""
     with terminable(), ExitStack() as stack:
         home = kept or open_directory("growth")
         home.mkdir(parents=True, exist_ok=True)
@@ -121,6 +122,8 @@ def measured(sizes: Sequence[int], rounds: int, graph: str, kept: Path | None, w
         loads, workers = [], []
         for entities in sizes:
             place = home / f"{graph}-{entities}"
+            if not (place / LOADED).exists():
+                shutil.rmtree(place, ignore_errors=True)  # half loaded
             address = stack.enter_context(graph_server(graph, place))
             url = postgres.url(f"{graph}_{entities}")
             loads.append(load(postgres, entities, place, graph, address))
@@ -147,8 +150,8 @@ def graph_server(graph: str, place: Path) -> Iterator[GraphAddress]:
 
 
 def load(postgres: Postgres, entities: int, place: Path, graph: str, server: GraphAddress) -> dict[str, Any]:
-    """Seconds that it took, now or when it was kept."""
-    mark = place / "loaded.json"
+    """Load a collection unless it is there, and return what it took."""
+    mark = place / LOADED
     if mark.exists():
         kept: dict[str, Any] = json.loads(mark.read_text())
         return kept
@@ -182,7 +185,7 @@ def _sink(graph: str, server: GraphAddress) -> growth_graph.ArcadeSink | growth_
 
 
 def _make_database(postgres: Postgres, name: str, place: Path) -> None:
-    """Empty and migrated, whatever was there before; migrated once for all sizes."""
+    """Make an empty database, in place of one that was there. The first call migrates, the others copy."""
     migrate(postgres.ensure_database(TEMPLATE), place)
     postgres.drop_database(name)
     with psycopg.connect(postgres.url("postgres"), autocommit=True, connect_timeout=10) as connection:
@@ -218,7 +221,7 @@ def worker(entities: int, place: Path, url: str, graph: GraphAddress, engines: D
 
 
 def rounds_of(workers: Sequence[Worker], rounds: int, warm_up: int) -> dict[tuple[str, int], list[dict[str, Any]]]:
-    """What each act took at each size, in each round."""
+    """Return what each act took at each size, in each round."""
     taken: dict[tuple[str, int], list[dict[str, Any]]] = {(act, one.entities): [] for act in ACTS for one in workers}
     for number in range(-warm_up, rounds):
         for one in workers:
@@ -230,7 +233,7 @@ def rounds_of(workers: Sequence[Worker], rounds: int, warm_up: int) -> dict[tupl
 
 
 def compared(taken: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """A row per act and figure: medians by size, and the largest size's to the smallest's."""
+    """Return a row per act and figure: medians by size, and the ratio of the largest size's to the smallest's."""
     sizes = sorted({entities for _, entities in taken})
     rows = []
     for act in ACTS:
@@ -252,7 +255,7 @@ def _medians(found: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def by_table(taken: Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """The ledger's tables of which the largest collection's document touched more rows than the bar allows."""
+    """Return the ledger's tables of which the largest collection's document touched more rows than the bar allows."""
     sizes = sorted({entities for _, entities in taken})
     rows = []
     for act in ACTS:

@@ -35,7 +35,7 @@ Span = tuple[int, int]
 
 @lru_cache(maxsize=400_000)
 def word(number: int) -> str:
-    """A capitalised word of four syllables; another one for each number below a million."""
+    """Return a capitalised word of four syllables, another one for each number below 33 ** 4."""
     count = len(SYLLABLES)
     left = number * 7_368_787 % count**4  # neighbours look nothing alike
     parts = []
@@ -46,7 +46,7 @@ def word(number: int) -> str:
 
 
 def name(entity: int) -> str:
-    """The first HUBS entities are the hubs, whose words nobody shares."""
+    """Return an entity's name. The first HUBS entities are the hubs, whose words nobody shares."""
     if entity < HUBS:
         return f"{word(HUB_WORDS + 2 * entity)} {word(HUB_WORDS + 2 * entity + 1)}"
     group, place = divmod(entity, GROUP)
@@ -79,11 +79,11 @@ class Loaded:
         return -(-self.chunks // PER_DOCUMENT)
 
     def of_document(self, document: int) -> range:
-        """Its chunks."""
+        """Return the numbers of a document's chunks."""
         return range(document * PER_DOCUMENT, min((document + 1) * PER_DOCUMENT, self.chunks))
 
     def chunk(self, number: int) -> LoadedChunk:
-        """Every second chunk names two hubs, which stand in a relation to each other, and the others none."""
+        """Return a chunk. Every second one names two hubs, one in a relation to the other; the others name none."""
         hubs = [] if number % 2 else [number // 2 % HUBS, (number // 2 + 1) % HUBS]
         named = hubs + self._ordinary(number, PER_CHUNK - len(hubs))
         order = [0, 1, 2, 0, 3, 4] if number % 4 else [0, 1, 0, 2, 3, 4]  # hubs as sources and as targets
@@ -102,7 +102,7 @@ class Loaded:
             yield number, self.chunk(number)
 
     def _ordinary(self, number: int, count: int) -> list[int]:
-        """Every entity in turn, then in another order again, so that an entity has other neighbours each time."""
+        """Return the next entities in turn. When all were named they are again, in another order, beside others."""
         first = number * PER_CHUNK - (number + 1) // 2 * 2  # what the chunks before have named
         others = self.entities - HUBS
         turns = [divmod(first + place, others) for place in range(count)]
@@ -144,8 +144,11 @@ class _Text:
 
 
 def measured(seed: int, revised: int | None = None) -> str:
-    """The text of a document that is measured, for the engine double: MEASURED_HUBS hubs, entities that are loaded at every size,
-    and new ones. seed: another one, other new names. revised: the paragraph that is another one."""
+    """Return the text of a document that is measured, as the engine double reads it.
+
+    It names MEASURED_HUBS hubs, entities that are loaded at every size, and new ones. seed: of the new names. revised: number of the
+    paragraph that has other ones.
+    """
     paragraphs = [_paragraph(seed, number, number == revised) for number in range(MEASURED_CHUNKS)]
     pages = ["\n\n".join(paragraphs[first : first + PER_PAGE]) for first in range(0, MEASURED_CHUNKS, PER_PAGE)]
     return "\f".join(pages)

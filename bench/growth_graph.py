@@ -38,14 +38,17 @@ CREATE (a)-[r:%s]->(b) SET r = row.values"""
 
 
 class Sink(Protocol):
-    """nodes: rows have a `key`; returns what edges name them by. ends: the labels of an edge's two nodes."""
+    """Takes nodes, then edges.
+
+    nodes: rows have a `key`; returns what edges name them by. ends: the labels of an edge's two nodes.
+    """
 
     def nodes(self, label: str, rows: Iterable[Row]) -> list[str]: ...
     def edges(self, type: str, ends: tuple[str, str], edges: Iterable[Edge]) -> int: ...
 
 
 class ArcadeSink:
-    """By `POST /api/v1/batch`."""
+    """A sink that uses `POST /api/v1/batch`."""
 
     def __init__(self, http_port: int, password: str) -> None:
         self._client = httpx.Client(
@@ -56,7 +59,7 @@ class ArcadeSink:
         self._client.close()
 
     def types(self, edges: Sequence[str]) -> None:
-        """Make the types of edges, which an import does not make."""
+        """Create the types of edges, which a batch does not."""
         for edge in edges:
             command = {"language": "sql", "command": f"CREATE EDGE TYPE {edge} IF NOT EXISTS"}
             self._client.post(f"/api/v1/command/{arcadedb.DATABASE}", json=command).raise_for_status()
@@ -96,7 +99,7 @@ class ArcadeSink:
 
 
 class BoltSink:
-    """By Cypher, for Neo4j."""
+    """A sink that uses Cypher, for Neo4j."""
 
     def __init__(self, address: str, user: str, password: str) -> None:
         self._bolt = Bolt(address, user, password, timeout=SECONDS, patience=SECONDS)
@@ -121,7 +124,7 @@ class BoltSink:
 
 
 def load(sink: Sink, loaded: Loaded, keys: Keys, url: str) -> int:
-    """Return how many nodes and edges were made. url: of the ledger, which has the collection already."""
+    """Load nodes and edges and return their number. url: of the ledger, which has the collection already."""
     documents = sink.nodes("Document", (_document(keys, number) for number in range(loaded.documents)))
     chunks = sink.nodes("Chunk", _chunks(loaded, keys))
     counted = chunks_of_entities(url)
@@ -180,5 +183,5 @@ def _relations(keys: Keys, place: Mapping[str, str], url: str) -> Iterator[Edge]
 
 
 def _row(made: Row) -> Row:
-    """As the store's statements set it."""
+    """Return the properties as the store's statements set them."""
     return {"key": made["key"], **made["values"]}

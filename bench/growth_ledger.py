@@ -67,7 +67,7 @@ COUNTED: Final = "SELECT id, chunks FROM aegis_graph_entity"
 
 @dataclass(frozen=True)
 class Keys:
-    """The ids, as text, by number."""
+    """Ids by number, as text."""
 
     collection: UUID
     documents: tuple[str, ...]
@@ -86,7 +86,7 @@ def keys_of(loaded: Loaded, collection: str) -> Keys:
 
 
 def load(url: str, loaded: Loaded, collection: str, keys: Keys) -> None:
-    """url: of an empty, migrated database. It is analysed when this returns."""
+    """Load all tables and analyse them. url: of an empty, migrated database."""
     with psycopg.connect(url) as connection:
         connection.execute("SET session_replication_role = replica")  # no foreign keys, no triggers
         connection.execute("SET maintenance_work_mem = '256MB'")
@@ -106,11 +106,12 @@ def load(url: str, loaded: Loaded, collection: str, keys: Keys) -> None:
 
 
 def stated(url: str) -> Iterator[DictRow]:
-    """The relations between two entities, with the numbers of chunks and documents that state them."""
+    """Yield the relations between two entities, with the numbers of chunks and documents that state them."""
     return _streamed(url, STATED)
 
 
 def chunks_of_entities(url: str) -> dict[str, int]:
+    """Return how many chunks mention each entity."""
     return {str(row["id"]): row["chunks"] for row in _streamed(url, COUNTED)}
 
 
@@ -123,7 +124,7 @@ def _streamed(url: str, query: LiteralString) -> Iterator[DictRow]:
 
 @contextmanager
 def _without_indexes(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """All but the unique ones, which guard against a load that is wrong."""
+    """Drop all indexes but the unique ones, which guard against a load that is wrong, and make them anew at the end."""
     found = connection.execute(INDEXES, {"tables": list(TABLES)}).fetchall()
     for index, _ in found:
         connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(index)))
@@ -133,7 +134,7 @@ def _without_indexes(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 
 def _copy(connection: psycopg.Connection[Any], table: str, lines: Iterable[str], columns: Sequence[str] = ()) -> None:
-    """lines: in COPY's text format."""
+    """Copy lines, in COPY's text format, into a table."""
     names = sql.SQL(", ").join(map(sql.Identifier, columns or TABLES[table]))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
@@ -147,7 +148,7 @@ def _copy(connection: psycopg.Connection[Any], table: str, lines: Iterable[str],
 
 
 def _tables(loaded: Loaded, keys: Keys) -> dict[str, Iterable[str]]:
-    """The rows of each table, made when they are asked for."""
+    """Return the rows of each table, which are made when they are asked for."""
     per_document = [(number, document, loaded.of_document(number)) for number, document in enumerate(keys.documents)]
     placed = [(chunk, number) for number, _, chunks in per_document for chunk in chunks]
     document_of = [keys.documents[number] for _, number in placed]

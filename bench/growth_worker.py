@@ -56,7 +56,7 @@ FROM pg_stat_user_tables t"""
 
 @dataclass
 class GraphRows:
-    """What went over Bolt. sent: rows of the parameters of statements that write."""
+    """Rows that went over Bolt. sent: those of the parameters of statements that write."""
 
     returned: int = 0
     sent: int = 0
@@ -84,7 +84,7 @@ class GraphRows:
 
 @dataclass
 class Subject:
-    """The platform with one document at a time. seconds: of the act in hand, by step."""
+    """The platform beside one collection. seconds: of the present act, by step."""
 
     platform: Platform
     url: str
@@ -93,7 +93,7 @@ class Subject:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def act(self, act: str, seed: int) -> dict[str, Any]:
-        """What it took. The pool's connection is made before and ended after: what it has done is known only then."""
+        """Do it and return what it took. The pool's connection is made before, and ended after: only then it tells what it did."""
         document = ids.document_id(ids.collection_id(self.collection), "upload", self._name(seed))
         before, graph, self.seconds = self._touched(), GraphRows(), {}
         self.platform.ledger.ping()
@@ -139,7 +139,7 @@ class Subject:
         )
 
     def _run(self, document: UUID) -> None:
-        """Raises RuntimeError unless the document succeeded."""
+        """Call what a run calls. Raise RuntimeError unless the document succeeded."""
         self.runs += 1
         run = f"run-{time.time():.0f}-{self.runs}"
         platform = self.platform
@@ -170,7 +170,7 @@ class Subject:
         self.seconds[step] = time.monotonic() - began
 
     def _touched(self) -> dict[str, dict[str, int]]:
-        """What all statements so far have touched, by table."""
+        """Return the rows that all statements so far have touched, by table."""
         self.platform.ledger.close()  # type: ignore[attr-defined]  # the ledger behind the port
         with psycopg.connect(self.url, autocommit=True, connect_timeout=10) as connection:
             deadline = time.monotonic() + FLUSH_SECONDS
@@ -182,12 +182,13 @@ class Subject:
 
 
 def peak_mb() -> float:
-    """The most that this process has had in memory. The kernel's account of resources would hold what its parent had."""
+    """Return the most that this process has had in memory. `getrusage` would also count what its parent had."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def serve(collection: str, asked: Iterator[str], answer: Callable[[dict[str, Any]], None]) -> None:
+    """Answer that all is ready, then each line that is asked."""
     platform, chosen = build(), settings()
     wait_for(preflight(platform, chosen.home, [ids.collection_id(collection)]))
     subject = Subject(platform, chosen.postgres_url.get_secret_value(), collection)
@@ -197,7 +198,7 @@ def serve(collection: str, asked: Iterator[str], answer: Callable[[dict[str, Any
 
 
 def main() -> None:
-    """Log lines go to standard error: standard output is for answers."""
+    """Serve. Log lines go to standard error, for standard output is for answers."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         serve(sys.argv[1], iter(sys.stdin), lambda made: print(json.dumps(made), file=answers, flush=True))

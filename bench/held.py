@@ -54,13 +54,15 @@ FILES: Final = ("blobs", "artifacts", "descriptions")
 
 @dataclass(frozen=True)
 class Stores:
+    """The stores of a running stack."""
+
     stack: Stack
     vectors: QdrantVectors
     bolt: Bolt
     bucket: Bucket
 
     def of(self, collection: str) -> Held:
-        """Ids in every store, by what they are of. Files: of all collections."""
+        """Return the ids in every store, by what they are of. Files are those of all collections."""
         scope = collection_id(collection)
         rows = {name: self.stack.rows(query, collection=scope) for name, query in LEDGER.items()}
         rows |= {name: self.bolt.query(query, collection=str(scope)) for name, query in GRAPH.items()}

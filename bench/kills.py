@@ -69,7 +69,7 @@ FORGET_EXTRACTIONS: Final = "DELETE FROM aegis_extraction"  # they would make th
 
 @dataclass
 class Bench:
-    """wanted: what the stores hold after each act without a kill. spans: seconds in which its kill may fall."""
+    """A stack with one document. wanted: what the stores hold after each act without a kill. spans: seconds in which one falls."""
 
     stack: Stack
     stores: Stores
@@ -100,14 +100,14 @@ class Bench:
         self.stack.ingest(path, collection=COLLECTION)
 
     def remove(self) -> None:
-        """The document with all that would make its next ingestion a short one."""
+        """Remove the document with all that would make its next ingestion a short one."""
         row = self.document()
         if row is not None and self.stack.manage("remove", row["id"]).returncode:
             raise RuntimeError("the document could not be removed")
         self.stack.execute(FORGET_EXTRACTIONS)
 
     def killed(self, moment: str, target: str, random_: random.Random) -> Row:
-        """One round."""
+        """Do the act, kill the target in it, and return what came of it."""
         self.remove()
         if moment in ("revise", "remove"):
             self.ingest(self.first)
@@ -137,7 +137,7 @@ class Bench:
 
     @contextmanager
     def _begun(self, moment: str) -> Iterator[None]:
-        """The act under way. What its command says in the end is of no interest: it may have met the kill."""
+        """Keep the act going. Its command's exit code is ignored: it may have met the kill itself."""
         row = self.document()
         path = self.revised if moment == "revise" else self.first
         ingest = ("ingest", str(path), "--collection", COLLECTION, "--no-wait")
@@ -153,7 +153,7 @@ class Bench:
             process.wait(10)
 
     def _worker(self, since: float) -> int | None:
-        """The pid of the newest run since then, as its event log says it."""
+        """Return the pid of the newest run since then, from its event log."""
         for event in self.stack.rows(STARTED, "dagster", since=since):
             return int(event["event"].split("Started process for run (pid: ")[1].split(")")[0])
         return None
@@ -172,7 +172,7 @@ class Bench:
         return str(row["state"]) if row is not None and row["state"] in ENDED else None
 
     def _left(self, moment: str) -> list[str]:
-        """What still differs when no sweep changes it any more."""
+        """Return what still differs after the time in which sweeps put it right."""
         last: list[str] = []
 
         def same() -> bool:
@@ -185,7 +185,7 @@ class Bench:
 
 
 def waited(found: Callable[[], T | None], seconds: float) -> T:
-    """Poll until it gives something that is true; a server that is away gives nothing. Raises TimeoutError."""
+    """Poll until it gives something that is true; a server that is away gives nothing. Raise TimeoutError."""
     deadline = time.monotonic() + seconds
     while True:
         with suppress(psycopg.OperationalError, AegisError):
@@ -197,7 +197,7 @@ def waited(found: Callable[[], T | None], seconds: float) -> T:
 
 
 def rounds(kills: int) -> Iterator[tuple[str, str]]:
-    """Moment and target of each. Three and four have no common divisor: every moment meets every target."""
+    """Yield moment and target of each. Three and four have no common divisor: every moment meets every target."""
     for number in range(kills):
         moment = MOMENTS[number // 3 % len(MOMENTS)] if number % 3 == 2 else "ingest"
         yield moment, TARGETS[number % len(TARGETS)]
@@ -208,7 +208,7 @@ def is_bad(row: Row) -> bool:
 
 
 def write_files(folder: Path, pages: int) -> tuple[Path, Path]:
-    """The document and its revision, under one name."""
+    """Write the document and its revision, under one name."""
     first, revised = folder / "first" / "manual.pdf", folder / "revised" / "manual.pdf"
     for path in (first, revised):
         path.parent.mkdir()
@@ -221,7 +221,7 @@ def write_files(folder: Path, pages: int) -> tuple[Path, Path]:
 
 
 def summary(done: list[Row]) -> list[Row]:
-    """By moment and target."""
+    """Count by moment and target."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in done:
         groups.setdefault((row["moment"], row["target"]), []).append(row)

@@ -44,14 +44,14 @@ STATES: Final = "SELECT id::text AS id, state, message FROM aegis_document"
 
 @dataclass
 class Observed:
-    """What was seen of the documents while PostgreSQL answered. wrong: the sentence of each that was seen in a wrong state."""
+    """The documents as they were seen while PostgreSQL answered. wrong: the sentence of each that was ever in a wrong state."""
 
     stack: Stack
     states: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
 
     def look(self) -> None:
-        """Nothing while PostgreSQL is away."""
+        """Read the states; do nothing while PostgreSQL is away."""
         with suppress(psycopg.OperationalError):
             for row in self.stack.rows(STATES):
                 self.states[row["id"]] = row["state"]
@@ -62,7 +62,7 @@ class Observed:
         return sum(state == "succeeded" for state in self.states.values())
 
     def until(self, reached: Callable[[], bool], seconds: float) -> bool:
-        """Whether it came about in time."""
+        """Look until it is reached, and return whether it was in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.look()
@@ -93,7 +93,7 @@ def is_bad(case: dict[str, Any]) -> bool:
 
 
 def measured(cases: Sequence[tuple[str, str]], seconds: float, files: int) -> list[dict[str, Any]]:
-    """Each case's figures, on one stack."""
+    """Run the cases on one stack and return their figures."""
     with doubles() as engines:
         environment = {
             "AEGIS_OLLAMA_URL": engines.ollama.url,
@@ -139,7 +139,7 @@ def _case(
 
 
 def _pause(observed: Observed, part: str) -> None:
-    """A stopped PostgreSQL takes connections and says nothing: it is not asked."""
+    """Wait, and look unless PostgreSQL is away: a stopped one takes connections and says nothing."""
     if part != "postgres":
         observed.look()
     time.sleep(LOOK_SECONDS)
@@ -187,7 +187,7 @@ def _stopped(processes: Sequence[psutil.Process]) -> Iterator[None]:
 
 @contextmanager
 def _killed(stack: Stack, pid: int) -> Iterator[None]:
-    """supervisord, which would start it again at once, is stopped meanwhile."""
+    """Kill, with supervisord stopped meanwhile: it would start the part again at once."""
     supervisor = int((stack.home / "run" / "supervisord.pid").read_text())
     os.kill(supervisor, signal.SIGSTOP)
     try:
@@ -200,7 +200,7 @@ def _killed(stack: Stack, pid: int) -> Iterator[None]:
 
 
 def _family(pid: int) -> list[psutil.Process]:
-    """The process and all below it, the children first: PostgreSQL's backends answer without their parent."""
+    """Return the process and all below it, children first: PostgreSQL's backends answer without their parent."""
     process = psutil.Process(pid)
     return [*process.children(recursive=True), process]
 

@@ -181,7 +181,7 @@ def peers(found: Figures) -> Rows:
 
 
 def growth(found: Figures) -> Rows:
-    """Only what a bar stands for."""
+    """Return what a bar stands for."""
     sizes = [load["entities"] for load in found["loads"]]
     return [
         {
@@ -214,7 +214,7 @@ COMPUTED: Final[Mapping[str, Callable[[Figures], Rows]]] = {
 
 
 def table(name: str, found: Figures) -> Rows:
-    """Raises KeyError for a name without a table."""
+    """Return a result's table. Raise KeyError for a name without one."""
     if name in COMPUTED:
         return COMPUTED[name](found)
     rows, titles = COLUMNS[name]
@@ -231,8 +231,8 @@ def _cell(value: object) -> str:
 
 
 def filled(page: str, folder: Path = RESULTS) -> str:
-    """The page with the tables of the results as they are now; what has no result yet stays. Raises KeyError for a name without a
-    table."""
+    """Return the page with the tables of the results as they are now. A block without a result stays. Raise KeyError for a name
+    without a table."""
 
     def block(found: re.Match[str]) -> str:
         path = folder / f"{found['name']}.json"

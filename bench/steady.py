@@ -67,7 +67,7 @@ def measured(stack: Stack, folder: Path, files: int, share: int) -> dict[str, An
 
 
 def shares(ends: Sequence[float], share: int) -> dict[str, Any]:
-    """ends: when each document ended, in order."""
+    """Compare the first share with the last. ends: when each document ended, in order."""
     first, last, whole = (rate(ends, begin, end) for begin, end in ((0, share), (-share - 1, -1), (0, -1)))
     rows = [("first", share, first), ("last", share, last), ("all", len(ends), whole)]
     return {
@@ -77,7 +77,7 @@ def shares(ends: Sequence[float], share: int) -> dict[str, Any]:
 
 
 def rate(ends: Sequence[float], first: int, last: int) -> float:
-    """Documents per second from the end of one, by number, to that of another. Raises ValueError where both ended together."""
+    """Return documents per second from the end of one, by number, to that of another. Raise ValueError if both are the same."""
     begin, end = ends[first], ends[last]
     if begin == end:
         raise ValueError("these documents ended together: take a larger share")
