@@ -146,7 +146,7 @@ class _Text:
 def measured(seed: int, revised: int | None = None) -> str:
     """Return the text of a document that is measured, as the engine double reads it.
 
-    It names MEASURED_HUBS hubs, entities that are loaded at every size, and new ones. seed: of the new names. revised: number of the
+    It names MEASURED_HUBS hubs, entities that are loaded at every size, and new ones. seed: of the new names. revised: a
     paragraph that has other ones.
     """
     paragraphs = [_paragraph(seed, number, number == revised) for number in range(MEASURED_CHUNKS)]
