@@ -28,6 +28,7 @@ import psycopg
 from psycopg import sql
 
 from aegis_assets.embedded.postgres import Postgres
+from aegis_assets.model.ids import fingerprint
 from aegis_assets.settings import ROOT
 from aegis_assets.stores.graph import BoltGraph
 from bench import growth_graph, growth_ledger, results
@@ -50,7 +51,7 @@ COLLECTION: Final = "growth"
 START_SECONDS: Final = 120.0
 ACT_SECONDS: Final = 900.0
 HEAP_MB: Final = 2048  # of ArcadeDB, at every size: the embedded server's own is for thousands of entities
-LOADED: Final = "loaded.json"
+MIGRATIONS: Final = ROOT / "webadmin" / "documents" / "migrations"
 EDGES: Final = ("FROM_DOCUMENT", "NEXT_CHUNK", "FROM_CHUNK", "RELATES_TO")
 
 
@@ -122,8 +123,8 @@ def measured(sizes: Sequence[int], rounds: int, graph: str, kept: Path | None, w
         loads, workers = [], []
         for entities in sizes:
             place = home / f"{graph}-{entities}"
-            if not (place / LOADED).exists():
-                shutil.rmtree(place, ignore_errors=True)  # half loaded
+            if not mark_of(place).exists():
+                shutil.rmtree(place, ignore_errors=True)  # half loaded, or with the tables of another version
             address = stack.enter_context(graph_server(graph, place))
             url = postgres.url(f"{graph}_{entities}")
             loads.append(load(postgres, entities, place, graph, address))
@@ -149,9 +150,14 @@ def graph_server(graph: str, place: Path) -> Iterator[GraphAddress]:
         stop_process(process)
 
 
+def mark_of(place: Path) -> Path:
+    """Return the file that says that a collection is loaded, with the tables of now."""
+    return place / f"loaded-{fingerprint(migrations=sorted(path.name for path in MIGRATIONS.glob('0*.py')))}.json"
+
+
 def load(postgres: Postgres, entities: int, place: Path, graph: str, server: GraphAddress) -> dict[str, Any]:
     """Load a collection unless it is there, and return what it took."""
-    mark = place / LOADED
+    mark = mark_of(place)
     if mark.exists():
         kept: dict[str, Any] = json.loads(mark.read_text())
         return kept
