@@ -47,12 +47,12 @@ RUNS: Final = "SELECT DISTINCT run_id FROM aegis_run_document"
 
 
 def page(corpus: Corpus, title: str) -> str:
-    """One page of a manual: two sections, some 350 words."""
+    """Return one page of a manual: two sections, some 350 words."""
     return corpus.document(title, sections=2, sentences=8)
 
 
 def drop(folder: Path, inbox: Path) -> float:
-    """Move the files in, as whole files; when the first one was there."""
+    """Move the files in, as whole files, and return when the first one was there."""
     inbox.mkdir(parents=True, exist_ok=True)
     began = time.time()
     for path in sorted(folder.iterdir()):
@@ -81,7 +81,7 @@ def searching(stack: Stack) -> Iterator[subprocess.Popen[str]]:
 
 
 def alone(stack: Stack, corpus: Corpus, drops: int, prefix: str) -> list[float]:
-    """Seconds until a search finds the file, of each drop into a stack that is idle."""
+    """Return the seconds until a search finds the file, of each drop into a stack that is idle."""
     seconds = []
     with searching(stack) as process:
         assert process.stdin is not None
@@ -105,15 +105,15 @@ def alone(stack: Stack, corpus: Corpus, drops: int, prefix: str) -> list[float]:
     return seconds
 
 
-def settled(stack: Stack) -> dict[str, int]:
-    """Documents by state, when all have come to an end."""
-    deadline = time.monotonic() + WAIT_SECONDS
+def settled(stack: Stack, seconds: float = WAIT_SECONDS) -> dict[str, int]:
+    """Return the documents by state, when all have come to an end."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         states = {row["state"]: row["documents"] for row in stack.rows(STATES)}
         if states and set(states) <= ENDED:
             return states
         time.sleep(0.25)
-    raise RuntimeError(f"after {WAIT_SECONDS:.0f} s the documents are {states}")
+    raise RuntimeError(f"after {seconds:.0f} s the documents are {states}")
 
 
 def expect(stack: Stack, count: int) -> None:
@@ -125,7 +125,7 @@ def expect(stack: Stack, count: int) -> None:
 
 
 def bulk(stack: Stack, files: Path, count: int) -> dict[str, Any]:
-    """The files' way through the stack."""
+    """Drop the files and return what their way through the stack took."""
     before = sum(row["documents"] for row in stack.rows(STATES))
     watch = stack.watch()
     with tempfile.TemporaryDirectory(dir=stack.home) as folder:
@@ -177,7 +177,7 @@ def main() -> None:
 
 
 def summary(count: int, whole: dict[str, Any], loop: dict[str, Any], first: list[float], last: list[float]) -> dict[str, Any]:
-    """overhead_ms: wall per document beyond the bare loop's; overhead_cpu_ms: the same of processor time."""
+    """Compare. overhead_ms: wall per document beyond the bare loop's; overhead_cpu_ms: the same of processor time."""
     return {
         "documents": count,
         "ratio": whole["seconds"] / loop["seconds"],

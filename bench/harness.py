@@ -47,21 +47,21 @@ FROM aegis_document d JOIN aegis_run_document r ON r.document_id = d.id AND r.ru
 
 @dataclass(frozen=True)
 class Stack:
-    """environment: what a command needs to meet this stack, without the caller's own AEGIS_* variables."""
+    """A running stack. environment: what a command needs to meet it, without the caller's own AEGIS_* variables."""
 
     home: Path
     environment: dict[str, str]
     named: dict[int, str] = field(default_factory=dict)
 
     def manage(self, *words: str, time_out: float = INGEST_SECONDS) -> subprocess.CompletedProcess[str]:
-        """`python manage.py ...` beside the stack. Its output is captured; its exit code is the caller's to judge."""
+        """Run `python manage.py ...` beside the stack. Its output is captured; its exit code is the caller's to judge."""
         command = [sys.executable, "manage.py", *words]
         return subprocess.run(
             command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=time_out, check=False
         )
 
     def ingest(self, *paths: Path, collection: str = "bench", time_out: float = INGEST_SECONDS, strict: bool = True) -> list[Row]:
-        """The objects of `ingest --json`, one per document. strict: RuntimeError unless every document succeeded."""
+        """Return the objects of `ingest --json`, one per document. strict: raise RuntimeError unless every one succeeded."""
         done = self.manage("ingest", *map(str, paths), "--collection", collection, "--json", time_out=time_out)
         reports = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         if strict and (done.returncode or not reports):
@@ -69,7 +69,7 @@ class Stack:
         return reports
 
     def rows(self, query: str, /, database: str = "ledger", **values: object) -> list[Row]:
-        """Of the ledger's tables (aegis_*), or, with database='dagster', of Dagster's own."""
+        """Query the ledger's tables (aegis_*) or, with database='dagster', Dagster's own."""
         with psycopg.connect(self.url(database), row_factory=dict_row, connect_timeout=10) as connection:
             return connection.execute(query, values).fetchall()
 
@@ -82,19 +82,19 @@ class Stack:
         return cast(str, self.settings()[name]).replace("postgresql+psycopg2://", "postgresql://", 1)
 
     def settings(self) -> dict[str, str | None]:
-        """Of the running stack: ports, generated passwords, and what the benchmark set."""
+        """Return the running stack's settings: ports, generated passwords, and what the benchmark set."""
         return dict(dotenv_values(self.home / "stack.env", interpolate=False))
 
     def event_rows(self, run_id: str) -> int:
-        """Rows of Dagster's event log that a run wrote."""
+        """Return the number of rows that a run wrote into Dagster's event log."""
         return int(self.rows(EVENT_ROWS, "dagster", run_id=run_id)[0]["rows"])
 
     def timeline(self, document: str) -> Row:
-        """begun_s: until a run had taken the document up; finished_s: until its end. Both since its registration."""
+        """Return a document's way. begun_s: until a run had taken it up; finished_s: until its end. Both since its registration."""
         return self.rows(TIMELINE, document=document)[0]
 
     def watch(self, doubles: Mapping[int, str] | None = None) -> Watch:
-        """Counting from now. doubles: pid -> name of processes outside the stack that are to be counted by themselves."""
+        """Count from now. doubles: pid -> name of processes outside the stack that are to be counted by themselves."""
         programs = {one.pid: one.name for one in Supervisor(self.home).programs() if one.pid}
         return Watch((MARK, str(self.home)), {**programs, **(doubles or {})}).start()
 
@@ -105,12 +105,11 @@ class Stack:
 
 @contextmanager
 def running(overrides: Mapping[str, str] | None = None, *, keep: bool = False) -> Iterator[Stack]:
-    """A started stack with these settings on top of the defaults. keep: leave its home behind (stopped), to look into."""
+    """Start a stack with these settings on top of the defaults. keep: leave its home behind (stopped), to look into."""
     directory = open_directory("bench")
     home = directory / "home"
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AEGIS_") and name not in ALIASES}
-    environment = {**clean, **stack_environment(home), **(overrides or {})}
-    with _terminable():
+    environment = {**bare_environment(), **stack_environment(home), **(overrides or {})}
+    with terminable():
         try:
             _cli("up", environment)
             yield Stack(home, environment)
@@ -119,6 +118,11 @@ def running(overrides: Mapping[str, str] | None = None, *, keep: bool = False) -
             if not keep:
                 _forget(home, environment)
                 shutil.rmtree(directory, ignore_errors=True)
+
+
+def bare_environment() -> dict[str, str]:
+    """Return the caller's environment without any setting of ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AEGIS_") and name not in ALIASES}
 
 
 def _cli(action: str, environment: Mapping[str, str], *, check: bool = True) -> None:
@@ -130,14 +134,14 @@ def _cli(action: str, environment: Mapping[str, str], *, check: bool = True) -> 
 
 
 def _forget(home: Path, environment: Mapping[str, str]) -> None:
-    """`clean` also takes what lies outside the home, where root's home directory is closed to PostgreSQL."""
+    """Let `clean` also take what lies outside the home, where root's home directory is closed to PostgreSQL."""
     if (home / "stack.env").exists():
         _cli("clean", environment, check=False)
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends a benchmark as Ctrl-C does: through its `finally`."""
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end a benchmark as Ctrl-C does: through its `finally`."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt

@@ -16,7 +16,7 @@ from aegis_assets.settings import ROOT
 from bench.results import RESULTS, text
 
 PAGE: Final = ROOT / "docs" / "performance.md"
-BLOCK: Final = re.compile(r"(<!-- (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK: Final = re.compile(r"(<!-- (?P<name>[a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 Figures = Mapping[str, Any]
 Rows = list[dict[str, Any]]
 
@@ -82,15 +82,28 @@ COLUMNS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "embedded_texts": "texts embedded",
         },
     ),
+    "steady": ("shares", {"share": "share", "documents": "documents", "documents_per_s": "documents per s"}),
     "kills": (
-        "rounds",
+        "cases",
         {
-            "killed_after_s": "killed after, s",
-            "state_then": "state then",
-            "fraction_then": "progress then",
-            "state": "after retry",
-            "differing": "stores that differ",
-            "left_by_removal": "left by the removal",
+            "moment": "killed while",
+            "target": "what was killed",
+            "kills": "kills",
+            "as_without": "as without a kill",
+            "longest_s": "longest until the end, s",
+        },
+    ),
+    "outages": (
+        "cases",
+        {
+            "server": "server",
+            "how": "how",
+            "away_s": "away, s",
+            "documents": "documents",
+            "succeeded_meanwhile": "succeeded meanwhile",
+            "seen_wrong": "seen failed",
+            "succeeded": "succeeded in the end",
+            "after_return_s": "after its return, s",
         },
     ),
     "embedder": (
@@ -167,11 +180,41 @@ def peers(found: Figures) -> Rows:
     ]
 
 
-COMPUTED: Final[Mapping[str, Callable[[Figures], Rows]]] = {one.__name__: one for one in (cpu, bulk, peers)}
+def growth(found: Figures) -> Rows:
+    """Return what a bar stands for."""
+    sizes = [load["entities"] for load in found["loads"]]
+    return [
+        {
+            "act": row["act"],
+            "figure": FIGURES[row["figure"]],
+            **{f"{size:,} entities": row[str(size)] for size in sizes},
+            "last / first": row["ratio"],
+        }
+        for row in found["cases"]
+        if row["figure"] in FIGURES
+    ]
+
+
+FIGURES: Final = {
+    "resolve_s": "resolve, s",
+    "publish_s": "publish, s",
+    "total_s": "all steps, s",
+    "ledger_rows": "rows of the ledger",
+    "ledger_index_entries": "entries of its indexes",
+    "graph_rows": "rows to and from the graph",
+    "peak_mb": "peak memory, MB",
+}
+COMPUTED: Final[Mapping[str, Callable[[Figures], Rows]]] = {
+    "cpu": cpu,
+    "bulk": bulk,
+    "peers": peers,
+    "growth": growth,
+    "growth-neo4j": growth,
+}
 
 
 def table(name: str, found: Figures) -> Rows:
-    """Raises KeyError for a name without a table."""
+    """Return a result's table. Raise KeyError for a name without one."""
     if name in COMPUTED:
         return COMPUTED[name](found)
     rows, titles = COLUMNS[name]
@@ -188,12 +231,16 @@ def _cell(value: object) -> str:
 
 
 def filled(page: str, folder: Path = RESULTS) -> str:
-    """The page with the tables of the results as they are now. Raises KeyError for a name without a table."""
+    """Return the page with the tables of the results as they are now. A block without a result stays. Raise KeyError for a name
+    without a table."""
 
     def block(found: re.Match[str]) -> str:
-        figures = json.loads((folder / f"{found['name']}.json").read_text())
-        machine = figures["machine"]
-        said = f"`make bench-{found['name']}`, {figures['date'][:10]}, {machine['cores']} cores, Python {machine['python']}.\n\n"
+        path = folder / f"{found['name']}.json"
+        if not path.exists():
+            return found[0]
+        figures = json.loads(path.read_text())
+        machine, command = figures["machine"], figures.get("command", f"make bench-{found['name']}")
+        said = f"`{command}`, {figures['date'][:10]}, {machine['cores']} cores, Python {machine['python']}.\n\n"
         return f"{found[1]}{said}{markdown(table(found['name'], figures))}{found[3]}"
 
     return BLOCK.sub(block, page)

@@ -10,10 +10,12 @@ from aegis_assets.embedded import arcadedb
 from tests.services import free_ports
 
 
-def start_arcadedb(home: Path, ports: tuple[int, int] | None = None) -> tuple[subprocess.Popen[bytes], str, str]:
+def start_arcadedb(
+    home: Path, ports: tuple[int, int] | None = None, heap_mb: int = arcadedb.HEAP_MB
+) -> tuple[subprocess.Popen[bytes], str, str]:
     """Process, Bolt address and password of `root`. ports: Bolt and HTTP, free ones by default. The caller stops the process."""
     bolt, http = ports or free_ports(2)
-    command = arcadedb.command(home, bolt, http)
+    command = arcadedb.command(home, bolt, http, heap_mb)
     secret = arcadedb.password(home)
     with (home / "server.out").open("ab") as log:
         process = subprocess.Popen(command, cwd=home, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
