@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from aegis_assets.errors import AegisError, Superseded, is_outage, public
+from aegis_assets.errors import AegisError, NotFound, Superseded, is_outage, public
 from aegis_assets.logs import logger
 from aegis_assets.model.document import Stage
 from aegis_assets.pipeline.flow.ledger import FlowLedger
@@ -186,7 +186,7 @@ def record(
     if is_outage(failure):
         log.warning("put_back", stage=stage, document=str(document), kind=failure.kind, server=failure.server)
         platform.let_go(document, run_id)
-        with suppress(Superseded):
+        with suppress(Superseded, NotFound):  # of a document that is gone, nothing is written either
             platform.ledger.put_back(document, run_id, failure)
         return
     if not isinstance(error, AegisError):
