@@ -125,7 +125,7 @@ def vectors(body: Any) -> tuple[int, Any]:
         EngineFailed("Crashed.", retryable=False),
         Misconfigured("Wrong."),
         NotFound("Gone."),
-        StoreUnavailable("Away."),
+        StoreUnavailable("Away.", server="the bucket"),
     ],
 )
 def test_an_error_arrives_as_what_it_was_and_is_asked_for_once(server: Scripted, error: AegisError) -> None:
@@ -133,7 +133,15 @@ def test_an_error_arrives_as_what_it_was_and_is_asked_for_once(server: Scripted,
     with pytest.raises(type(error)) as caught:
         EngineClient(server.address).inspect(REQUEST)
     assert (caught.value.kind, caught.value.message, caught.value.retryable) == (error.kind, error.message, error.retryable)
+    assert caught.value.server == error.server
     assert len(server.seen) == 1
+
+
+def test_what_the_engine_server_waits_for_itself_is_named(server: Scripted) -> None:
+    server.script = [encode_error(EngineUnavailable("Away.", server="the embedding server"))]
+    with pytest.raises(EngineUnavailable) as caught:
+        EngineClient(server.address, patience=0.0).inspect(REQUEST)
+    assert caught.value.server == "the embedding server"
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>Bad gateway</html>", b"[]", b'{"kind": 1}'])

@@ -90,7 +90,7 @@ class Bars:
                 if row.id not in self._tasks:
                     name = printable(row.name)[:NAME_WIDTH].ljust(min(NAME_WIDTH, 24))
                     self._tasks[row.id] = self._bars.add_task(name, total=1.0, stages="")
-                text = stages(row) if row.state == State.RUNNING else row.sentence or row.state.value
+                text = stages(row) if row.state == State.RUNNING else row.sentence.partition(". ")[0] or row.state.value
                 self._bars.update(self._tasks[row.id], completed=row.fraction, stages=text)  # type: ignore[arg-type]
 
     def say(self, sentence: str) -> None:

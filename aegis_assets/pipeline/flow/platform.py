@@ -187,7 +187,7 @@ def record(
     if is_outage(failure):
         log.warning("put_back", stage=stage, document=str(document), kind=failure.kind, server=failure.server)
         platform.let_go(document, run_id)
-        with suppress(Superseded):
+        with suppress(Superseded, NotFound):  # of a document that is gone, nothing is written either
             platform.ledger.put_back(document, run_id, failure)
         return
     if not isinstance(error, AegisError):
