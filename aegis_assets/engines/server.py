@@ -39,11 +39,11 @@ def main() -> None:
 
     from aegis_assets.engines.sandbox import Sandbox
     from aegis_assets.engines.service.app import Service
-    from aegis_assets.engines.service.documents import Documents, OcrDesk
+    from aegis_assets.engines.service.documents import Documents, OcrRunner
     from aegis_assets.engines.service.embeddings import embeddings
     from aegis_assets.engines.service.group import CALLERS_ON_CPU, CALLERS_ON_GPU, NAMES, Models
     from aegis_assets.engines.service.parser import ParserFingerprint
-    from aegis_assets.engines.service.ranking import RerankDesk
+    from aegis_assets.engines.service.ranking import RerankRunner
     from aegis_assets.engines.service.slots import choose_slots
     from aegis_assets.stores.bucket import open_bucket
 
@@ -58,10 +58,10 @@ def main() -> None:
     models = Models(scratch, callers, ("extractor",) if chosen.embeds_by_url else NAMES)
     service = Service(
         Documents(chosen, open_bucket(chosen.bucket_address, chosen, chosen.outage_seconds), sandbox, scratch),
-        OcrDesk(chosen, sandbox, scratch),
+        OcrRunner(chosen, sandbox, scratch),
         models,
         embeddings(chosen, models),
-        RerankDesk(chosen, sandbox, scratch),
+        RerankRunner(chosen, sandbox, scratch),
         token=chosen.engine_token.get_secret_value(),
         parser=ParserFingerprint(chosen),
         slots=choose_slots(chosen),

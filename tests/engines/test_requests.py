@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from aegis_assets.engines.sandbox import Limits, Sandbox
-from aegis_assets.engines.service.desk import Desk
+from aegis_assets.engines.service.bounded_executor import BoundedExecutor
 from aegis_assets.engines.service.requests import as_error, as_json, read, seconds_waited, while_connected
 from aegis_assets.engines.service.wire import BUSY, WAITED
 from aegis_assets.errors import AegisError, EngineUnavailable
@@ -47,7 +47,7 @@ def address(tmp_path: Path) -> Iterator[str]:
             )
 
         async def work() -> Response:
-            return as_json(await Desk(1, patience=60).run(call))
+            return as_json(await BoundedExecutor(1, patience=60).run(call))
 
         return await while_connected(request, work())
 
@@ -82,7 +82,7 @@ def test_a_request_that_is_too_large_is_refused(address: str) -> None:
 
 def test_a_caller_waits_for_its_turn_and_is_sent_away_when_that_takes_too_long() -> None:
     async def two() -> None:
-        desk = Desk(1, patience=0.2)
+        desk = BoundedExecutor(1, patience=0.2)
         release = Event()
         first = asyncio.create_task(desk.run(lambda _: release.wait(20)))
         await asyncio.sleep(0)
@@ -98,7 +98,7 @@ def test_a_caller_waits_for_its_turn_and_is_sent_away_when_that_takes_too_long()
 
 def test_a_caller_who_was_sent_away_keeps_its_place_in_the_queue() -> None:
     async def three() -> list[str]:
-        desk, order, release = Desk(1, patience=20), list[str](), Event()
+        desk, order, release = BoundedExecutor(1, patience=20), list[str](), Event()
         first = asyncio.create_task(desk.run(lambda _: release.wait(20)))
         await asyncio.sleep(0)
         later = [asyncio.create_task(desk.run(lambda _: order.append("came just now")))]
@@ -114,7 +114,7 @@ def test_a_caller_who_was_sent_away_keeps_its_place_in_the_queue() -> None:
 
 def test_a_slot_that_is_given_to_a_caller_who_just_went_is_given_to_the_next() -> None:
     async def three() -> str:
-        desk, release = Desk(1, patience=20), Event()
+        desk, release = BoundedExecutor(1, patience=20), Event()
         first = asyncio.create_task(desk.run(lambda _: release.wait(20)))
         await asyncio.sleep(0)
         gone = asyncio.create_task(desk.run(lambda _: "gone"))
@@ -141,7 +141,7 @@ def test_what_a_caller_says_of_its_waiting_is_a_number_of_seconds_or_nothing(sai
 
 def test_a_turn_is_free_again_only_when_the_cancelled_work_has_ended() -> None:
     async def cancel() -> list[str]:
-        desk = Desk(1, patience=20)
+        desk = BoundedExecutor(1, patience=20)
         order: list[str] = []
 
         def slow(cancelled: Event) -> None:
@@ -162,7 +162,7 @@ def test_a_turn_is_free_again_only_when_the_cancelled_work_has_ended() -> None:
 
 def test_idle_is_zero_while_work_runs() -> None:
     async def look() -> tuple[float, float]:
-        desk = Desk(1, patience=1)
+        desk = BoundedExecutor(1, patience=1)
         during = await desk.run(lambda _: desk.idle())
         await asyncio.sleep(0.01)
         return during, desk.idle()

@@ -12,7 +12,7 @@ import pytest
 from aegis_assets.engines.client import EngineClient
 from aegis_assets.engines.reranker import rank
 from aegis_assets.engines.sandbox import Sandbox
-from aegis_assets.engines.service.ranking import RerankDesk
+from aegis_assets.engines.service.ranking import RerankRunner
 from aegis_assets.engines.service.wire import RerankBody
 from aegis_assets.errors import EngineFailed, LimitExceeded, Misconfigured
 from aegis_assets.settings import Settings
@@ -99,8 +99,8 @@ def test_a_device_that_is_not_there_is_a_sentence(checkpoint: Path) -> None:
 # In a child
 
 
-def desk(sandbox: Sandbox, scratch: Path, checkpoint: Path | str, **more: float) -> RerankDesk:
-    return RerankDesk(Settings(reranker_path=str(checkpoint), **more), sandbox, scratch)
+def desk(sandbox: Sandbox, scratch: Path, checkpoint: Path | str, **more: float) -> RerankRunner:
+    return RerankRunner(Settings(reranker_path=str(checkpoint), **more), sandbox, scratch)
 
 
 def test_a_child_is_kept_for_the_next_search_and_ended_by_rest(checkpoint: Path, sandbox: Sandbox, tmp_path: Path) -> None:

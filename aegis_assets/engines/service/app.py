@@ -20,12 +20,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from aegis_assets.engines.sandbox import frames
-from aegis_assets.engines.service.desk import Desk
-from aegis_assets.engines.service.documents import Documents, OcrDesk, ocr_fingerprint
+from aegis_assets.engines.service.bounded_executor import BoundedExecutor
+from aegis_assets.engines.service.documents import Documents, OcrRunner, ocr_fingerprint
 from aegis_assets.engines.service.embeddings import Embeddings
 from aegis_assets.engines.service.group import READY, STARTING, Models
 from aegis_assets.engines.service.parser import ParserFingerprint
-from aegis_assets.engines.service.ranking import RerankDesk
+from aegis_assets.engines.service.ranking import RerankRunner
 from aegis_assets.engines.service.requests import GONE, as_error, as_json, no_such_route, read, seconds_waited, while_connected
 from aegis_assets.engines.service.slots import Slots
 from aegis_assets.engines.service.wire import (
@@ -62,10 +62,10 @@ class Service:
     def __init__(
         self,
         documents: Documents,
-        ocr: OcrDesk,
+        ocr: OcrRunner,
         models: Models,
         embeddings: Embeddings,
-        reranker: RerankDesk,
+        reranker: RerankRunner,
         *,
         token: str,
         parser: ParserFingerprint,
@@ -80,12 +80,12 @@ class Service:
         self._token = token.encode()
         self._parser = parser
         self._parser_state = STARTING
-        self._parses = Desk(slots.documents, TURN_SECONDS)
-        self._chunks = Desk(slots.documents, TURN_SECONDS)
-        self._pictures = Desk(slots.pictures, TURN_SECONDS)
-        self._pages = Desk(PAGES_AT_ONCE, PAGE_PATIENCE)
-        self._checks = Desk(1, PAGE_PATIENCE)
-        self._rankings = Desk(1, reranker.seconds)
+        self._parses = BoundedExecutor(slots.documents, TURN_SECONDS)
+        self._chunks = BoundedExecutor(slots.documents, TURN_SECONDS)
+        self._pictures = BoundedExecutor(slots.pictures, TURN_SECONDS)
+        self._pages = BoundedExecutor(PAGES_AT_ONCE, PAGE_PATIENCE)
+        self._checks = BoundedExecutor(1, PAGE_PATIENCE)
+        self._rankings = BoundedExecutor(1, reranker.seconds)
 
     def app(self) -> Starlette:
         routes = [

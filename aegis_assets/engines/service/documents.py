@@ -18,12 +18,12 @@ from pydantic import BaseModel, ValidationError
 
 from aegis_assets.engines.embedder import chunk_tokens, tokenizer_path
 from aegis_assets.engines.sandbox import Limits, Outcome, Sandbox, left
+from aegis_assets.engines.service.blob_cache import MB, BlobCache
+from aegis_assets.engines.service.child_pool import ChildPool
 from aegis_assets.engines.service.jobs import NATIVE
-from aegis_assets.engines.service.kept import MB, Kept
 from aegis_assets.engines.service.parser import VERSION, chosen_parser, package_version
 from aegis_assets.engines.service.served import Served
 from aegis_assets.engines.service.slots import choose_slots
-from aegis_assets.engines.service.warm import Warm
 from aegis_assets.engines.service.wire import ChunkAnswer, OcrAnswer, PageAnswer, PageBody, ParserAnswer
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, LimitExceeded
 from aegis_assets.model.ids import fingerprint
@@ -59,17 +59,17 @@ class Documents:
         self._bucket = bucket
         self._sandbox = sandbox
         self._scratch = scratch
-        self._kept = Kept(bucket, scratch / "kept")
+        self._blobs = BlobCache(bucket, scratch / "kept")
         self._limits = Limits(chosen.parse_timeout, chosen.parse_memory_mb)
         self._served = Served(chosen, bucket, sandbox)
         self._page_limits = Limits(PAGE_SECONDS, chosen.parse_memory_mb, seconds_setting="a fixed limit")
-        self._warm = Warm(sandbox.child, slots.documents)
-        self._shared = Warm(sandbox.child, slots.documents + 1, SHARED_GROWN_MB)
+        self._children = ChildPool(sandbox.child, slots.documents)
+        self._shared_children = ChildPool(sandbox.child, slots.documents + 1, SHARED_GROWN_MB)
 
     def rest(self, seconds: float = 0.0) -> None:
         """Give back the memory of models and children that no call has needed for so long."""
-        self._warm.rest(seconds)
-        self._shared.rest(seconds)
+        self._children.rest(seconds)
+        self._shared_children.rest(seconds)
 
     def inspect(self, request: InspectRequest, cancelled: Event, tokens: int = 0) -> Inspection:
         """tokens: the most of a chunk; 0 for what the local embedder reads."""
@@ -96,7 +96,7 @@ class Documents:
         with self._folder() as folder:
             path, whole = folder / "document", folder / "whole"
             if request.unit == "section" and request.whole:
-                self._kept.link(
+                self._blobs.link(
                     request.whole, whole
                 )  # the sections were cut out of it; the bytes of the document are not needed again
             else:
@@ -117,7 +117,7 @@ class Documents:
             elif payload["parser"] == "docling-serve":
                 outcome = self._served.run("parse", payload, folder, subject, cancelled, request.artifacts)
             elif payload["parser"] == "docling":
-                with self._warm.child(request.blob) as child:
+                with self._children.child(request.blob) as child:
                     outcome = child.call(f"{JOBS}:parse", payload, folder, self._limits, subject, cancelled)
             else:
                 outcome = self._run("parse", payload, folder, subject, cancelled)
@@ -173,7 +173,7 @@ class Documents:
         A fresh child takes 30 ms of CPU, a page of Markdown 3. Whether Python is enough is found out in the shared child, which
         stops before it would run a parser in C.
         """
-        with self._shared.child("text") as child:
+        with self._shared_children.child("text") as child:
             outcome = child.call(f"{JOBS}:{job}", {**payload, "shared": True}, folder, self._limits, subject, cancelled)
         return self._run(job, payload, folder, subject, cancelled) if outcome.result == NATIVE else outcome
 
@@ -187,7 +187,7 @@ class Documents:
             yield Path(name)
 
     def _document(self, key: str, path: Path) -> Path:
-        self._kept.link(key, path)
+        self._blobs.link(key, path)
         if path.stat().st_size > self._chosen.max_file_bytes:
             raise BadInput(f"The file is larger than {self._chosen.max_file_mb} MB (AEGIS_MAX_FILE_MB).")
         return path
@@ -203,7 +203,7 @@ class Documents:
         return keys
 
 
-class OcrDesk:
+class OcrRunner:
     """Children that keep the OCR engine loaded, for one call after another. Calls block, and may come from several threads."""
 
     def __init__(self, chosen: Settings, sandbox: Sandbox, scratch: Path) -> None:
@@ -214,11 +214,14 @@ class OcrDesk:
             memory_setting="AEGIS_PARSE_MEMORY_MB",
         )
         self._scratch = scratch
-        self._warm = Warm(sandbox.child, choose_slots(chosen).pictures, calls=OCR_CALLS)
+        self._children = ChildPool(sandbox.child, choose_slots(chosen).pictures, calls=OCR_CALLS)
 
     def read(self, png: bytes, cancelled: Event) -> OcrAnswer:
         """A picture that cannot be read does not end the child: it would take seconds to load the engine again."""
-        with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as name, self._warm.child("ocr") as child:
+        with (
+            tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as name,
+            self._children.child("ocr") as child,
+        ):
             path = Path(name) / "picture"
             path.write_bytes(png)
             payload, subject = {"path": str(path)}, "Reading the text of a picture"
@@ -232,7 +235,7 @@ class OcrDesk:
 
     def rest(self, seconds: float = 0.0) -> None:
         """Give the memory of children back where no picture came within so many seconds; the next call starts another."""
-        self._warm.rest(seconds)
+        self._children.rest(seconds)
 
 
 def _key(keys: dict[str, str], name: str) -> str:

@@ -24,7 +24,7 @@ LOAD_SECONDS: Final = 180.0  # 2.3 GB from a network disk, and imports
 BESIDE_MB: Final = 3000
 
 
-class RerankDesk:
+class RerankRunner:
     """Not thread-safe: callers come one after the other."""
 
     def __init__(self, chosen: Settings, sandbox: Sandbox, scratch: Path) -> None:

@@ -19,7 +19,7 @@ from aegis_assets.engines.sandbox import Child
 CALLS: Final = 40  # then a fresh child: a parser's memory grows with the pages that it has seen
 
 
-class Warm:
+class ChildPool:
     """Thread-safe. A child whose call failed, in any way, is not seen again."""
 
     def __init__(self, start: Callable[[], Child], most: int, grown_mb: float = inf, calls: int | None = None) -> None:

@@ -10,7 +10,7 @@ from select import select
 
 import pytest
 
-from aegis_assets.engines.service.kept import Kept
+from aegis_assets.engines.service.blob_cache import BlobCache
 from aegis_assets.errors import NotFound
 
 MB = 2**20
@@ -40,17 +40,17 @@ def bucket() -> Slow:
 
 
 @pytest.fixture
-def kept(bucket: Slow, tmp_path: Path) -> Kept:
-    return Kept(bucket, tmp_path / "kept", limit_mb=1)  # type: ignore[arg-type]
+def kept(bucket: Slow, tmp_path: Path) -> BlobCache:
+    return BlobCache(bucket, tmp_path / "kept", limit_mb=1)  # type: ignore[arg-type]
 
 
-def test_each_window_gets_the_bytes_and_one_fetches_them(kept: Kept, bucket: Slow, tmp_path: Path) -> None:
+def test_each_window_gets_the_bytes_and_one_fetches_them(kept: BlobCache, bucket: Slow, tmp_path: Path) -> None:
     for window in range(3):
         assert kept.link("blobs/c", tmp_path / f"window{window}").read_bytes() == b"c"
     assert bucket.fetched == ["blobs/c"]
 
 
-def test_of_two_windows_that_ask_at_once_one_fetches(kept: Kept, bucket: Slow, tmp_path: Path) -> None:
+def test_of_two_windows_that_ask_at_once_one_fetches(kept: BlobCache, bucket: Slow, tmp_path: Path) -> None:
     bucket.go_on.clear()
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(kept.link, "blobs/a", tmp_path / f"window{window}") for window in range(2)]
@@ -61,7 +61,7 @@ def test_of_two_windows_that_ask_at_once_one_fetches(kept: Kept, bucket: Slow, t
     assert bucket.fetched == ["blobs/a"]
 
 
-def test_the_oldest_go_and_calls_that_work_on_them_keep_theirs(kept: Kept, bucket: Slow, tmp_path: Path) -> None:
+def test_the_oldest_go_and_calls_that_work_on_them_keep_theirs(kept: BlobCache, bucket: Slow, tmp_path: Path) -> None:
     first = kept.link("blobs/a", tmp_path / "first")
     kept.link("blobs/b", tmp_path / "second")
     assert first.read_bytes() == b"a" * MB
@@ -71,7 +71,7 @@ def test_the_oldest_go_and_calls_that_work_on_them_keep_theirs(kept: Kept, bucke
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
-def test_a_file_that_somebody_wrote_into_is_fetched_anew(kept: Kept, bucket: Slow, tmp_path: Path) -> None:
+def test_a_file_that_somebody_wrote_into_is_fetched_anew(kept: BlobCache, bucket: Slow, tmp_path: Path) -> None:
     file = kept.link("blobs/c", tmp_path / "first")
     file.chmod(0o600)
     file.write_bytes(b"other")
@@ -79,7 +79,7 @@ def test_a_file_that_somebody_wrote_into_is_fetched_anew(kept: Kept, bucket: Slo
 
 
 def test_a_file_system_without_hard_links_gets_copies(
-    kept: Kept, bucket: Slow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kept: BlobCache, bucket: Slow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object) -> None:
         raise PermissionError("Operation not permitted")
@@ -90,7 +90,7 @@ def test_a_file_system_without_hard_links_gets_copies(
     assert bucket.fetched == ["blobs/c"]
 
 
-def test_what_could_not_be_fetched_is_asked_for_again(kept: Kept, bucket: Slow, tmp_path: Path) -> None:
+def test_what_could_not_be_fetched_is_asked_for_again(kept: BlobCache, bucket: Slow, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         kept.link("blobs/d", tmp_path / "first")
     assert not kept._fetching, "nobody fetches any more"
@@ -98,7 +98,7 @@ def test_what_could_not_be_fetched_is_asked_for_again(kept: Kept, bucket: Slow, 
     assert kept.link("blobs/d", tmp_path / "second").read_bytes() == b"d"
 
 
-def test_a_copy_keeps_nobody_else_waiting(kept: Kept, bucket: Slow, tmp_path: Path) -> None:
+def test_a_copy_keeps_nobody_else_waiting(kept: BlobCache, bucket: Slow, tmp_path: Path) -> None:
     """As slow as whoever reads the pipe, to which no link can be made."""
     os.mkfifo(tmp_path / "slow")
     with open(os.open(tmp_path / "slow", os.O_RDONLY | os.O_NONBLOCK), "rb") as pipe, ThreadPoolExecutor(2) as pool:

@@ -11,8 +11,8 @@ import pytest
 from aegis_assets.engines.parsing.pdf import stock
 from aegis_assets.engines.parsing.pdf.facts import Facts
 from aegis_assets.engines.sandbox import Child, Json, Limits, Sandbox
-from aegis_assets.engines.service import warm as module
-from aegis_assets.engines.service.warm import Warm
+from aegis_assets.engines.service import child_pool as module
+from aegis_assets.engines.service.child_pool import ChildPool
 from aegis_assets.errors import BadInput, EngineFailed, LimitExceeded
 from tests.engines.sandbox_jobs import crash, hang, hoard, name_of, refuse, who
 
@@ -25,31 +25,31 @@ def sandbox() -> Sandbox:
 
 
 @pytest.fixture
-def warm(sandbox: Sandbox) -> Warm:
-    return Warm(sandbox.child, 2)
+def warm(sandbox: Sandbox) -> ChildPool:
+    return ChildPool(sandbox.child, 2)
 
 
 def ask(
-    warm: Warm, document: str, folder: Path, job: Callable[[Json], object] = who, limits: Limits = AMPLE, **payload: object
+    warm: ChildPool, document: str, folder: Path, job: Callable[[Json], object] = who, limits: Limits = AMPLE, **payload: object
 ) -> int:
     with warm.child(document) as child:
         return int(child.call(name_of(job), payload, folder, limits, "Parsing pages 1 to 16", Event()).result["pid"])
 
 
-def test_windows_of_a_document_share_a_child_and_documents_do_not(warm: Warm, tmp_path: Path) -> None:
+def test_windows_of_a_document_share_a_child_and_documents_do_not(warm: ChildPool, tmp_path: Path) -> None:
     first = ask(warm, "a", tmp_path)
     assert ask(warm, "a", tmp_path) == first
     assert ask(warm, "b", tmp_path) != first
     warm.rest()
 
 
-def test_two_windows_at_once_have_a_child_each(warm: Warm, tmp_path: Path) -> None:
+def test_two_windows_at_once_have_a_child_each(warm: ChildPool, tmp_path: Path) -> None:
     with warm.child("a") as one, warm.child("a") as other:
         assert one.pid != other.pid
     warm.rest()
 
 
-def test_a_child_that_broke_a_limit_or_died_is_followed_by_a_fresh_one(warm: Warm, tmp_path: Path) -> None:
+def test_a_child_that_broke_a_limit_or_died_is_followed_by_a_fresh_one(warm: ChildPool, tmp_path: Path) -> None:
     first = ask(warm, "a", tmp_path)
     with pytest.raises(LimitExceeded, match="took longer than 1 s"):
         ask(warm, "a", tmp_path, hang, Limits(seconds=1, memory_mb=1000), file=str(tmp_path / "pid"))
@@ -61,7 +61,7 @@ def test_a_child_that_broke_a_limit_or_died_is_followed_by_a_fresh_one(warm: War
     warm.rest()
 
 
-def test_a_child_whose_call_failed_is_followed_by_a_fresh_one(warm: Warm, tmp_path: Path) -> None:
+def test_a_child_whose_call_failed_is_followed_by_a_fresh_one(warm: ChildPool, tmp_path: Path) -> None:
     first = ask(warm, "a", tmp_path)
     with pytest.raises(BadInput):
         ask(warm, "a", tmp_path, refuse)
@@ -74,7 +74,7 @@ def test_a_child_that_has_grown_is_followed_by_a_fresh_one(sandbox: Sandbox, tmp
     with sandbox.child() as child:
         child.call(name_of(who), {}, tmp_path, AMPLE, "Parsing pages 1 to 16", Event())
         imports = child.grown_mb()
-    warm = Warm(sandbox.child, 2, grown_mb=imports + 50)
+    warm = ChildPool(sandbox.child, 2, grown_mb=imports + 50)
     first = ask(warm, "a", tmp_path)
     assert ask(warm, "a", tmp_path) == first
     assert ask(warm, "a", tmp_path, hoard, mb=80) == first
@@ -82,7 +82,7 @@ def test_a_child_that_has_grown_is_followed_by_a_fresh_one(sandbox: Sandbox, tmp
     warm.rest()
 
 
-def test_memory_comes_back(warm: Warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_comes_back(warm: ChildPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many calls, with more idle children than may be, and at rest."""
     monkeypatch.setattr(module, "CALLS", 2)
     first = ask(warm, "a", tmp_path)
@@ -100,7 +100,7 @@ def test_memory_comes_back(warm: Warm, tmp_path: Path, monkeypatch: pytest.Monke
     warm.rest()
 
 
-def test_busy_and_idle_children_count_together(warm: Warm, tmp_path: Path) -> None:
+def test_busy_and_idle_children_count_together(warm: ChildPool, tmp_path: Path) -> None:
     """A child holds its models' memory in either way."""
     with warm.child("a") as a, warm.child("b") as b:
         pass
@@ -129,7 +129,7 @@ def test_a_child_that_cannot_be_started_is_not_counted(sandbox: Sandbox) -> None
             raise OSError("no memory for another process")
         return sandbox.child()
 
-    warm = Warm(start, 2)
+    warm = ChildPool(start, 2)
     for _ in range(3):
         with pytest.raises(OSError, match="no memory"), warm.child("a"):
             pass

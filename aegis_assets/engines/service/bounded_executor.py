@@ -19,7 +19,7 @@ from aegis_assets.errors import AegisError, EngineUnavailable
 Result = TypeVar("Result")
 
 
-class Desk:
+class BoundedExecutor:
     """A slot that is free goes to the caller who has waited longest, also where that one was sent away and came back."""
 
     def __init__(self, at_once: int, patience: float) -> None:

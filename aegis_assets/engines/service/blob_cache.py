@@ -29,7 +29,7 @@ class _File(NamedTuple):
     changed: int
 
 
-class Kept:
+class BlobCache:
     """Thread-safe. Keys name content: what is written under one never changes."""
 
     def __init__(self, bucket: Bucket, directory: Path, limit_mb: int = LIMIT_MB) -> None:
