@@ -142,11 +142,11 @@ def test_an_existing_collection_is_found_after_a_rebuild_and_not_any_more_with_t
     document = replace(searchable, graph=plain).ingest("a.md", OLD)
     assert set(map(frozenset, all_found(driver, searchable).values())) == {frozenset()}
 
-    list(rebuild_graph(searchable.ledger, searchable.bucket, searchable.graph, searchable.id))
+    list(rebuild_graph(searchable.ledger, searchable.bucket, searchable.vectors, searchable.graph, searchable.id))
     old = frozenset(text for window in OLD for text in window)
     assert set(map(frozenset, all_found(driver, searchable).values())) == {old}
 
-    list(rebuild_graph(searchable.ledger, searchable.bucket, plain, searchable.id))
+    list(rebuild_graph(searchable.ledger, searchable.bucket, searchable.vectors, plain, searchable.id))
     assert set(map(frozenset, all_found(driver, searchable).values())) == {frozenset()}
     left = searchable.bolt.query("MATCH (c:Chunk {document: $d}) RETURN keys(c) AS keys", d=str(document))
     assert not {key for row in left for key in row["keys"] if key.startswith("embed")}
@@ -158,7 +158,7 @@ def test_a_rebuild_without_kept_embeddings_says_what_to_run_first(searchable: Wo
     searchable.execute("DELETE FROM aegis_embedding")
     searchable.bolt.run(("MATCH (n) WHERE n.collection = $c DETACH DELETE n", {"c": str(searchable.id)}))
     with pytest.raises(StoreUnavailable, match=r"no embedding of 3 chunks.*rebuild vectors"):
-        list(rebuild_graph(searchable.ledger, searchable.bucket, searchable.graph, searchable.id))
+        list(rebuild_graph(searchable.ledger, searchable.bucket, searchable.vectors, searchable.graph, searchable.id))
 
 
 def test_each_number_of_dimensions_has_its_index_and_a_chunk_has_one_embedding(searchable: World, driver: neo4j.Driver) -> None:

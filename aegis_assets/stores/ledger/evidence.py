@@ -19,14 +19,14 @@ from aegis_assets.model.outbox import Key, Kind
 from aegis_assets.stores.ledger.base import Connection, lock_name, one, rows
 from aegis_assets.stores.ledger.canonical import regrouping
 
-# Cost of these two: what the documents' live chunks say; with names, only what they say of these.
-ENTITIES: Final = """
+# Cost of these four: what the documents' live chunks say; with names, only what they say of these.
+ALL_ENTITIES: Final = """
 SELECT m.document_id AS document, e.canonical_id AS entity, count(DISTINCT m.chunk_id) AS chunks,
     array_agg(DISTINCT e.id ORDER BY e.id) AS names
 FROM aegis_document d JOIN aegis_placement p ON p.generation_id = d.live_id
 JOIN aegis_mention m ON m.chunk_id = p.chunk_id JOIN aegis_entity e ON e.id = m.entity_id
-WHERE d.id = ANY(%(documents)s) {names} GROUP BY m.document_id, e.canonical_id"""
-RELATIONS: Final = """
+WHERE d.id = ANY(%(documents)s) GROUP BY m.document_id, e.canonical_id"""
+ALL_RELATIONS: Final = """
 SELECT r.document_id AS document, s.canonical_id AS source, r.type, t.canonical_id AS target,
     count(DISTINCT r.chunk_id) AS chunks,
     hashtextextended(string_agg(concat_ws(' ', r.chunk_id, r.start, r."end", r.confidence), ' '
@@ -34,13 +34,14 @@ SELECT r.document_id AS document, s.canonical_id AS source, r.type, t.canonical_
 FROM aegis_document d JOIN aegis_placement p ON p.generation_id = d.live_id
 JOIN aegis_relation r ON r.chunk_id = p.chunk_id
 JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
-WHERE d.id = ANY(%(documents)s) AND s.canonical_id <> t.canonical_id {names}
+WHERE d.id = ANY(%(documents)s) AND s.canonical_id <> t.canonical_id
 GROUP BY r.document_id, s.canonical_id, r.type, t.canonical_id"""
-ALL_ENTITIES: Final = ENTITIES.format(names="")
-NAMED_ENTITIES: Final = ENTITIES.format(names="AND m.document_id = ANY(%(documents)s) AND m.entity_id = ANY(%(names)s)")
-ALL_RELATIONS: Final = RELATIONS.format(names="")
-NAMED_RELATIONS: Final = RELATIONS.format(
-    names="AND r.document_id = ANY(%(documents)s) AND (r.source_id = ANY(%(names)s) OR r.target_id = ANY(%(names)s))"
+NAMED_ENTITIES: Final = ALL_ENTITIES.replace(
+    "GROUP BY", "AND m.document_id = ANY(%(documents)s) AND m.entity_id = ANY(%(names)s)\nGROUP BY"
+)
+NAMED_RELATIONS: Final = ALL_RELATIONS.replace(
+    "GROUP BY",
+    "AND r.document_id = ANY(%(documents)s) AND (r.source_id = ANY(%(names)s) OR r.target_id = ANY(%(names)s))\nGROUP BY",
 )
 # Cost of these four: the rows given.
 ADD_ENTITIES: Final = """

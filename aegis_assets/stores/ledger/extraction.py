@@ -39,10 +39,14 @@ ON CONFLICT (text_hash, fingerprint) DO NOTHING"""
 FORGET_MENTIONS: Final = "DELETE FROM aegis_mention WHERE chunk_id = ANY(%(chunks)s)"
 FORGET_RELATIONS: Final = "DELETE FROM aegis_relation WHERE chunk_id = ANY(%(chunks)s)"
 MENTIONED: Final = "SELECT DISTINCT entity_id AS id FROM aegis_mention WHERE chunk_id = ANY(%(chunks)s)"
-# Cost: the chunks.
+# Cost of these two: the chunks, and what they state.
 LIVE: Final = """
 SELECT p.chunk_id AS id FROM aegis_placement p JOIN aegis_document d ON d.live_id = p.generation_id
 WHERE d.id = %(document)s AND p.chunk_id = ANY(%(chunks)s)"""
+STATED: Final = """
+SELECT DISTINCT s.canonical_id AS source, r.type, t.canonical_id AS target FROM aegis_relation r
+JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
+WHERE r.chunk_id = ANY(%(chunks)s) AND s.canonical_id <> t.canonical_id"""
 # Cost: the names of the entities that the given ones belong to.
 GROUPS: Final = """
 SELECT id FROM aegis_entity WHERE id = ANY(%(names)s)
@@ -162,6 +166,8 @@ def _replace(connection: Connection, collection: UUID, document: UUID, found: Se
         with change.tracked([document] if live else [], whole):
             write()
         change.mark(Kind.CHUNK, live)
+        stated = rows(connection, STATED, chunks=live)  # also what is as before: the schema may name its type only now
+        change.mark_relations((row["source"], row["type"], row["target"]) for row in stated)
         drop_unnamed(connection, change, before - names)
 
 
