@@ -1,19 +1,34 @@
-"""What a person decides about names -> the graph put right in the same moment, by the code that publish corrects it with.
+"""What a person decides about names: two entities are one, some names of an entity are another, and one of these undone.
 
-Three decisions: two entities are one, some names of an entity are another, and one of these undone. The ledger changes and the
-graph is rewritten inside its open transaction, so that both say the same of the names whatever breaks.
+The ledger changes at once, and what that changes in the graph stands in the outbox then; it is written while the person waits.
+Trade-off: a graph server that is away does not refuse the decision, it gets it when it is back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
+from aegis_assets.errors import StoreUnavailable
+from aegis_assets.logs import logger
+from aegis_assets.model.outbox import Key
 from aegis_assets.model.parsing import Frozen
-from aegis_assets.pipeline.publish import Dropped, Facts, KnowledgeGraph, rewrite, scope_after
+from aegis_assets.pipeline.drain import drain
+from aegis_assets.pipeline.outbox import Stores
+
+log = logger(__name__)
 
 BY_PERSON = "person"  # the reason of a merge that a person made; resolve's own reasons are others
-Correct = Callable[[Facts, Dropped], None]
+SECONDS: Final = 20.0  # a person waits for what others write just now
+
+
+class Decided(Frozen):
+    """A decision that the ledger has. keys: what was marked to be written."""
+
+    decision: int
+    collection: UUID
+    keys: frozenset[Key]
 
 
 class Pair(Frozen):
@@ -30,13 +45,12 @@ class Pair(Frozen):
         return (self.left, self.right)
 
 
-def corrector(graph: KnowledgeGraph, collection: UUID) -> Correct:
-    """Rewrites the nodes of the names that moved, and their relations."""
-
-    def correct(facts: Facts, dropped: Dropped) -> None:
-        rewrite(facts, graph, collection, scope_after(facts, graph, collection, dropped))
-
-    return correct
+def write_decided(decided: Decided, stores: Stores) -> None:
+    """Write to the graph what a decision changed. What cannot be written now is swept later."""
+    try:
+        drain(stores, decided.collection, decided.keys, SECONDS)
+    except StoreUnavailable as error:
+        log.warning("decision_not_written", decision=decided.decision, kind=error.kind)
 
 
 def joined(left: UUID, right: UUID) -> Pair:

@@ -25,12 +25,17 @@ def new_world(ledger_url: str, arcadedb: tuple[str, str], tmp_path: Path) -> Ite
     graph, bolt = BoltGraph(address, "root", password), Bolt(address, "root", password)
     graph.ensure_schema()
 
+    made: list[World] = []
+
     def make() -> World:
         name = f"world-{uuid4().hex[:12]}"
         bucket = open_bucket((tmp_path / name).as_uri(), Settings())
-        return World(name, ledger, view, QdrantVectors(path=tmp_path / "vectors"), graph, bucket, bolt, name)
+        made.append(World(name, ledger, view, QdrantVectors(path=tmp_path / "vectors"), graph, bucket, bolt, name))
+        return made[-1]
 
     yield make
+    for world in made:
+        world.require_mirror()
     for one in (ledger, view, graph, bolt):
         one.close()
 

@@ -42,12 +42,12 @@ class Fused:
 class Broken:
     """One method of a store always fails."""
 
-    def __init__(self, store: Any, method: str) -> None:
-        self._store, self._method = store, method
+    def __init__(self, store: Any, method: str, error: Exception | None = None) -> None:
+        self._store, self._method, self._error = store, method, error
 
     def __getattr__(self, name: str) -> Any:
         if name == self._method:
-            raise Crash(name)
+            raise self._error or Crash(name)
         return getattr(self._store, name)
 
 
@@ -55,5 +55,5 @@ def fused(world: World, fuse: Fuse) -> dict[str, Any]:
     return {name: Fused(store, fuse) for name, store in world.stores().items()}
 
 
-def broken(world: World, method: str) -> dict[str, Any]:
-    return {name: Broken(store, method) for name, store in world.stores().items()}
+def broken(world: World, method: str, error: Exception | None = None) -> dict[str, Any]:
+    return {name: Broken(store, method, error) for name, store in world.stores().items()}

@@ -10,8 +10,7 @@ import pytest
 
 from aegis_assets.model.document import State
 from aegis_assets.model.embedding import VectorPoint
-from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation
-from aegis_assets.model.ids import relation_id
+from aegis_assets.model.graph import GraphChunk, GraphDocument
 from aegis_assets.pipeline.publish import consistency, publish
 from tests.pipeline.crashes import Crash, Fuse, broken, fused
 from tests.pipeline.world import World, embedding
@@ -30,7 +29,8 @@ def test_a_first_generation_reaches_every_store_and_they_agree(world: World) -> 
     state = world.state()
     assert state["searchable"] == state["texts"] == sorted(text for window in FIRST for text in window)
     assert [row[0] for row in state["entities"]] == ["Ada", "Bob", "Carl", "Engine", "Pump"]
-    assert ("Ada", "uses", "Engine", 0.44, "Ada uses Engine", ("Ada uses Engine",)) in state["relations"]
+    assert ("Ada", "uses", "Engine", 0.44, ("Ada uses Engine",), 1, 1) in state["relations"]
+    assert world.dirty() == []
     assert [(ordinal, text) for _, _, ordinal, text in state["chunks"]] == list(
         enumerate(text for window in FIRST for text in window)
     )
@@ -71,10 +71,13 @@ def test_a_revision_answers_only_when_published_and_leaves_nothing_of_the_old(wo
     assert world.agreed(document)
 
 
-@pytest.mark.parametrize("method", ["write_relations", "set_live", "switch"])
-def test_the_old_generation_answers_whatever_fails_before_the_switch(world: World, method: str) -> None:
+@pytest.mark.parametrize(
+    "method", ["switch", "claim_dirty", "write_documents", "write_entities", "write_evidence", "write_relations", "set_live"]
+)
+def test_the_old_generation_answers_whatever_fails_before_the_vectors_go_live(world: World, method: str) -> None:
     document = world.ingest("a.md", FIRST)
     before = world.state()
+    old = [hit.id for hit in world.vectors.search(world.id, embedding("x"), 100)]
     world.prepare("a.md", SECOND, run_id="run-2")
 
     with pytest.raises(Crash):
@@ -84,6 +87,7 @@ def test_the_old_generation_answers_whatever_fails_before_the_switch(world: Worl
     assert set(before["searchable"]) <= set(after["searchable"])
     assert {text for *_, text in before["chunks"]} <= {text for *_, text in after["chunks"]}
     assert {row[0] for row in before["entities"]} <= {row[0] for row in after["entities"]}
+    assert sorted(row.text for row in world.ledger.search_rows(old)) == before["searchable"]
 
 
 def test_what_two_documents_say_is_one_entity_and_one_relation_with_the_evidence_of_both(world: World) -> None:
@@ -92,15 +96,14 @@ def test_what_two_documents_say_is_one_entity_and_one_relation_with_the_evidence
 
     state = world.state()
 
-    evidence = [row for row in state["relations"] if row[:3] == ("Ada", "uses", "Engine")]
-    assert [row[5] for row in evidence] == [("Ada uses Engine", "It is said that Ada uses Engine")]
+    assert [row[4:] for row in state["relations"] if row[:3] == ("Ada", "uses", "Engine")] == [(("Ada uses Engine",), 2, 2)]
     assert {row[0]: len(row[3]) for row in state["entities"]} == {"Ada": 2, "Engine": 3, "It": 1, "Pump": 1}
     assert world.agreed(one)
     assert world.agreed(two)
 
     world.prepare("b.md", [["Engine drives Pump"]], run_id="run-2")
     world.publish(two, "run-2")
-    assert [row[5] for row in world.state()["relations"] if row[1] == "uses"] == [("Ada uses Engine",)]
+    assert [row[4:] for row in world.state()["relations"] if row[1] == "uses"] == [(("Ada uses Engine",), 1, 1)]
     assert world.agreed(one)
     assert world.agreed(two)
 
@@ -128,6 +131,7 @@ def test_a_crash_at_every_call_in_turn_ends_as_without_any(new_world: Callable[[
     assert result == expected
     assert stormy.state() == calm.state()
     assert stormy.agreed(document)
+    assert stormy.dirty() == []
 
 
 @pytest.mark.parametrize("method", ["drop_old", "delete_chunks", "artifacts_in_use", "idle_blobs"])
@@ -147,26 +151,15 @@ def test_a_crash_after_the_switch_is_repaired_by_the_next_publish(new_world: Cal
     assert stormy.state() == calm.state()
 
 
-def test_what_an_unknown_hand_left_in_the_stores_is_removed(world: World) -> None:
+def test_what_an_unknown_hand_left_of_a_document_in_the_stores_is_removed_and_what_it_took_comes_back(world: World) -> None:
     document = world.ingest("a.md", FIRST)
     before = world.state()
-    ghost = UUID(int=99)
-    ada = world.rows("SELECT id FROM aegis_entity WHERE collection_id = %s AND name = 'Ada'", world.id)[0]["id"]
+    ghost, scope = UUID(int=99), {"c": str(world.id)}
+    world.bolt.run(("MATCH (e:Entity {collection: $c, name: 'Engine'}) DETACH DELETE e", scope))
+    world.bolt.run(("MATCH (k:Chunk) WHERE k.collection = $c AND k.text = 'Ada knows Bob' DETACH DELETE k", scope))
     world.vectors.upsert(world.id, [VectorPoint(id=ghost, document=document, embedding=embedding("x"), live=True)])
     chunk = GraphChunk(id=ghost, ordinal=0, text="ghost", headings=(), pages=())
     world.graph.write_documents(world.id, [(GraphDocument(id=document, name="a.md", generation=1), [chunk])])
-    world.graph.write_entities(world.id, [GraphEntity(id=ghost, name="Ghost", type="thing", aliases=(), chunks=(ghost,))])
-    haunts = GraphRelation(
-        id=relation_id(ghost, "haunts", ada),
-        source=ghost,
-        target=ada,
-        type="haunts",
-        confidence=1,
-        chunks=(ghost,),
-        documents=(document,),
-        evidence="",
-    )
-    world.graph.write_relations(world.id, [haunts])
     world.bucket.put(f"artifacts/{document}/old/window.json", b"")
     assert not world.agreed(document)
 
@@ -191,7 +184,7 @@ def test_another_run_cannot_publish_and_an_unknown_document_is_passed_over(world
     assert world.state()["entities"] == []
 
 
-def test_two_documents_of_one_collection_publish_in_turns_and_both_agree(world: World) -> None:
+def test_documents_that_share_names_publish_at_the_same_time_and_all_agree(world: World) -> None:
     documents = [
         world.prepare(f"{n}.md", [[f"Ada uses Engine and Tool{n}" for _ in range(3)] + [f"Bob likes Part{n}"]]) for n in range(4)
     ]
@@ -210,7 +203,10 @@ def test_two_documents_of_one_collection_publish_in_turns_and_both_agree(world: 
         thread.join()
     assert errors == []
     assert all(world.agreed(document) for document in documents)
-    assert {row[0]: len(row[3]) for row in world.state()["entities"]}["Ada"] == 12
+    state = world.state()
+    assert {row[0]: len(row[3]) for row in state["entities"]}["Ada"] == dict(state["counted"])["Ada"] == 12
+    assert [row[5:] for row in state["relations"] if row[1] == "uses"] == [(12, 4)]
+    assert world.dirty() == []
 
 
 def test_the_same_document_in_two_collections_stays_two(new_world: Callable[[], World]) -> None:

@@ -85,4 +85,5 @@ def test_a_crash_at_every_call_in_turn_ends_as_without_any(new_world: Callable[[
     assert at > 20, fuse.log
     assert [results[one] for one in documents] == [expected[one] for one in quiet]
     assert stormy.state() == calm.state()
+    assert stormy.dirty() == []
     assert all(stormy.agreed(document) for document in documents)

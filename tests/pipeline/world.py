@@ -9,17 +9,21 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from aegis_assets.model import ids
 from aegis_assets.model.document import State
 from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorPoint
 from aegis_assets.model.extraction import Extraction, Mention, Relation
 from aegis_assets.model.ledger import Extracted
 from aegis_assets.model.parsing import ParsedWindow, Picture
+from aegis_assets.pipeline.drain import sweep
+from aegis_assets.pipeline.outbox import Stores
 from aegis_assets.pipeline.publish import PublishResult, consistency, publish
 from aegis_assets.stores.bolt import Bolt
 from aegis_assets.stores.bucket import ObjectBucket
 from aegis_assets.stores.graph import BoltGraph
-from aegis_assets.stores.ledger import Ledger
+from aegis_assets.stores.ledger import Ledger, outbox
 from aegis_assets.stores.ledger.graph_view import GraphView
 from aegis_assets.stores.vectors import QdrantVectors
 from tests.stores.ledger.build import CHUNKS, EMBED, EXTRACT, PARSE, PLAN, dead, draft, inspection, plans, sha
@@ -42,8 +46,21 @@ TABLES = (
         "mention",
         "relation",
     ),
-    *("failure", "run_document", "bucket_object", "lease"),
+    *("failure", "run_document", "bucket_object", "lease", "graph_entity", "graph_relation", "outbox"),
 )
+LIVE = "aegis_document d JOIN aegis_placement p ON p.generation_id = d.live_id"
+ENTITIES = f"""
+SELECT e.canonical_id, count(DISTINCT m.chunk_id) AS chunks, count(DISTINCT m.document_id) AS documents
+FROM {LIVE} JOIN aegis_mention m ON m.chunk_id = p.chunk_id JOIN aegis_entity e ON e.id = m.entity_id
+WHERE e.collection_id = %s GROUP BY e.canonical_id"""
+KEPT_ENTITIES = "SELECT id, chunks, documents FROM aegis_graph_entity WHERE collection_id = %s"
+RELATIONS = f"""
+SELECT s.canonical_id AS source, r.type, t.canonical_id AS target, count(DISTINCT r.chunk_id) AS chunks,
+    count(DISTINCT r.document_id) AS documents
+FROM {LIVE} JOIN aegis_relation r ON r.chunk_id = p.chunk_id
+JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
+WHERE s.canonical_id <> t.canonical_id AND s.collection_id = %s GROUP BY s.canonical_id, r.type, t.canonical_id"""
+KEPT_RELATIONS = "SELECT source_id, type, target_id, chunks, documents FROM aegis_graph_relation WHERE collection_id = %s"
 
 
 def extraction(text: str) -> Extraction:
@@ -165,12 +182,12 @@ class World:
         scope = {"c": str(self.id)}
         entities = self.bolt.query(
             "MATCH (e:Entity {collection: $c}) OPTIONAL MATCH (e)-[:FROM_CHUNK]->(k:Chunk) WITH e, collect(k.text) AS texts"
-            " RETURN e.name AS name, e.type AS type, e.aliases AS aliases, texts",
+            " RETURN e.name AS name, e.type AS type, e.aliases AS aliases, e.chunks AS chunks, texts",
             **scope,
         )
         relations = self.bolt.query(
             "MATCH (s:Entity {collection: $c})-[r:RELATES_TO]->(t:Entity) RETURN s.name AS s, r.type AS type, t.name AS t,"
-            " r.confidence AS confidence, r.evidence AS evidence, r.chunks AS chunks",
+            " r.confidence AS confidence, r.sentences AS sentences, r.chunks AS chunks, r.documents AS documents",
             **scope,
         )
         chunks = self.bolt.query(
@@ -181,23 +198,46 @@ class World:
         chain = self.bolt.query(
             "MATCH (a:Chunk)-[:NEXT_CHUNK]->(b:Chunk) WHERE a.collection = $c RETURN a.text AS a, b.text AS b", **scope
         )
-        texts = {row["id"]: row["text"] for row in chunks}
         return {
             "entities": sorted((row["name"], row["type"], tuple(row["aliases"]), tuple(sorted(row["texts"]))) for row in entities),
+            "counted": sorted((row["name"], row["chunks"]) for row in entities),
             "relations": sorted(
                 (
                     row["s"],
                     row["type"],
                     row["t"],
                     row["confidence"],
-                    row["evidence"],
-                    tuple(sorted(texts.get(c, f"?{c}") for c in row["chunks"])),
+                    tuple(sorted(row["sentences"])),
+                    row["chunks"],
+                    row["documents"],
                 )
                 for row in relations
             ),
             "chunks": sorted((row["name"], row["generation"], row["ordinal"], row["text"]) for row in chunks),
             "chain": sorted((row["a"], row["b"]) for row in chain),
         }
+
+    def dirty(self) -> list[tuple[str, UUID]]:
+        """What is still to be written to graph and vectors."""
+        return [
+            (row["kind"], row["key"]) for row in self.rows("SELECT kind, key FROM aegis_outbox WHERE collection_id = %s", self.id)
+        ]
+
+    def sweep(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Write what was left in the outbox, as if it had been left long ago."""
+        monkeypatch.setattr(outbox, "SWEPT_AFTER", 0)
+        monkeypatch.setattr(outbox, "CLAIM_SECONDS", 0)
+        while sweep(Stores(self.view, self.vectors, self.graph)):
+            pass
+        monkeypatch.undo()
+
+    def require_mirror(self) -> None:
+        """What the ledger keeps by difference is what a count over all live rows gives."""
+        assert self.counted(ENTITIES) == self.counted(KEPT_ENTITIES)
+        assert self.counted(RELATIONS) == self.counted(KEPT_RELATIONS)
+
+    def counted(self, query: str) -> list[tuple[Any, ...]]:
+        return sorted(tuple(row.values()) for row in self.rows(query, self.id))
 
     def _named(self, key: str, documents: dict[str, str]) -> str:
         head, _, rest = key.partition("/")

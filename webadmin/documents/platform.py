@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from aegis_assets.errors import StoreUnavailable
-from aegis_assets.pipeline.decide import corrector
 from aegis_assets.settings import settings
 from webadmin.orchestrator.client import DagsterClient
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from aegis_assets.engines.client import EngineClient
     from aegis_assets.model.embedding import Embedding, VectorHit
     from aegis_assets.model.vector_settings import VectorSettings
+    from aegis_assets.pipeline.decide import Decided
     from aegis_assets.pipeline.flow.fingerprints import Fingerprints
     from aegis_assets.pipeline.flow.platform import Numbers
     from aegis_assets.pipeline.flow.rebuild import RebuildProgress
@@ -110,22 +110,31 @@ def rebuild(store: Literal["graph", "vectors"], collection: UUID, anew: bool) ->
         return
     patient = BoltGraph.from_settings(settings())  # the pages' one gives up after seconds
     try:
-        yield from rebuild_graph(ledger(), bucket(), patient, collection, anew=anew)
+        yield from rebuild_graph(ledger(), bucket(), vectors(), patient, collection, anew=anew)
     finally:
         patient.close()
 
 
 def merge_entities(collection: UUID, pair: tuple[UUID, UUID], by: str) -> int:
-    """In ledger and graph. Gives the decision's id. Raises AegisError, and then nothing has changed; so do the next two."""
-    return ledger().merge_entities(collection, pair, by, corrector(graph(), collection))
+    """Decide in the ledger and write it to the graph. Return the decision's id. Raises AegisError, and then nothing has changed; so
+    do the next two."""
+    return _written(ledger().merge_entities(collection, pair, by))
 
 
 def split_entity(collection: UUID, entity: UUID, names: Sequence[UUID], by: str) -> int:
-    return ledger().split_entity(collection, entity, names, by, corrector(graph(), collection))
+    return _written(ledger().split_entity(collection, entity, names, by))
 
 
-def undo_decision(collection: UUID, decision: int, by: str) -> UUID:
-    return ledger().undo_decision(decision, by, corrector(graph(), collection))
+def undo_decision(decision: int, by: str) -> None:
+    _written(ledger().undo_decision(decision, by))
+
+
+def _written(decided: Decided) -> int:
+    from aegis_assets.pipeline.decide import write_decided
+    from aegis_assets.pipeline.outbox import Stores
+
+    write_decided(decided, Stores(ledger(), vectors(), graph()))
+    return decided.decision
 
 
 def leases() -> Leases:

@@ -16,8 +16,7 @@ from aegis_assets.logs import logger
 from aegis_assets.model.document import Stage
 from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.pipeline.flow.limits import LOOK_SECONDS, Changes, Gate
-from aegis_assets.pipeline.ports import Bucket, Embedder, Extractor, Leases, Parser, Permit, UncountedPermit, Vectors, Vision
-from aegis_assets.pipeline.publish import KnowledgeGraph
+from aegis_assets.pipeline.ports import Bucket, Embedder, Extractor, Graph, Leases, Parser, Permit, UncountedPermit, Vectors, Vision
 from aegis_assets.settings import Settings
 
 log = logger(__name__)
@@ -57,7 +56,7 @@ class Platform:
     embedder: Embedder
     extractor: Extractor
     vectors: Vectors
-    graph: KnowledgeGraph
+    graph: Graph
     leases: Leases
     numbers: Numbers
     fetch: Callable[[str, Path], None]

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from aegis_assets.errors import StoreUnavailable
-from aegis_assets.logs import logger
 from aegis_assets.model.document import Stage, State
 from aegis_assets.model.ledger import DocumentRow, Ending, FailureRow, Summary
 from aegis_assets.model.parsing import Frozen
@@ -22,7 +20,6 @@ from aegis_assets.pipeline.flow.together import batches, is_of_one
 from aegis_assets.pipeline.publish import Consistency, publish
 from aegis_assets.pipeline.publish import consistency as held
 
-log = logger(__name__)
 Metadata = dict[str, str | int | float]
 
 
@@ -86,7 +83,7 @@ def _ended(platform: Platform, run_id: str, endings: Sequence[Ending]) -> set[UU
 def _attempt(platform: Platform, rows: Sequence[DocumentRow], run_id: str) -> dict[UUID, Outcome]:
     """Together; where that fails by one of them, each alone."""
     try:
-        return _publish_through_restarts(platform, rows, run_id)
+        return _publish(platform, rows, run_id)
     except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
         if is_of_one(error, rows):
             return {document: outcome for row in rows for document, outcome in _attempt(platform, [row], run_id).items()}
@@ -97,17 +94,6 @@ def _attempt(platform: Platform, rows: Sequence[DocumentRow], run_id: str) -> di
         message = "The document could not be published."
         endings = [Ending(row.id, State.FAILED, said.get(row.id, message)) for row in rows]
         return dict.fromkeys(_ended(platform, run_id, endings), NOTHING)
-
-
-def _publish_through_restarts(platform: Platform, rows: Sequence[DocumentRow], run_id: str) -> dict[UUID, Outcome]:
-    """Publish again from the start if the ledger restarted: the turn is lost with its connection, and no call can repeat that."""
-    try:
-        return _publish(platform, rows, run_id)
-    except StoreUnavailable as error:
-        if not error.retryable:
-            raise
-        log.warning("published_again", run_id=run_id, kind=error.kind)
-    return _publish(platform, rows, run_id)
 
 
 def _publish(platform: Platform, rows: Sequence[DocumentRow], run_id: str) -> dict[UUID, Outcome]:

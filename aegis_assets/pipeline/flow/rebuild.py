@@ -1,14 +1,14 @@
 """rebuild: the graph of a collection written anew from what the ledger says is live, without engines.
 
-It serves to move to another graph server, to switch on a setting that changes what is written, and to repair. Documents go first,
-then entities, then relations, each a page at a time: writing an entity once for each of its documents would cost their square. Each
-page takes the turn that publish takes, so both may run side by side, and is computed from the ledger as it is then. A mark in the
-bucket says which page was the last, for whoever goes on after a kill. Nothing that is right already is changed.
+It serves to move to another graph server, to switch on a setting that changes what is written, and to repair. Page after page is
+marked in the outbox and drained, by the code that publishes, so that both may run side by side: nodes of documents, entities, the
+evidence of chunks, relations; then what does not belong there is deleted. A mark in the bucket says which page was the last, for
+whoever goes on after a kill. Nothing that is right already is changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
@@ -16,25 +16,18 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from aegis_assets.errors import NotFound, StoreUnavailable
-from aegis_assets.model.graph import GraphDocument
+from aegis_assets.model.graph import Triple
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.ledger import CollectionRow
+from aegis_assets.model.outbox import Key, Kind
 from aegis_assets.model.parsing import Frozen
-from aegis_assets.pipeline.graph_embeddings import add_embeddings
-from aegis_assets.pipeline.ports import Bucket
-from aegis_assets.pipeline.publish import (
-    Facts,
-    KnowledgeGraph,
-    PublishLedger,
-    Scope,
-    Target,
-    generations,
-    rewrite,
-    scope_of,
-)
+from aegis_assets.pipeline.drain import drain
+from aegis_assets.pipeline.outbox import Stores, Target, generations
+from aegis_assets.pipeline.ports import Bucket, Graph, Vectors
+from aegis_assets.pipeline.publish import PublishLedger, compare
 
-DOCUMENTS: Final = 20  # in a page: others wait for their turn to publish as long as one takes
-ENTITIES: Final = 500
+DOCUMENTS: Final = 20  # in a page
+OBJECTS: Final = 500  # entities or relations in a page
 
 Page = Callable[[UUID, "UUID | None", int], list[UUID]]
 
@@ -61,108 +54,92 @@ class RebuildLedger(PublishLedger, Protocol):
     """What a rebuild asks; see `aegis_assets.stores.ledger.rebuilding`."""
 
     def collection(self, collection: UUID) -> CollectionRow: ...
-    def sizes(self, collection: UUID) -> tuple[int, int]: ...
+    def sizes(self, collection: UUID) -> tuple[int, int, int]: ...
     def published_page(self, collection: UUID, after: UUID | None, limit: int) -> list[UUID]: ...
-    def canonical_page(self, collection: UUID, after: UUID | None, limit: int) -> list[UUID]: ...
-    def live_targets(self, documents: Sequence[UUID]) -> list[Target]: ...
+    def graph_entity_page(self, collection: UUID, after: UUID | None, limit: int) -> list[UUID]: ...
+    def graph_relation_page(self, collection: UUID, after: UUID | None, limit: int) -> list[UUID]: ...
+    def stray_entities(self, entities: Sequence[UUID]) -> set[UUID]: ...
+    def stray_relations(self, relations: Iterable[Triple]) -> set[Triple]: ...
+    def mark_page(self, collection: UUID, kind: Kind, ids: Sequence[UUID]) -> set[Key]: ...
+    def mark_relations(self, collection: UUID, relations: Iterable[Triple]) -> set[Key]: ...
 
 
-class RebuiltGraph(KnowledgeGraph, Protocol):
+class RebuiltGraph(Graph, Protocol):
     """The graph with what a rebuild asks it. shape: differs where other nodes and edges would be written, or elsewhere."""
 
     def shape(self) -> str: ...
     def document_page(self, collection: UUID, after: UUID | None, limit: int) -> list[UUID]: ...
     def entity_page(self, collection: UUID, after: UUID | None, limit: int) -> list[UUID]: ...
+    def relation_triples_of(self, collection: UUID, entities: Sequence[UUID]) -> set[Triple]: ...
 
 
 @dataclass(frozen=True)
 class _Phase:
-    """page: the next ids after one. write: puts the graph right for a page, under the turn to publish."""
+    """page: the next ids after one. write: puts the graph right for a page."""
 
     page: Page
     limit: int
-    write: Callable[[Facts, Sequence[UUID]], None]
+    write: Callable[[Sequence[UUID]], None]
 
 
 class _Rebuild:
     """One collection's rebuild. differing: documents of which the graph still does not have what the ledger has."""
 
-    def __init__(self, ledger: RebuildLedger, graph: RebuiltGraph, collection: UUID) -> None:
+    def __init__(self, ledger: RebuildLedger, vectors: Vectors, graph: RebuiltGraph, collection: UUID) -> None:
         self._ledger, self._graph, self._collection = ledger, graph, collection
+        self._stores, self._facts = Stores(ledger, vectors, graph), ledger.graph_facts()
         self.differing: list[Target] = []
         self.without_embedding = 0
 
     def phases(self) -> list[_Phase]:
-        """Return them in their order."""
+        """Return them in their order: what an edge joins is there before it."""
         ledger, graph = self._ledger, self._graph
         return [
-            _Phase(ledger.published_page, DOCUMENTS, self._write_documents),
-            _Phase(ledger.canonical_page, ENTITIES, self._write_entities),
-            _Phase(ledger.canonical_page, ENTITIES, self._write_relations),
-            _Phase(graph.entity_page, ENTITIES, self._delete_stray_entities),
+            _Phase(ledger.published_page, DOCUMENTS, lambda page: self._write(Kind.CONTENT, page)),
+            _Phase(ledger.graph_entity_page, OBJECTS, lambda page: self._write(Kind.ENTITY, page)),
+            _Phase(ledger.published_page, DOCUMENTS, lambda page: self._write(Kind.CHUNK, page)),
+            _Phase(ledger.graph_relation_page, OBJECTS, lambda page: self._write(Kind.RELATION, page)),
+            _Phase(ledger.published_page, DOCUMENTS, lambda page: self._write(Kind.DOCUMENT, page)),
+            _Phase(graph.entity_page, OBJECTS, self._delete_strays),
             _Phase(graph.document_page, DOCUMENTS, self._delete_stray_documents),
             _Phase(ledger.published_page, DOCUMENTS, self._check),
         ]
 
-    def _write_documents(self, facts: Facts, page: Sequence[UUID]) -> None:
-        self._write_targets(facts, self._ledger.live_targets(page))
+    def _write(self, kind: Kind, page: Sequence[UUID]) -> None:
+        drain(self._stores, self._collection, self._ledger.mark_page(self._collection, kind, page))
 
-    def _write_targets(self, facts: Facts, targets: Sequence[Target]) -> None:
-        collection, documents = self._collection, [target.document for target in targets]
-        nodes = [GraphDocument(id=target.document, name=target.name, generation=target.number) for target in targets]
-        chunks = [facts.chunks(target.generation) for target in targets]
-        self._graph.write_documents(collection, list(zip(nodes, chunks, strict=True)))
-        add_embeddings(collection, documents, facts.embedders(generations(targets)), self._ledger, self._graph)
-        placed = facts.placed(generations(targets))
-        stray = set().union(*self._graph.chunks_of(collection, documents).values()) - set().union(*placed.values())
-        self._graph.delete_chunks(collection, sorted(stray))
-        self._graph.mark_live(collection, {target.document: placed[target.generation] for target in targets})
+    def _delete_strays(self, page: Sequence[UUID]) -> None:
+        """Delete entities without evidence, and relations of the page's entities; a relation belongs to its source's page."""
+        sources, triples = set(page), self._graph.relation_triples_of(self._collection, page)
+        if stray := self._ledger.stray_relations(triple for triple in triples if triple[0] in sources):
+            drain(self._stores, self._collection, self._ledger.mark_relations(self._collection, stray))
+        if gone := self._ledger.stray_entities(page):
+            self._write(Kind.ENTITY, sorted(gone))
 
-    def _write_entities(self, facts: Facts, page: Sequence[UUID]) -> None:
-        rewrite(facts, self._graph, self._collection, Scope(entities=set(page)))
-
-    def _write_relations(self, facts: Facts, page: Sequence[UUID]) -> None:
-        """A relation belongs to its source's page."""
-        either_end = facts.incident(page) | self._graph.relation_triples_of(self._collection, page)
-        sources = set(page)
-        rewrite(facts, self._graph, self._collection, Scope(triples={triple for triple in either_end if triple[0] in sources}))
-
-    def _delete_stray_entities(self, facts: Facts, page: Sequence[UUID]) -> None:
-        rewrite(facts, self._graph, self._collection, Scope(entities=set(page) - facts.canonical(page)))
-
-    def _delete_stray_documents(self, _: Facts, page: Sequence[UUID]) -> None:
+    def _delete_stray_documents(self, page: Sequence[UUID]) -> None:
         live = {target.document for target in self._ledger.live_targets(page)}
-        for document in page:
-            if document not in live:
-                self._graph.delete_document(self._collection, document)
+        if gone := [document for document in page if document not in live]:
+            self._write(Kind.DOCUMENT, gone)
 
-    def _check(self, facts: Facts, page: Sequence[UUID]) -> None:
-        """A document that differs is written whole once more: the mark may be of a graph whose data were lost since."""
+    def _check(self, page: Sequence[UUID]) -> None:
+        """Write a document that differs whole once more: the mark may be of a graph whose data were lost since."""
         targets = self._ledger.live_targets(page)
-        for target in self._differing(facts, targets):
-            self._write_targets(facts, [target])
-            scope = scope_of(facts, self._graph, self._collection, [target.document])
-            rewrite(facts, self._graph, self._collection, scope)
-            self.differing += self._differing(facts, [target])
+        if differing := self._differing(targets):
+            marked = self._ledger.mark_documents(self._collection, [target.document for target in differing])
+            drain(self._stores, self._collection, marked)
+            self.differing += self._differing(differing)
         if self._graph.keeps_embeddings():
             documents = [target.document for target in targets]
-            for embedder, chunks in facts.embedders(generations(targets)).items():
+            for embedder, chunks in self._facts.embedders(generations(targets)).items():
                 self.without_embedding += len(chunks - self._graph.embedded(self._collection, documents, embedder))
 
-    def _differing(self, facts: Facts, targets: Sequence[Target]) -> list[Target]:
-        documents, asked = [target.document for target in targets], generations(targets)
-        placed, counted = facts.placed(asked), facts.counts(asked)
-        nodes, held = self._graph.chunks_of(self._collection, documents), self._graph.counts(self._collection, documents)
-        return [
-            target
-            for target in targets
-            if placed[target.generation] != nodes[target.document]
-            or counted[target.generation] != (held[target.document].entities, held[target.document].relations)
-        ]
+    def _differing(self, targets: Sequence[Target]) -> list[Target]:
+        held = compare(targets, self._facts, None, self._graph)
+        return [target for target in targets if not held[target.document].agree]
 
 
 def rebuild_graph(
-    ledger: RebuildLedger, bucket: Bucket, graph: RebuiltGraph, collection: UUID, *, anew: bool = False
+    ledger: RebuildLedger, bucket: Bucket, vectors: Vectors, graph: RebuiltGraph, collection: UUID, *, anew: bool = False
 ) -> Iterator[RebuildProgress]:
     """Write a collection's graph and yield after each page. anew: begin at the first page whatever was done before.
 
@@ -172,18 +149,17 @@ def rebuild_graph(
     shape = fingerprint(graph=graph.shape(), schema=ledger.collection(collection).schema.relation_types)
     mark = None if anew else _read_mark(bucket, collection, shape)
     if mark is None:
-        documents, entities = ledger.sizes(collection)
-        mark = Mark(shape=shape, phase=0, after=None, done=0, total=3 * (documents + entities))
+        documents, entities, relations = ledger.sizes(collection)
+        mark = Mark(shape=shape, phase=0, after=None, done=0, total=5 * documents + 2 * entities + relations)
     yield RebuildProgress(min(mark.done, mark.total), mark.total)
-    rebuild = _Rebuild(ledger, graph, collection)
+    rebuild = _Rebuild(ledger, vectors, graph, collection)
     for number, phase in enumerate(rebuild.phases()):
         if number < mark.phase:
             continue
         if number > mark.phase:
             mark = mark.model_copy(update={"phase": number, "after": None})
         while page := phase.page(collection, mark.after, phase.limit):
-            with ledger.publishing(collection):
-                phase.write(ledger.graph_facts(), page)
+            phase.write(page)
             mark = mark.model_copy(update={"after": page[-1], "done": mark.done + len(page)})
             bucket.put(_mark_key(collection), mark.model_dump_json().encode())
             yield RebuildProgress(min(mark.done, mark.total), mark.total)

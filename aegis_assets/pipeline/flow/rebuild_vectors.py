@@ -1,17 +1,17 @@
 """Make a collection's vector store hold what the ledger says, from kept embeddings: for a new server or a new setting.
 
 A rebuild is a diff, as a run is: points that are right are only read, so one that was stopped is simply started again. It may run
-beside ingestion. Each step has the collection's turn to publish, so no document goes live or away within it; and what the store
-has is read before what the ledger has, because ingestion writes in the other order.
+beside ingestion: what the store has is read before what the ledger has, because ingestion writes in the other order, and a step
+during which a document went live or away is taken again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from aegis_assets.errors import Misconfigured
+from aegis_assets.errors import Misconfigured, StoreUnavailable
 from aegis_assets.model.embedding import EmbedderInfo
 from aegis_assets.model.ledger import Showing
 from aegis_assets.pipeline.flow.ledger import FlowLedger
@@ -21,6 +21,7 @@ from aegis_assets.pipeline.ports import Bucket, Embedder, Vectors
 
 DOCUMENTS: Final = 50  # per step
 TEXTS: Final = 128  # per call of the embedder
+TRIES: Final = 20  # of a step during which documents are published
 
 
 def rebuild_vectors(
@@ -42,8 +43,7 @@ def rebuild_vectors(
         vectors.ensure(collection, info, ledger.vector_settings(collection))
         ledger.set_embedder(collection, info)
         yield from _documents(ledger, vectors, embedder, collection, info, total)
-        with ledger.publishing(collection):
-            _drop_unknown(ledger, vectors, collection)
+        _drop_unknown(ledger, vectors, collection)
     yield RebuildProgress(total, total)
 
 
@@ -54,23 +54,35 @@ def _documents(
     done = 0
     while rows := ledger.showing(collection, after, DOCUMENTS):
         _keep_missing(ledger, embedder, info, rows)
-        with ledger.publishing(collection):
-            _correct(ledger, vectors, collection, after, rows[-1].document)
+        _correct(ledger, vectors, collection, rows)
         after, done = rows[-1].document, done + len(rows)
         yield RebuildProgress(done, max(done, total))
 
 
-def _correct(ledger: FlowLedger, vectors: Vectors, collection: UUID, after: UUID | None, last: UUID) -> None:
-    """Make the points of the documents behind `after`, up to `last`, agree with the ledger as it is now."""
-    shown = [row for row in ledger.showing(collection, after, DOCUMENTS) if row.document <= last and not row.removing]
-    present = vectors.chunks_of(collection, [row.document for row in shown])
-    generations = _generations(shown)
+def _correct(ledger: FlowLedger, vectors: Vectors, collection: UUID, rows: Sequence[Showing]) -> None:
+    """Make the points of these documents agree with the ledger as it is now."""
+    documents = [row.document for row in rows]
+    for _ in range(TRIES):
+        present = vectors.chunks_of(collection, documents)
+        shown = ledger.showing_of(documents)
+        _write(ledger, vectors, collection, shown, present)
+        if ledger.showing_of(documents) == shown:
+            return
+    raise StoreUnavailable("These documents were published again and again meanwhile. Start the rebuild once more.")
+
+
+def _write(
+    ledger: FlowLedger, vectors: Vectors, collection: UUID, shown: Sequence[Showing], present: Mapping[UUID, set[UUID]]
+) -> None:
+    """Write and delete what differs. present: the documents' points. One that is being removed, or is gone, has none."""
+    kept = [row for row in shown if not row.removing]
+    generations = _generations(kept)
     facts = ledger.graph_facts()
     placed, embedded = facts.placed(generations), facts.embedded(generations)
     wanted: dict[UUID, UUID] = {}
     live: set[UUID] = set()
     known: set[UUID] = set()
-    for row in shown:
+    for row in kept:
         answering = row.live if row.live is not None else row.making
         for generation in _generations([row]):
             known |= placed[generation]

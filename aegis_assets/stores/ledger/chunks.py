@@ -22,6 +22,7 @@ from aegis_assets.model.ledger import ChunkRow, WindowRow
 from aegis_assets.model.parsing import Box, ChunkDraft, moved
 from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, fence, many, one, reads, rows, writes
 from aegis_assets.stores.ledger.embeddings import keep
+from aegis_assets.stores.ledger.evidence import placing
 from aegis_assets.stores.ledger.progress import advance
 from aegis_assets.stores.ledger.windows import fenced_window, resolve_window
 
@@ -102,7 +103,8 @@ class Chunks(Base):
     ) -> list[UUID]:
         """The window's chunks, in order, in place of those it had; the window is marked as enriched. Gives their ids."""
         row = fenced_window(connection, window, run_id, alone=True)
-        chunks = _place(connection, row, [(draft, None) for draft in drafts])
+        with placing(connection, row.document, row.generation):
+            chunks = _place(connection, row, [(draft, None) for draft in drafts])
         _enriched(connection, row, fingerprint, run_id)
         connection.execute(COUNT_ENRICHED, {"run_id": run_id, "document": row.document, "seconds": seconds})
         advance(self, connection, row.document)
@@ -130,7 +132,8 @@ class Chunks(Base):
             )
             for old in placed
         ]
-        _place(connection, row, drafts)
+        with placing(connection, row.document, row.generation):
+            _place(connection, row, drafts)
         _enriched(connection, row, fingerprint, run_id)
 
     @reads

@@ -1,9 +1,7 @@
 """A person's decisions about names: two entities are one, some names of an entity are another, and the undoing of either.
 
 They stand in the table of merges, where resolve finds them and leaves them as they are, and each is kept with the rows as they
-were before, so that undoing puts back exactly these. The questionable decision: they wait their turn to publish for seconds only,
-and then refuse. Names move in the transaction that corrects the graph, a person waits for the answer, and a large document is
-published for minutes.
+were before, so that undoing puts back exactly these. What a decision changes in the graph stands in the outbox when it is made.
 """
 
 from __future__ import annotations
@@ -12,26 +10,23 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-import psycopg
 from psycopg.types.json import Jsonb
 
 from aegis_assets.errors import NotAllowed, NotFound
-from aegis_assets.pipeline.decide import Correct, Pair, joined, separated, together
-from aegis_assets.pipeline.publish import Dropped
+from aegis_assets.pipeline.decide import Decided, Pair, joined, separated, together
 from aegis_assets.pipeline.resolve import EntityName, components
-from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, rows, writes
-from aegis_assets.stores.ledger.graph_facts import GraphFacts
-from aegis_assets.stores.ledger.resolving import edge_of, name_of, recompute
+from aegis_assets.stores.ledger.base import Base, Connection, one, rows, writes
+from aegis_assets.stores.ledger.canonical import edge_of, name_of
+from aegis_assets.stores.ledger.evidence import changing
 
 MOST_PAIRS: Final = 20_000
-BUSY: Final = "A document of this collection is being published just now. Nothing was changed: try again in a moment."
 
-PATIENCE: Final = "SET LOCAL lock_timeout = '5s'"
-TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 2))"  # the lock that publish holds
+# Cost of these four: the names of the entities given, and their merges.
 GROUPS: Final = """
 SELECT e.id, e.type, e.name, e.normalised, e.canonical_id FROM aegis_entity e
 WHERE e.collection_id = %(collection)s
-  AND e.canonical_id IN (SELECT canonical_id FROM aegis_entity WHERE id = ANY(%(entities)s) AND collection_id = %(collection)s)
+  AND e.canonical_id = ANY(ARRAY(
+    SELECT canonical_id FROM aegis_entity WHERE id = ANY(%(entities)s) AND collection_id = %(collection)s))
 ORDER BY e.id"""
 KNOWN: Final = """
 SELECT left_id, right_id, reason, score, undone FROM aegis_merge
@@ -46,6 +41,7 @@ ON CONFLICT (left_id, right_id) DO UPDATE SET reason = excluded.reason, score = 
 FORGET: Final = """
 DELETE FROM aegis_merge m USING unnest(%(lefts)s::uuid[], %(rights)s::uuid[]) AS w(a, b)
 WHERE m.left_id = w.a AND m.right_id = w.b"""
+# Cost of these four: one decision.
 REMEMBER: Final = """
 INSERT INTO aegis_decision (collection_id, kind, names, before, after, decided_by)
 VALUES (%(collection)s, %(kind)s, %(names)s, %(before)s, %(after)s, %(by)s) RETURNING id"""
@@ -56,71 +52,60 @@ THERE: Final = "SELECT id FROM aegis_entity WHERE id = ANY(%(entities)s)"
 
 
 class Deciding(Base):
-    """Every method raises NotAllowed when it cannot be done now, and what `correct` raises, after which nothing has changed.
-
-    by: who decides, for people to read. Gives the decision's id.
-    """
+    """Every method raises NotAllowed if it makes no sense, after which nothing has changed. by: who decides, for people to read."""
 
     @writes
-    def merge_entities(self, connection: Connection, collection: UUID, pair: tuple[UUID, UUID], by: str, correct: Correct) -> int:
-        """Two entities, by any of their names, are one from now on."""
-        _turn(connection, collection)
-        groups = _groups(connection, collection, pair)
-        if len(groups) == 1:
-            raise NotAllowed("These two are one entity already.")
-        left, right = groups
-        known = _known(connection, [*groups[left], *groups[right]])
-        after = together((left, right), list(groups[left]), list(groups[right]), known)
-        return _decide(connection, collection, "merge", [left, right], known, after, by, correct)
+    def merge_entities(self, connection: Connection, collection: UUID, pair: tuple[UUID, UUID], by: str) -> Decided:
+        """Make two entities, by any of their names, one from now on."""
+        with changing(connection, collection) as change:
+            groups = _groups(connection, collection, pair)
+            if len(groups) == 1:
+                raise NotAllowed("These two are one entity already.")
+            left, right = groups
+            known = _known(connection, [*groups[left], *groups[right]])
+            after = together((left, right), list(groups[left]), list(groups[right]), known)
+            decision = _remember(connection, collection, "merge", [left, right], known, after, by)
+            change.regroup(_touched(after))
+        return Decided(decision=decision, collection=collection, keys=frozenset(change.keys))
 
     @writes
-    def split_entity(
-        self, connection: Connection, collection: UUID, entity: UUID, names: Sequence[UUID], by: str, correct: Correct
-    ) -> int:
-        """These names of the entity are one of their own from now on, and the others stay together."""
-        _turn(connection, collection)
-        (group,) = _groups(connection, collection, [entity]).values()
-        taken, left = sorted(set(names) & group.keys()), sorted(group.keys() - set(names))
-        if not taken or not left or set(names) - group.keys():
-            raise NotAllowed("Choose some of the entity's names, and not all of them.")
-        if len(taken) * len(left) > MOST_PAIRS:
-            raise NotAllowed("This entity has too many names to take so many out at once: take out fewer.")
-        known = _known(connection, list(group))
-        after = separated(taken, left, known)
-        for side in (taken, left):
-            after += _held_together(connection, {id: group[id] for id in side})
-        return _decide(connection, collection, "split", [left[0], *taken], known, after, by, correct)
+    def split_entity(self, connection: Connection, collection: UUID, entity: UUID, names: Sequence[UUID], by: str) -> Decided:
+        """Make these names of the entity one of their own from now on; the others stay together."""
+        with changing(connection, collection) as change:
+            (group,) = _groups(connection, collection, [entity]).values()
+            taken, left = sorted(set(names) & group.keys()), sorted(group.keys() - set(names))
+            if not taken or not left or set(names) - group.keys():
+                raise NotAllowed("Choose some of the entity's names, and not all of them.")
+            if len(taken) * len(left) > MOST_PAIRS:
+                raise NotAllowed("This entity has too many names to take so many out at once: take out fewer.")
+            known = _known(connection, list(group))
+            after = separated(taken, left, known)
+            for side in (taken, left):
+                after += _held_together(connection, {id: group[id] for id in side})
+            decision = _remember(connection, collection, "split", [left[0], *taken], known, after, by)
+            change.regroup(_touched(after))
+        return Decided(decision=decision, collection=collection, keys=frozenset(change.keys))
 
     @writes
-    def undo_decision(self, connection: Connection, decision: int, by: str, correct: Correct) -> UUID:
-        """The rows as they were before. Names that are gone meanwhile are passed over. Gives the collection. Raises NotFound."""
+    def undo_decision(self, connection: Connection, decision: int, by: str) -> Decided:
+        """Put back the rows as they were before. Names that are gone meanwhile are passed over. Raises NotFound."""
         row = one(connection, DECISION, decision=decision)
         if row is None:
             raise NotFound("There is no such decision.")
         collection = UUID(str(row["collection_id"]))
-        _turn(connection, collection)
-        if one(connection, UNDONE, decision=decision, by=by) is None:
-            raise NotAllowed("This decision is undone already.")
-        before = [Pair.model_validate(pair) for pair in row["before"]]
-        touched = {id for pair in before for id in pair.key}
-        there = {found["id"] for found in rows(connection, THERE, entities=list(touched))}
-        now = {pair.key: pair for pair in _known(connection, list(touched))}
-        for pair in (Pair.model_validate(kept) for kept in row["after"]):
-            if set(pair.key) <= there and now.get(pair.key, _nothing(pair)) != pair:
-                raise NotAllowed("A later decision speaks of the same names: undo that one first.")
-        _save(connection, collection, before)
-        _follow(connection, collection, sorted(there), correct)
-        return collection
-
-
-def _turn(connection: Connection, collection: UUID) -> None:
-    """No document of the collection is published meanwhile, and no names move."""
-    connection.execute(PATIENCE)
-    try:
-        connection.execute(TURN, {"name": f"publish:{collection}"})
-        lock_name(connection, f"canonical:{collection}")
-    except psycopg.errors.LockNotAvailable as error:
-        raise NotAllowed(BUSY, retryable=True) from error
+        with changing(connection, collection) as change:
+            if one(connection, UNDONE, decision=decision, by=by) is None:
+                raise NotAllowed("This decision is undone already.")
+            before = [Pair.model_validate(pair) for pair in row["before"]]
+            touched = _touched(before)
+            there = {found["id"] for found in rows(connection, THERE, entities=touched)}
+            now = {pair.key: pair for pair in _known(connection, touched)}
+            for pair in (Pair.model_validate(kept) for kept in row["after"]):
+                if set(pair.key) <= there and now.get(pair.key, _nothing(pair)) != pair:
+                    raise NotAllowed("A later decision speaks of the same names: undo that one first.")
+            _save(connection, collection, before)
+            change.regroup(sorted(there))
+        return Decided(decision=decision, collection=collection, keys=frozenset(change.keys))
 
 
 def _groups(connection: Connection, collection: UUID, entities: Sequence[UUID]) -> dict[UUID, dict[UUID, EntityName]]:
@@ -149,7 +134,7 @@ def _held_together(connection: Connection, names: Mapping[UUID, EntityName]) -> 
     return [joined(first, other) for other in others]
 
 
-def _decide(
+def _remember(
     connection: Connection,
     collection: UUID,
     kind: str,
@@ -157,15 +142,18 @@ def _decide(
     known: Sequence[Pair],
     after: Sequence[Pair],
     by: str,
-    correct: Correct,
 ) -> int:
+    """Save the merges of a decision, with what undoing it needs. Return its id."""
     there = {pair.key: pair for pair in known}
     before = [there.get(pair.key, _nothing(pair)) for pair in after]
     _save(connection, collection, after)
     kept = {"before": _json(before), "after": _json(after)}
     row = one(connection, REMEMBER, collection=collection, kind=kind, names=names, by=by, **kept)
-    _follow(connection, collection, sorted({id for pair in after for id in pair.key}), correct)
     return int(row["id"]) if row else 0
+
+
+def _touched(pairs: Sequence[Pair]) -> list[UUID]:
+    return sorted({id for pair in pairs for id in pair.key})
 
 
 def _nothing(pair: Pair) -> Pair:
@@ -188,10 +176,3 @@ def _save(connection: Connection, collection: UUID, pairs: Sequence[Pair]) -> No
         "undones": [pair.undone for pair in kept],
     }
     connection.execute(SAVE, {"collection": collection, **values})
-
-
-def _follow(connection: Connection, collection: UUID, entities: Sequence[UUID], correct: Correct) -> None:
-    moved = recompute(connection, collection, entities)
-    if moved:
-        dropped = Dropped(entities=frozenset(), triples=frozenset(), moved=frozenset(moved))
-        correct(GraphFacts(lambda work: work(connection)), dropped)

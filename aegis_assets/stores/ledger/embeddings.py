@@ -43,6 +43,9 @@ WHERE p.generation_id = ANY(%(generations)s) AND p.chunk_id = ANY(%(chunks)s)"""
 SHOWING: Final = """
 SELECT id AS document, live_id AS live, making_id AS making, state = 'removing' AS removing FROM aegis_document
 WHERE collection_id = %(collection)s AND (%(after)s::uuid IS NULL OR id > %(after)s) ORDER BY id LIMIT %(limit)s"""
+SHOWING_OF: Final = """
+SELECT id AS document, live_id AS live, making_id AS making, state = 'removing' AS removing FROM aegis_document
+WHERE id = ANY(%(documents)s) ORDER BY id"""
 COUNT: Final = "SELECT count(*) AS n FROM aegis_document WHERE collection_id = %(collection)s"
 
 
@@ -95,6 +98,11 @@ class Embeddings(Base):
         """Return documents of the collection in the order of their ids, from the one behind `after` on."""
         found = rows(connection, SHOWING, collection=collection, after=after, limit=limit)
         return [Showing.model_validate(row) for row in found]
+
+    @reads
+    def showing_of(self, connection: Connection, documents: Sequence[UUID]) -> list[Showing]:
+        """Return those of the documents that are there."""
+        return [Showing.model_validate(row) for row in rows(connection, SHOWING_OF, documents=list(documents))]
 
     @reads
     def count_documents(self, connection: Connection, collection: UUID) -> int:

@@ -16,9 +16,12 @@ from aegis_assets.model import ids
 from aegis_assets.model.document import Stage
 from aegis_assets.model.extraction import Extraction
 from aegis_assets.model.ledger import Extracted
+from aegis_assets.model.outbox import Kind
 from aegis_assets.pipeline.resolve import blocks
 from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, fence, many, reads, rows, writes
 from aegis_assets.stores.ledger.chunks import resolve_chunks
+from aegis_assets.stores.ledger.evidence import changing
+from aegis_assets.stores.ledger.graph_drop import drop_unnamed
 from aegis_assets.stores.ledger.progress import advance
 
 CACHED: Final = """
@@ -32,8 +35,19 @@ WHERE c.id = ANY(%(chunks)s) AND c.document_id = %(document)s"""
 CACHE: Final = """
 INSERT INTO aegis_extraction (text_hash, fingerprint, payload) VALUES (%(hash)s, %(fingerprint)s, %(payload)s)
 ON CONFLICT (text_hash, fingerprint) DO NOTHING"""
+# Cost of these three: what the chunks had.
 FORGET_MENTIONS: Final = "DELETE FROM aegis_mention WHERE chunk_id = ANY(%(chunks)s)"
 FORGET_RELATIONS: Final = "DELETE FROM aegis_relation WHERE chunk_id = ANY(%(chunks)s)"
+MENTIONED: Final = "SELECT DISTINCT entity_id AS id FROM aegis_mention WHERE chunk_id = ANY(%(chunks)s)"
+# Cost: the chunks.
+LIVE: Final = """
+SELECT p.chunk_id AS id FROM aegis_placement p JOIN aegis_document d ON d.live_id = p.generation_id
+WHERE d.id = %(document)s AND p.chunk_id = ANY(%(chunks)s)"""
+# Cost: the names of the entities that the given ones belong to.
+GROUPS: Final = """
+SELECT id FROM aegis_entity WHERE id = ANY(%(names)s)
+UNION SELECT id FROM aegis_entity
+WHERE canonical_id = ANY(ARRAY(SELECT canonical_id FROM aegis_entity WHERE id = ANY(%(names)s)))"""
 # One statement for all rows of a kind: a page names fifty things, and a statement for each was most of what saving it took.
 ADD_ENTITIES: Final = """
 INSERT INTO aegis_entity (id, collection_id, canonical_id, type, name, normalised, blocks)
@@ -92,7 +106,7 @@ class Extractions(Base):
             if not one.cached
         ]
         many(connection, CACHE, sorted(payloads, key=lambda payload: payload["hash"]))  # sorted: as with entities
-        _write_found(connection, known[found[0].chunk]["collection"], document, found)
+        _replace(connection, known[found[0].chunk]["collection"], document, found)
         connection.execute(MARK, {**where, "rows": Jsonb([_mark(one) for one in found])})
         resolve_chunks(connection, document, [one.chunk for one in found], Stage.EXTRACT)
         work = [_work(one, known[one.chunk]) for one in found]
@@ -118,10 +132,35 @@ def _work(one: Extracted, row: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _write_found(connection: Connection, collection: UUID, document: UUID, found: Sequence[Extracted]) -> None:
+def _replace(connection: Connection, collection: UUID, document: UUID, found: Sequence[Extracted]) -> None:
+    """Write what was found in place of what the chunks had. Where they are live, the graph's contents follow."""
     chunks = [one.chunk for one in found]
-    connection.execute(FORGET_RELATIONS, {"chunks": chunks})
-    connection.execute(FORGET_MENTIONS, {"chunks": chunks})
+    before = {row["id"] for row in rows(connection, MENTIONED, chunks=chunks)}
+    entities, mentions, relations = _rows(collection, found)
+    names = {UUID(entity["id"]) for entity in entities}
+    live = [row["id"] for row in rows(connection, LIVE, document=document, chunks=chunks)]
+
+    def write() -> None:
+        if before:
+            connection.execute(FORGET_RELATIONS, {"chunks": chunks})
+            connection.execute(FORGET_MENTIONS, {"chunks": chunks})
+        connection.execute(ADD_ENTITIES, {"collection": collection, "rows": Jsonb(entities)})
+        connection.execute(ADD_MENTIONS, {"document": document, "rows": Jsonb(mentions)})
+        connection.execute(ADD_RELATIONS, {"document": document, "rows": Jsonb(relations)})
+
+    if not live and before <= names:
+        write()
+        return
+    with changing(connection, collection, document) as change:
+        whole = {row["id"] for row in rows(connection, GROUPS, names=list(before | names))} | names
+        with change.tracked([document] if live else [], whole):
+            write()
+        change.mark(Kind.CHUNK, live)
+        drop_unnamed(connection, change, before - names)
+
+
+def _rows(collection: UUID, found: Sequence[Extracted]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of entities, mentions and relations."""
     entities: dict[str, dict[str, Any]] = {}
     mentions: list[dict[str, Any]] = []
     relations: list[dict[str, Any]] = []
@@ -140,10 +179,7 @@ def _write_found(connection: Connection, collection: UUID, document: UUID, found
                 values = {"type": _cut(relation.type, TYPE_LENGTH), "confidence": relation.confidence}
                 ends = {"source": source["id"], "target": target["id"], "start": relation.start, "end": relation.end}
                 relations.append({**chunk, **values, **ends})
-    ordered = [entities[key] for key in sorted(entities)]  # no two transactions wait crosswise
-    connection.execute(ADD_ENTITIES, {"collection": collection, "rows": Jsonb(ordered)})
-    connection.execute(ADD_MENTIONS, {"document": document, "rows": Jsonb(mentions)})
-    connection.execute(ADD_RELATIONS, {"document": document, "rows": Jsonb(relations)})
+    return [entities[key] for key in sorted(entities)], mentions, relations  # sorted: no two transactions wait crosswise
 
 
 def _entity(collection: UUID, entity_type: str, name: str) -> dict[str, Any] | None:

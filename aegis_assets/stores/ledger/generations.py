@@ -18,6 +18,7 @@ from aegis_assets.model import ids
 from aegis_assets.model.ledger import GenerationRow
 from aegis_assets.model.parsing import Inspection, WindowPlan
 from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, fence, many, one, reads, rows, writes
+from aegis_assets.stores.ledger.evidence import placing
 
 COLUMNS: Final = (
     """g.id, g.document_id AS document, g.number, g.state, g.sha256, g.blob, g.size, g.inspection, g.plan_fingerprint, g.pages"""
@@ -134,7 +135,9 @@ def save_windows(connection: Connection, row: GenerationRow, plans: Sequence[Win
         for old in rows(connection, WINDOWS, generation=row.id)
         if wanted.get(old["ordinal"]) != (old["first"], old["last"], old["key"])
     ]
-    drop_windows(connection, gone)
+    if gone:
+        with placing(connection, row.document, row.id):
+            drop_windows(connection, gone)
     many(connection, ADD_WINDOW, [_window(row, plan) for plan in plans])
 
 

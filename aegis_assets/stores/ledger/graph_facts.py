@@ -1,32 +1,31 @@
-"""What the graph should hold, computed from the ledger in sets: chunks in order, canonical entities with their evidence, relations.
+"""What graph and vectors should hold, read from the ledger as it is now: chunks in order, their entities, entities and relations.
 
-Evidence counts when its chunk stands in a live generation, or in the one that is being published. Ids go in and rows come out by
-the batch, so that neither a large document nor a name that a thousand chunks mention needs more memory than a batch.
+Ids go in and rows come out by the batch, so that a large document needs no more memory than a batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, LiteralString, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, LiteralString
 from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from aegis_assets.model.graph import GraphChunk, GraphEntity, GraphRelation
+from aegis_assets.model.graph import SENTENCES, GraphChunk, GraphEntity, GraphRelation
 from aegis_assets.model.ids import relation_id
-from aegis_assets.pipeline.publish import Triple
+from aegis_assets.pipeline.outbox import Stated
 from aegis_assets.stores.ledger.base import Connection
 
-R = TypeVar("R")
-
 BATCH: Final = 500
-EVIDENCE_LENGTH: Final = 1000  # characters of a sentence that a person reads in a list
+SENTENCE_LENGTH: Final = 1000  # characters of a sentence that a person reads in a list
 
+# Cost: the batch.
 CHUNKS: Final = """
 SELECT c.id, c.text, p.headings, p.pages, w.ordinal AS window, p.ordinal AS place
 FROM aegis_placement p JOIN aegis_window w ON w.id = p.window_id JOIN aegis_chunk c ON c.id = p.chunk_id
 WHERE p.generation_id = %(generation)s AND (w.ordinal, p.ordinal) > (%(window)s, %(place)s)
 ORDER BY w.ordinal, p.ordinal LIMIT %(batch)s"""
+# Cost of these three: the generations' chunks.
 PLACED: Final = "SELECT generation_id AS generation, chunk_id AS id FROM aegis_placement WHERE generation_id = ANY(%(generations)s)"
 EMBEDDED: Final = """
 SELECT p.generation_id AS generation, p.chunk_id AS id
@@ -37,55 +36,47 @@ SELECT t.fingerprint AS embedder, p.chunk_id AS id
 FROM aegis_placement p JOIN aegis_chunk_task t ON t.chunk_id = p.chunk_id
 WHERE p.generation_id = ANY(%(generations)s) AND t.stage = 'embed' AND t.state = 'done'"""
 
-# What mentions and relations say of the graph, for whoever asks of some of them only.
-NAMES: Final = """
-SELECT DISTINCT e.id, e.canonical_id AS canonical FROM aegis_mention m JOIN aegis_entity e ON e.id = m.entity_id"""
-TRIPLES: Final = """
-SELECT DISTINCT s.canonical_id AS source, r.type, t.canonical_id AS target
-FROM aegis_relation r JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
-WHERE s.canonical_id <> t.canonical_id"""
-MENTIONED: Final = f"{NAMES} WHERE m.document_id = ANY(%(documents)s)"
-STATED: Final = f"{TRIPLES} AND r.document_id = ANY(%(documents)s)"
-CANONICAL: Final = "SELECT DISTINCT canonical_id AS id FROM aegis_entity WHERE id = ANY(%(entities)s)"
-INCIDENT: Final = """
-SELECT DISTINCT s.canonical_id AS source, r.type, t.canonical_id AS target
-FROM aegis_entity e JOIN aegis_relation r ON e.id IN (r.source_id, r.target_id)
-JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
-WHERE e.canonical_id = ANY(%(entities)s) AND s.canonical_id <> t.canonical_id"""
-
+# Cost: the names of the entities asked for; of each, the mentions that are not live and come before one that is.
 ENTITIES: Final = """
-SELECT e.id, e.name, e.type, found.aliases, found.chunks
-FROM aegis_entity e
-JOIN (
-    SELECT a.canonical_id, array_agg(DISTINCT m.chunk_id) AS chunks, array_agg(DISTINCT a.name) AS aliases
-    FROM aegis_entity a JOIN aegis_mention m ON m.entity_id = a.id
-    JOIN aegis_document d ON d.id = m.document_id
-    JOIN aegis_placement p ON p.chunk_id = m.chunk_id AND (p.generation_id = d.live_id OR p.generation_id = ANY(%(generations)s))
-    WHERE a.canonical_id = ANY(%(entities)s) GROUP BY a.canonical_id
-) found ON found.canonical_id = e.id
-WHERE e.canonical_id = e.id ORDER BY e.id"""
+SELECT e.id, e.name, e.type, g.chunks, ARRAY(
+    SELECT DISTINCT a.name FROM aegis_entity a
+    WHERE a.canonical_id = e.id AND a.name <> e.name AND EXISTS (
+        SELECT 1 FROM aegis_mention m JOIN aegis_document d ON d.id = m.document_id
+        JOIN aegis_placement p ON p.generation_id = d.live_id AND p.chunk_id = m.chunk_id
+        WHERE m.entity_id = a.id)
+    ORDER BY a.name) AS aliases
+FROM aegis_graph_entity g JOIN aegis_entity e ON e.id = g.id WHERE g.id = ANY(%(entities)s) ORDER BY e.id"""
+# Cost: the relations asked for, and for each the pairs of names of its two ends; the index has the best statements first.
 RELATIONS: Final = """
-WITH wanted AS MATERIALIZED (
-    SELECT * FROM unnest(%(sources)s::uuid[], %(types)s::text[], %(targets)s::uuid[]) AS w(source, type, target)
-), said AS (
-    SELECT w.source, w.type, w.target, r.document_id, r.chunk_id, r.confidence, r.start, r."end"
-    FROM aegis_entity s JOIN aegis_relation r ON r.source_id = s.id JOIN aegis_entity t ON t.id = r.target_id
-    JOIN wanted w ON w.source = s.canonical_id AND w.type = r.type AND w.target = t.canonical_id
-    JOIN aegis_document d ON d.id = r.document_id
-    JOIN aegis_placement p ON p.chunk_id = r.chunk_id AND (p.generation_id = d.live_id OR p.generation_id = ANY(%(generations)s))
-    WHERE s.canonical_id = ANY(%(sources)s)
-), found AS (
-    SELECT source, type, target, max(confidence) AS confidence, array_agg(DISTINCT chunk_id) AS chunks,
-        array_agg(DISTINCT document_id) AS documents, (array_agg(chunk_id ORDER BY confidence DESC, chunk_id, start))[1] AS best,
-        (array_agg(start ORDER BY confidence DESC, chunk_id, start))[1] AS start,
-        (array_agg("end" ORDER BY confidence DESC, chunk_id, start))[1] AS "end"
-    FROM said GROUP BY source, type, target
-)
-SELECT f.source, f.type, f.target, f.confidence, f.chunks, f.documents,
-    left(substr(c.text, f.start + 1, f."end" - f.start), %(length)s) AS evidence, f.type = ANY(k.relation_types) AS in_schema
-FROM found f JOIN aegis_chunk c ON c.id = f.best JOIN aegis_entity e ON e.id = f.source
-JOIN aegis_collection k ON k.id = e.collection_id ORDER BY f.source, f.type, f.target"""
+SELECT g.id, g.source_id AS source, g.type, g.target_id AS target, g.chunks, g.documents, best.confidence, best.sentences,
+    g.type = ANY(k.relation_types) AS in_schema
+FROM aegis_graph_relation g JOIN aegis_collection k ON k.id = g.collection_id
+CROSS JOIN LATERAL (
+    SELECT max(confidence) AS confidence, array_agg(sentence ORDER BY confidence DESC, chunk_id, start) AS sentences
+    FROM (
+        SELECT one.confidence, one.chunk_id, one.start,
+            left(substr(c.text, one.start + 1, one."end" - one.start), %(length)s) AS sentence
+        FROM aegis_entity s CROSS JOIN aegis_entity t
+        CROSS JOIN LATERAL (
+            SELECT r.confidence, r.chunk_id, r.start, r."end" FROM aegis_relation r
+            JOIN aegis_document d ON d.id = r.document_id
+            JOIN aegis_placement p ON p.generation_id = d.live_id AND p.chunk_id = r.chunk_id
+            WHERE r.source_id = s.id AND r.type = g.type AND r.target_id = t.id
+            ORDER BY r.confidence DESC, r.chunk_id, r.start LIMIT %(sentences)s) one
+        JOIN aegis_chunk c ON c.id = one.chunk_id
+        WHERE s.canonical_id = g.source_id AND t.canonical_id = g.target_id
+        ORDER BY one.confidence DESC, one.chunk_id, one.start LIMIT %(sentences)s) few
+) best
+WHERE g.id = ANY(%(relations)s) ORDER BY g.id"""
+# Cost: the mentions in the chunks asked for.
+EVIDENCE: Final = """
+SELECT p.chunk_id AS chunk, array_agg(DISTINCT e.canonical_id) FILTER (WHERE e.id IS NOT NULL) AS entities
+FROM aegis_chunk c JOIN aegis_document d ON d.id = c.document_id
+JOIN aegis_placement p ON p.generation_id = d.live_id AND p.chunk_id = c.id
+LEFT JOIN aegis_mention m ON m.chunk_id = c.id LEFT JOIN aegis_entity e ON e.id = m.entity_id
+WHERE c.id = ANY(%(chunks)s) GROUP BY p.chunk_id"""
 
+# Cost of these three: what the generations' chunks say.
 COUNT_ENTITIES: Final = """
 SELECT p.generation_id AS generation, count(DISTINCT e.canonical_id) AS n
 FROM aegis_placement p JOIN aegis_mention m ON m.chunk_id = p.chunk_id JOIN aegis_entity e ON e.id = m.entity_id
@@ -95,6 +86,23 @@ SELECT p.generation_id AS generation, count(DISTINCT (s.canonical_id, r.type, t.
 FROM aegis_placement p JOIN aegis_relation r ON r.chunk_id = p.chunk_id
 JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
 WHERE p.generation_id = ANY(%(generations)s) AND s.canonical_id <> t.canonical_id GROUP BY p.generation_id"""
+
+# counters: as they should stand in the graph. dirty: they are still to be written there, or being written just now.
+STATED: Final = """
+SELECT said.generation, said.source, said.type, said.target, coalesce(g.chunks, 0) AS chunks, coalesce(g.documents, 0) AS documents,
+    EXISTS (SELECT 1 FROM aegis_outbox o WHERE o.collection_id = g.collection_id AND o.kind = 'relation' AND o.key = g.id) AS dirty
+FROM (
+    SELECT DISTINCT p.generation_id AS generation, s.canonical_id AS source, r.type, t.canonical_id AS target
+    FROM aegis_placement p JOIN aegis_relation r ON r.chunk_id = p.chunk_id
+    JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
+    WHERE p.generation_id = ANY(%(generations)s) AND s.canonical_id <> t.canonical_id) said
+LEFT JOIN aegis_graph_relation g ON g.source_id = said.source AND g.type = said.type AND g.target_id = said.target"""
+# Cost: the generations' chunks.
+MOVING: Final = """
+SELECT DISTINCT p.generation_id AS generation FROM aegis_placement p
+JOIN aegis_chunk c ON c.id = p.chunk_id JOIN aegis_document d ON d.id = c.document_id
+JOIN aegis_outbox o ON o.collection_id = d.collection_id AND o.kind = 'chunk' AND o.key = p.chunk_id
+WHERE p.generation_id = ANY(%(generations)s)"""
 
 
 class GraphFacts:
@@ -138,44 +146,39 @@ class GraphFacts:
                 ordinal += 1
             window, place = batch[-1]["window"], batch[-1]["place"]
 
-    def mentioned(self, documents: Sequence[UUID]) -> set[UUID]:
-        """Entities that any chunk of the documents names, old or new, and those that stand for them."""
-        return {entity for row in self._rows(MENTIONED, documents=list(documents)) for entity in (row["id"], row["canonical"])}
-
-    def stated(self, documents: Sequence[UUID]) -> set[Triple]:
-        """Relations that any chunk of the documents states, old or new."""
-        return {(row["source"], row["type"], row["target"]) for row in self._rows(STATED, documents=list(documents))}
-
-    def canonical(self, entities: Iterable[UUID]) -> set[UUID]:
-        return {row["id"] for row in self._rows(CANONICAL, entities=list(entities))}
-
-    def incident(self, entities: Iterable[UUID]) -> set[Triple]:
-        """Relations with one of these canonical entities at an end."""
-        found = self._rows(INCIDENT, entities=list(entities))
-        return {(row["source"], row["type"], row["target"]) for row in found}
-
-    def entities(self, entities: Sequence[UUID], generations: Sequence[int]) -> list[GraphEntity]:
-        """Those that are canonical and have evidence. generations: count as live."""
-        found = self._rows(ENTITIES, entities=list(entities), generations=list(generations))
+    def entities(self, entities: Sequence[UUID]) -> list[GraphEntity]:
+        """Return those of the entities that have live evidence."""
         return [
-            GraphEntity(
-                id=row["id"],
-                name=row["name"],
-                type=row["type"],
-                aliases=tuple(sorted(name for name in row["aliases"] if name != row["name"])),
-                chunks=tuple(row["chunks"]),
+            GraphEntity(id=row["id"], name=row["name"], type=row["type"], aliases=tuple(row["aliases"]), chunks=row["chunks"])
+            for row in self._rows(ENTITIES, entities=list(entities))
+        ]
+
+    def relations(self, relations: Sequence[UUID]) -> list[GraphRelation]:
+        """Return those of the relations that have live evidence, with the sentences of the most certain statements."""
+        held = self._rows(RELATIONS, relations=list(relations), length=SENTENCE_LENGTH, sentences=SENTENCES)
+        return [
+            GraphRelation(**{**row, "sentences": tuple(dict.fromkeys(row["sentences"]))})
+            for row in held
+            if row["sentences"] is not None
+        ]
+
+    def evidence(self, chunks: Sequence[UUID]) -> dict[UUID, set[UUID]]:
+        """Return the canonical entities of those of the chunks that are live."""
+        return {row["chunk"]: set(row["entities"] or ()) for row in self._rows(EVIDENCE, chunks=list(chunks))}
+
+    def stated(self, generations: Sequence[int]) -> dict[int, list[Stated]]:
+        """Return the relations that the live generations state."""
+        stated: dict[int, list[Stated]] = {generation: [] for generation in generations}
+        for row in self._rows(STATED, generations=list(generations)):
+            triple = (row["source"], row["type"], row["target"])
+            stated[row["generation"]].append(
+                Stated(relation_id(*triple), triple, (row["chunks"], row["documents"]), bool(row["dirty"]))
             )
-            for row in found
-        ]
+        return stated
 
-    def relations(self, triples: Sequence[Triple], generations: Sequence[int]) -> list[GraphRelation]:
-        """Those that have evidence, with the sentence of the most certain statement. generations: count as live."""
-        sources, types, targets = zip(*triples, strict=True) if triples else ((), (), ())
-        asked: dict[str, Any] = {"sources": list(sources), "types": list(types), "targets": list(targets)}
-        return [
-            GraphRelation(id=relation_id(row["source"], row["type"], row["target"]), **row)
-            for row in self._rows(RELATIONS, generations=list(generations), length=EVIDENCE_LENGTH, **asked)
-        ]
+    def moving(self, generations: Sequence[int]) -> set[int]:
+        """Return those of the generations with a chunk whose entities are still to be written."""
+        return {row["generation"] for row in self._rows(MOVING, generations=list(generations))}
 
     def counts(self, generations: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Canonical entities and relations with a chunk of the generation as evidence, of each generation."""

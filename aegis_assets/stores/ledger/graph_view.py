@@ -1,50 +1,40 @@
-"""The ledger's side of publish and removal: whose turn it is, which generation is live, and the rows that go.
-
-The questionable decision: deleting rows and correcting the graph is one open transaction (`drop_old`, `erase`). The rows say what
-to correct; if they went first, a crash in between would leave nodes in the graph that nothing remembers.
-"""
+"""The ledger's side of publish and removal: which generation is live, what that changes elsewhere, and the rows that go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, LiteralString
 from uuid import UUID
 
-import psycopg
-
-from aegis_assets.errors import NotAllowed, NotFound, StoreUnavailable
-from aegis_assets.pipeline.publish import Dropped, Facts, Switched, Target
-from aegis_assets.stores.ledger.base import (
-    CONNECT_SECONDS,
-    Connection,
-    fence_all,
-    lock,
-    one,
-    reads,
-    rows,
-    sentences,
-    writes,
-)
+from aegis_assets.errors import NotAllowed, NotFound
+from aegis_assets.model.outbox import Dirty, Key, Kind
+from aegis_assets.pipeline.outbox import Standing, Target
+from aegis_assets.pipeline.publish import Removal, Switched, Switching
+from aegis_assets.stores.ledger.base import LOCK_ALL, Connection, fence_all, lock, one, reads, rows, writes
 from aegis_assets.stores.ledger.blobs import Blobs
 from aegis_assets.stores.ledger.embeddings import Embeddings
-from aegis_assets.stores.ledger.graph_drop import drop
+from aegis_assets.stores.ledger.evidence import changing
+from aegis_assets.stores.ledger.graph_drop import drop_chunks, drop_unnamed
 from aegis_assets.stores.ledger.graph_facts import GraphFacts
-from aegis_assets.stores.ledger.resolving import recompute
+from aegis_assets.stores.ledger.outbox import Outbox
 
-TURN_SECONDS: Final = 900  # publishing a large document takes a minute; many may wait
-TURN: Final = "SELECT pg_advisory_lock(hashtextextended(%(name)s, 2))"
-
+# Cost of these four: the documents given.
 TARGETS: Final = """
 SELECT d.id AS document, d.collection_id AS collection, d.name, g.id AS generation, g.number
 FROM aegis_document d JOIN aegis_generation g ON g.id = coalesce(d.making_id, d.live_id)
 WHERE d.id = ANY(%(documents)s) ORDER BY d.id"""
 LIVE: Final = """
 SELECT d.id AS document, d.collection_id AS collection, d.name, g.id AS generation, g.number
-FROM aegis_document d LEFT JOIN aegis_generation g ON g.id = d.live_id WHERE d.id = %(document)s"""
-BEFORE: Final = """
-SELECT w.document, d.live_id AS live FROM unnest(%(documents)s::uuid[], %(generations)s::bigint[]) AS w(document, generation)
-JOIN aegis_document d ON d.id = w.document AND w.generation IN (d.live_id, d.making_id)"""
+FROM aegis_document d JOIN aegis_generation g ON g.id = d.live_id WHERE d.id = ANY(%(documents)s) ORDER BY d.id"""
+KNOWN: Final = "SELECT 1 FROM aegis_document WHERE id = %(document)s"
+STANDINGS: Final = """
+SELECT id AS document, live_id AS live, making_id AS making, state = 'removing' AS removed FROM aegis_document
+WHERE id = ANY(%(documents)s)"""
+# Cost of these four: the chunks of the new and the old generations.
+NEW_CHUNKS: Final = """
+SELECT p.chunk_id AS id FROM unnest(%(generations)s::bigint[], %(lives)s::bigint[]) AS f(generation, live)
+JOIN aegis_placement p ON p.generation_id = f.generation
+WHERE NOT EXISTS (SELECT 1 FROM aegis_placement o WHERE o.generation_id = f.live AND o.chunk_id = p.chunk_id)"""
 GO_LIVE: Final = """
 WITH fresh AS (
     SELECT * FROM unnest(%(generations)s::bigint[], %(lives)s::bigint[]) AS f(generation, live)
@@ -61,6 +51,7 @@ WITH fresh AS (
 UPDATE aegis_generation g SET state = 'live', published_at = now(), chunks_added = coalesce(c.added, 0),
     chunks_kept = coalesce(c.kept, 0), chunks_removed = coalesce(c.removed, 0)
 FROM fresh f LEFT JOIN counted c USING (generation) WHERE g.id = f.generation"""
+# Cost of these three: the documents given.
 STEP_DOWN: Final = """
 UPDATE aegis_generation SET state = 'superseded'
 WHERE document_id = ANY(%(documents)s) AND state = 'live' AND id <> ALL(%(generations)s)"""
@@ -72,6 +63,7 @@ SELECT document_id AS document, chunks_added AS added, chunks_kept AS kept, chun
 FROM aegis_generation WHERE id = ANY(%(generations)s)"""
 
 # What goes with the generations that are neither live nor in the making. Constraints are checked at the end of the transaction.
+# Cost of these six: what the documents given have.
 OLD_WINDOWS: Final = """
 SELECT w.id FROM aegis_window w JOIN aegis_document d ON d.id = w.document_id
 WHERE d.id = ANY(%(documents)s) AND w.generation_id IS DISTINCT FROM d.live_id AND w.generation_id IS DISTINCT FROM d.making_id"""
@@ -87,6 +79,11 @@ OLD_CHUNKS: Final = """
 SELECT c.id, c.text_hash FROM aegis_chunk c
 WHERE c.document_id = ANY(%(documents)s) AND NOT EXISTS (SELECT 1 FROM aegis_placement p WHERE p.chunk_id = c.id)"""
 ALL_CHUNKS: Final = "SELECT id, text_hash FROM aegis_chunk WHERE document_id = %(document)s"
+# Cost: the rows given.
+UNCHANGED: Final = """
+SELECT o.key AS document FROM unnest(%(ids)s::bigint[], %(versions)s::bigint[]) AS w(id, version)
+JOIN aegis_outbox o ON o.id = w.id AND o.version = w.version WHERE o.claimed_by = %(claimer)s"""
+# Cost of these four: the windows and generations of the documents given.
 IN_USE: Final = """
 WITH used AS (
     SELECT g.id, g.inspection ->> 'whole' AS whole FROM aegis_document d JOIN aegis_generation g ON g.id IN (d.live_id, d.making_id)
@@ -101,12 +98,15 @@ SELECT DISTINCT blob FROM aegis_generation WHERE document_id = ANY(%(documents)s
 OWN_BLOBS: Final = """
 SELECT blob FROM aegis_document WHERE id = %(document)s AND blob <> ''
 UNION SELECT blob FROM aegis_generation WHERE document_id = %(document)s AND blob <> ''"""
-STATE: Final = "SELECT state, collection_id AS collection FROM aegis_document WHERE id = %(document)s"
+STATE: Final = """
+SELECT state, collection_id AS collection, live_id IS NOT NULL OR making_id IS NOT NULL AS placed FROM aegis_document
+WHERE id = %(document)s"""
+GO_DARK: Final = "UPDATE aegis_document SET live_id = NULL, making_id = NULL WHERE id = %(document)s"
+# Cost: what the document has.
 ERASE: Final = (
     "DELETE FROM aegis_placement p USING aegis_window w WHERE w.id = p.window_id AND w.document_id = %(document)s",
     "DELETE FROM aegis_failure WHERE document_id = %(document)s",
     "DELETE FROM aegis_window WHERE document_id = %(document)s",
-    "UPDATE aegis_document SET live_id = NULL, making_id = NULL WHERE id = %(document)s",
     "DELETE FROM aegis_generation WHERE document_id = %(document)s",
     "DELETE FROM aegis_run_document WHERE document_id = %(document)s",
     "UPDATE aegis_bucket_object SET document_id = NULL WHERE document_id = %(document)s",
@@ -115,36 +115,32 @@ ERASE: Final = (
 )
 
 
-class GraphView(Blobs, Embeddings):
-    @contextmanager
-    def publishing(self, collection: UUID) -> Iterator[Callable[[], None]]:
-        """One at a time in a collection, first come first served; the turn ends with the process.
-
-        Gives a check that raises StoreUnavailable when the turn was lost with its connection. Raises StoreUnavailable.
-        """
-        with self._retrying(lambda: _turn(self._url, collection)) as connection:
-
-            def still_held() -> None:
-                with sentences():
-                    connection.execute("SELECT 1")
-
-            yield still_held
-
+class GraphView(Blobs, Embeddings, Outbox):
     @reads
     def publish_targets(self, connection: Connection, documents: Sequence[UUID], run_id: str) -> list[Target]:
         """Of the documents that are the run's: the generation in the making, else the live one."""
         with connection.transaction():
             ours = fence_all(connection, documents, run_id)
-            found = rows(connection, TARGETS, documents=list(ours))
-        return [Target.model_validate(row) for row in found]
+            return _targets(connection, TARGETS, ours)
+
+    @reads
+    def live_targets(self, connection: Connection, documents: Sequence[UUID]) -> list[Target]:
+        """Return the live generations of the documents that have one."""
+        return _targets(connection, LIVE, documents)
 
     @reads
     def live_target(self, connection: Connection, document: UUID) -> Target | None:
         """Raises NotFound."""
-        row = one(connection, LIVE, document=document)
-        if row is None:
+        target = next(iter(_targets(connection, LIVE, [document])), None)
+        if target is None and one(connection, KNOWN, document=document) is None:
             raise NotFound(f"There is no document {document}.")
-        return Target.model_validate(row) if row["generation"] is not None else None
+        return target
+
+    @reads
+    def standings_of(self, connection: Connection, documents: Sequence[UUID]) -> dict[UUID, Standing]:
+        """Return how each document stands; one that is gone counts as removed."""
+        found = {row.pop("document"): Standing.model_validate(row) for row in rows(connection, STANDINGS, documents=list(documents))}
+        return dict.fromkeys(documents, Standing(live=None, making=None, removed=True)) | found
 
     def graph_facts(self) -> GraphFacts:
         """Each read on a connection of its own, repeated when that breaks."""
@@ -159,48 +155,53 @@ class GraphView(Blobs, Embeddings):
         return GraphFacts(borrowed)
 
     @writes
-    def switch(self, connection: Connection, targets: Sequence[Target], run_id: str) -> dict[UUID, Switched]:
-        """The generations answer searches from here on. A second call only tells again what the first one counted.
-
-        A document is not in the answer, and is left as it is, when it is another run's or newer content has taken the place of this
-        generation.
-        """
-        ours = fence_all(connection, [target.document for target in targets], run_id)
-        wanted = {target.document: target.generation for target in targets if target.document in ours}
-        now = rows(connection, BEFORE, documents=list(wanted), generations=list(wanted.values()))
-        fresh = {row["document"]: row["live"] for row in now if row["live"] != wanted[row["document"]]}
-        if fresh:
-            where = {"documents": list(fresh), "generations": [wanted[one] for one in fresh], "lives": list(fresh.values())}
-            for statement in (STEP_DOWN, GO_LIVE, SWITCH):
-                connection.execute(statement, where)
-        counted = rows(connection, COUNTED, generations=[wanted[row["document"]] for row in now])
-        return {row.pop("document"): Switched.model_validate(row) for row in counted}
+    def switch(self, connection: Connection, documents: Sequence[UUID], run_id: str) -> Switching:
+        """Make the generations of the run's documents the live ones, and mark what that changes in graph and vectors. A second call
+        marks the documents again and tells what the first one counted. documents: of one collection."""
+        targets = _targets(connection, TARGETS, fence_all(connection, documents, run_id))
+        if not targets:
+            return Switching(targets=(), counts={}, keys=frozenset())
+        lives = {row["document"]: row["live"] for row in rows(connection, STANDINGS, documents=[one.document for one in targets])}
+        fresh = [target for target in targets if target.generation != lives[target.document]]
+        where = {
+            "documents": [target.document for target in fresh],
+            "generations": [target.generation for target in fresh],
+            "lives": [lives[target.document] for target in fresh],
+        }
+        generations = [target.generation for target in targets]
+        with changing(connection, targets[0].collection, targets[0].document) as change:
+            change.regroup(row["id"] for row in rows(connection, NAMES, generations=generations))
+            if fresh:
+                change.mark(Kind.CHUNK, (row["id"] for row in rows(connection, NEW_CHUNKS, **where)))
+                with change.tracked([target.document for target in fresh]):
+                    for statement in (STEP_DOWN, GO_LIVE, SWITCH):
+                        connection.execute(statement, where)
+            for kind in (Kind.CONTENT, Kind.DOCUMENT):
+                change.mark(kind, lives)
+        counts = {row.pop("document"): Switched.model_validate(row) for row in rows(connection, COUNTED, generations=generations)}
+        return Switching(targets=tuple(targets), counts=counts, keys=frozenset(change.keys))
 
     @writes
-    def drop_old(
-        self,
-        connection: Connection,
-        targets: Sequence[Target],
-        run_id: str,
-        correct: Callable[[Facts, Dropped, Sequence[Target]], None],
-    ) -> list[Target]:
-        """What belongs to no generation that is live or in the making goes, and merges around the documents' names are followed.
-        correct: puts graph and vectors right; sees the rows as they will be, and is called again when the transaction is. Gives
-        the targets whose documents are still the run's."""
-        ours = fence_all(connection, [target.document for target in targets], run_id)
-        left = [target for target in targets if target.document in ours]
-        if not left:
-            return []
-        collection, documents = left[0].collection, list(ours)
+    def drop_old(self, connection: Connection, collection: UUID, claimed: Sequence[Dirty], claimer: str) -> set[Key]:
+        """Delete what belongs to no generation that is live or in the making. Return what that marked.
+
+        claimed: documents, of which the stores hold nothing old any more. One that went on meanwhile is passed over.
+        """
+        connection.execute(LOCK_ALL, {"documents": sorted(one.key.id for one in claimed)})
+        where = {"ids": [one.row for one in claimed], "versions": [one.version for one in claimed], "claimer": claimer}
+        same = [row["document"] for row in rows(connection, UNCHANGED, **where)]
+        documents = [row["document"] for row in rows(connection, STANDINGS, documents=same) if not row["removed"]]
         windows = [row["id"] for row in rows(connection, OLD_WINDOWS, documents=documents)]
         if windows:
             for statement in DROP_WINDOWS:
                 connection.execute(statement, {"ids": windows})
-        dropped = drop(connection, collection, rows(connection, OLD_CHUNKS, documents=documents), forget=False)
-        names = [row["id"] for row in rows(connection, NAMES, generations=[target.generation for target in left])]
-        moved = dropped.moved | recompute(connection, collection, names)
-        correct(GraphFacts(lambda work: work(connection)), dropped.model_copy(update={"moved": moved}), left)
-        return left
+        chunks = rows(connection, OLD_CHUNKS, documents=documents)
+        if not chunks:
+            return set()
+        names = drop_chunks(connection, chunks)
+        with changing(connection, collection, documents[0]) as change:
+            drop_unnamed(connection, change, names)
+        return change.keys
 
     @reads
     def artifacts_in_use(self, connection: Connection, documents: Sequence[UUID]) -> set[str]:
@@ -217,43 +218,39 @@ class GraphView(Blobs, Embeddings):
         """Bytes of present and former contents, for `discard`."""
         return [row["blob"] for row in rows(connection, OWN_BLOBS, document=document)]
 
-    @reads
-    def removal_target(self, connection: Connection, document: UUID) -> UUID | None:
-        """The collection of a document that is being removed; None when it is gone. Raises NotAllowed in any other state."""
+    @writes
+    def start_removal(self, connection: Connection, document: UUID) -> Removal | None:
+        """Take what a document that is being removed says out of the graph's contents, and mark what that changes. None when it is
+        gone. Raises NotAllowed in any other state."""
+        lock(connection, document)
         row = one(connection, STATE, document=document)
         if row is None:
             return None
         if row["state"] != "removing":
             raise NotAllowed(f"The document is {row['state']}: ask for its removal first.")
-        return UUID(str(row["collection"]))
+        with changing(connection, row["collection"], document) as change:
+            if row["placed"]:
+                with change.tracked([document]):
+                    connection.execute(GO_DARK, {"document": document})
+            change.mark(Kind.DOCUMENT, [document])
+        return Removal(collection=row["collection"], keys=frozenset(change.keys))
 
     @writes
-    def erase(self, connection: Connection, document: UUID, correct: Callable[[Facts, Dropped], None]) -> None:
-        """Every row of a document that is being removed. correct: as for `drop_old`. A second call does nothing, even when the
-        document has come back meanwhile."""
+    def erase(self, connection: Connection, document: UUID) -> None:
+        """Delete every row of a document whose removal was started, and mark what that changes. A second call does nothing, even if
+        the document has come back meanwhile."""
         lock(connection, document)
         row = one(connection, STATE, document=document)
         if row is None or row["state"] != "removing":
             return
-        chunks = rows(connection, ALL_CHUNKS, document=document)
-        dropped = drop(connection, row["collection"], chunks, forget=True)
+        if row["placed"]:
+            raise NotAllowed("The removal of this document has not begun.")
+        names = drop_chunks(connection, rows(connection, ALL_CHUNKS, document=document))
         for statement in ERASE:
             connection.execute(statement, {"document": document})
-        correct(GraphFacts(lambda work: work(connection)), dropped)
+        with changing(connection, row["collection"], document) as change:
+            drop_unnamed(connection, change, names, forget=True)
 
 
-def _turn(url: str, collection: UUID) -> psycopg.Connection:
-    """A connection that holds it. One that breaks while it waits is made anew by the caller: PostgreSQL may be restarting."""
-    connection = psycopg.connect(
-        url, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="aegis publish", keepalives_idle=30
-    )
-    try:
-        connection.execute(f"SET lock_timeout = '{TURN_SECONDS}s'")
-        connection.execute(TURN, {"name": f"publish:{collection}"})
-    except psycopg.errors.LockNotAvailable as error:
-        connection.close()
-        raise StoreUnavailable("Other documents of the collection took too long to publish. Retry publishes this one.") from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _targets(connection: Connection, query: LiteralString, documents: Collection[UUID]) -> list[Target]:
+    return [Target.model_validate(row) for row in rows(connection, query, documents=list(documents))]

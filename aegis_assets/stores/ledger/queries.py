@@ -40,7 +40,8 @@ SELECT d.id AS document, d.name, c.name AS collection, g.number AS generation, c
 FROM aegis_document d JOIN aegis_collection c ON c.id = d.collection_id JOIN aegis_generation g ON g.id = d.live_id
 JOIN aegis_run_document r ON r.document_id = d.id AND r.run_id = %(run_id)s
 WHERE d.id = ANY(%(documents)s)"""
-# A chunk shows where it stands in what answers searches: the live generation, or the one in the making of a first ingestion.
+# The vectors say which chunks answer, until those of a new generation do: a chunk shows where it stands in the live generation, or
+# else in the newest that has it. Cost: the chunks asked for, and what they mention.
 SEARCH: Final = """
 SELECT c.id AS chunk, d.id AS document, d.name AS document_name, p.pages, p.headings, p.boxes, c.text,
     coalesce((
@@ -50,7 +51,9 @@ SELECT c.id AS chunk, d.id AS document, d.name AS document_name, p.pages, p.head
 FROM unnest(%(chunks)s::uuid[]) WITH ORDINALITY AS asked(chunk, rank)
 JOIN aegis_chunk c ON c.id = asked.chunk
 JOIN aegis_document d ON d.id = c.document_id AND d.state <> 'removing'
-JOIN aegis_placement p ON p.chunk_id = c.id AND p.generation_id = coalesce(d.live_id, d.making_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM aegis_placement p WHERE p.chunk_id = c.id
+    ORDER BY p.generation_id IS NOT DISTINCT FROM d.live_id DESC, p.generation_id DESC LIMIT 1) p
 ORDER BY asked.rank"""
 
 

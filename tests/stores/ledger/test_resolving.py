@@ -8,7 +8,7 @@ from aegis_assets.model import ids
 from aegis_assets.model.ledger import Extracted
 from aegis_assets.pipeline.resolve import MergeDecision
 from aegis_assets.stores.ledger import Ledger
-from aegis_assets.stores.ledger.resolving import recompute
+from aegis_assets.stores.ledger.canonical import recompute
 from tests.stores.ledger.build import EXTRACT, RUN, collection, enriched, extraction, planned, running
 
 

@@ -29,6 +29,6 @@ def split(request: HttpRequest, entity: Entity, names: Sequence[UUID]) -> None:
 
 def undo(request: HttpRequest, decision: Decision) -> None:
     """Raises AegisError, and then nothing has changed."""
-    aside.call(platform.undo_decision, decision.collection_id, decision.pk, request.user.get_username())
+    aside.call(platform.undo_decision, decision.pk, request.user.get_username())
     entity = Entity.objects.filter(pk__in=decision.names).order_by("name").first()
     trail.record(request, f"entity.undo {decision.kind}", entity, decision=decision.pk)

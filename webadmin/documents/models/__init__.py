@@ -16,6 +16,7 @@ from webadmin.documents.models.content import (
     Placement,
     Window,
 )
+from webadmin.documents.models.graph import GraphEntity, GraphRelation, Outbox
 from webadmin.documents.models.knowledge import Decision, Entity, Extraction, Mention, Merge, Relation
 from webadmin.documents.models.work import Answer, ChunkTask, Concurrency, Failure, Lease, Limit, LlmUsage, RunDocument
 
@@ -32,12 +33,15 @@ __all__ = [
     "Extraction",
     "Failure",
     "Generation",
+    "GraphEntity",
+    "GraphRelation",
     "KeptEmbedding",
     "Lease",
     "Limit",
     "LlmUsage",
     "Mention",
     "Merge",
+    "Outbox",
     "Placement",
     "Relation",
     "RunDocument",

@@ -171,6 +171,7 @@ class Chunk(models.Model):
     class Meta:
         db_table = "aegis_chunk"
         constraints = [models.UniqueConstraint(fields=["document", "text_hash", "repeat"], name="aegis_chunk_text")]
+        indexes = [models.Index(fields=["text_hash"], name="aegis_chunk_hash")]
 
 
 class KeptEmbedding(models.Model):

@@ -106,15 +106,18 @@ class Mention(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="mentions")
-    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+")
-    entity = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="mentions")
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+", db_index=False)
+    entity = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="mentions", db_index=False)
     name = models.CharField(max_length=512)
     start = models.PositiveIntegerField()
     end = models.PositiveIntegerField()
 
     class Meta:
         db_table = "aegis_mention"
-        indexes = [models.Index(fields=["document", "entity"], name="aegis_mention_document")]
+        indexes = [
+            models.Index(fields=["document", "entity"], name="aegis_mention_document"),
+            models.Index(fields=["entity", "document"], name="aegis_mention_entity"),
+        ]
 
 
 class Relation(models.Model):
@@ -122,9 +125,9 @@ class Relation(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="relations")
-    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+")
-    source = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="+")
-    target = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="+")
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+", db_index=False)
+    source = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="+", db_index=False)
+    target = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="+", db_index=False)
     type = models.CharField(max_length=64)
     confidence = models.FloatField()
     start = models.PositiveIntegerField()
@@ -132,4 +135,9 @@ class Relation(models.Model):
 
     class Meta:
         db_table = "aegis_relation"
-        indexes = [models.Index(fields=["document"], name="aegis_relation_document")]
+        indexes = [
+            models.Index(fields=["document", "source"], name="aegis_relation_source"),
+            models.Index(fields=["target", "document"], name="aegis_relation_target"),
+            # The most certain statements of two names first, also where thousands are equally certain.
+            models.Index(fields=["source", "type", "target", "-confidence", "chunk", "start"], name="aegis_relation_best"),
+        ]
