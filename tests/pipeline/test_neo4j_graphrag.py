@@ -122,14 +122,13 @@ def test_the_nearest_text_comes_first_and_its_neighbours_by_cypher(searchable: W
 
 
 def test_a_chunk_leads_to_relations_with_their_counters_and_best_sentences(searchable: World, driver: neo4j.Driver) -> None:
-    for name in ("a.md", "b.md"):
-        searchable.ingest(name, OLD)
+    for name, windows in (("a.md", OLD), ("b.md", NEW)):
+        searchable.ingest(name, windows)
     retriever = VectorCypherRetriever(driver, VECTOR_INDEX, RELATIONS, WorldEmbedder())
     asked = {"collection": str(searchable.id)}
     items = [str(item.content) for item in retriever.search(query_text="Ada uses Engine", top_k=50, query_params=asked).items]
-    uses = [item for item in items if "source='Ada' type='uses' target='Engine'" in item]
-    assert uses
-    assert all("chunks=2 documents=2 sentences=['Ada uses Engine']" in item for item in uses)
+    uses = {item for item in items if "source='Ada' type='uses' target='Engine'" in item}
+    assert uses == {"<Record source='Ada' type='uses' target='Engine' chunks=2 documents=2 sentences=['Ada uses Engine']>"}
 
 
 @pytest.mark.parametrize("method", ["set_live", "switch", "mark_live", "drop_old"])
