@@ -25,7 +25,8 @@ BATCH: Final = 500
 DOCUMENTS: Final = 50
 SECONDS: Final = 900.0  # a large document takes a minute; claims of a process that died expire after two
 PAUSES: Final = (0.02, 0.5)  # seconds between two looks at what others write: the first, the longest
-SWEPT: Final = 5000  # objects of one sweep
+SWEPT: Final = 1000  # objects that a sweep takes at once
+SWEEP_SECONDS: Final = 10.0
 
 
 def drain(stores: Stores, collection: UUID, keys: Iterable[Key], seconds: float = SECONDS) -> None:
@@ -33,12 +34,24 @@ def drain(stores: Stores, collection: UUID, keys: Iterable[Key], seconds: float 
     _Drain(stores, collection, keys, seconds).run()
 
 
-def sweep(stores: Stores, limit: int = SWEPT) -> int:
-    """Write what was marked a while ago and nobody writes. Return how many objects that were."""
-    left = stores.ledger.leftovers(limit)
-    for collection, keys in left.items():
-        drain(stores, collection, keys)
-    return sum(map(len, left.values()))
+def sweep(stores: Stores, seconds: float = SWEEP_SECONDS) -> int:
+    """Write what was marked a while ago and nobody writes, for about as long. Return how many objects that were.
+
+    A collection whose objects cannot be written does not stop the others. Raises what the first of them raised.
+    """
+    end, swept, failed = time.monotonic() + seconds, 0, dict[UUID, AegisError]()
+    while left := stores.ledger.leftovers(SWEPT, list(failed)):
+        for collection, keys in left.items():
+            try:
+                drain(stores, collection, keys, seconds)
+                swept += len(keys)
+            except AegisError as error:
+                failed[collection] = error
+        if time.monotonic() > end:
+            break
+    for error in failed.values():
+        raise error
+    return swept
 
 
 class _Drain:

@@ -26,6 +26,7 @@ def remove(
     stores = Stores(ledger, vectors, graph)
     if removal := ledger.start_removal(document):
         drain(stores, removal.collection, removal.keys | ledger.left_by([document]).get(removal.collection, set()))
+    if ledger.removal_target(document) is not None:  # else another call has ended this removal meanwhile
         for root in ("artifacts", "descriptions"):
             bucket.delete_prefix(f"{root}/{document}")
         for blob in ledger.own_blobs(document):

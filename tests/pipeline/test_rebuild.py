@@ -12,7 +12,8 @@ import pytest
 
 from aegis_assets.errors import StoreUnavailable
 from aegis_assets.model.document import State
-from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity
+from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation
+from aegis_assets.model.ids import relation_id
 from aegis_assets.pipeline.flow import rebuild as rebuilding
 from aegis_assets.pipeline.flow.rebuild import RebuildProgress, rebuild_graph
 from aegis_assets.stores.bolt import Bolt
@@ -51,8 +52,13 @@ def filled(world: World) -> dict[str, UUID]:
 
 
 def rebuilt(world: World, **doubles: Any) -> list[RebuildProgress]:
-    stores = {"bucket": world.bucket, "graph": world.graph} | doubles
+    stores = {"bucket": world.bucket, "vectors": world.vectors, "graph": world.graph} | doubles
     return list(rebuild_graph(world.ledger, collection=world.id, **stores))
+
+
+def haunts(source: UUID, target: UUID) -> GraphRelation:
+    ends = {"source": source, "type": "haunts", "target": target}
+    return GraphRelation(id=relation_id(source, "haunts", target), **ends, confidence=1, sentences=(), chunks=1, documents=1)
 
 
 def everything(world: World) -> dict[str, list[dict[str, Any]]]:
@@ -108,7 +114,11 @@ def test_what_was_lost_comes_back_and_what_does_not_belong_there_goes(world: Wor
     world.bolt.run(("MATCH (k:Chunk) WHERE k.collection = $c AND k.text = 'Ada knows Bob' DETACH DELETE k", scope))
     chunk = GraphChunk(id=ghost, ordinal=0, text="ghost", headings=(), pages=())
     world.graph.write_documents(world.id, [(GraphDocument(id=ghost, name="gone.md", generation=1), [chunk])])
-    world.graph.write_entities(world.id, [GraphEntity(id=ghost, name="Ghost", type="thing", aliases=(), chunks=(ghost,))])
+    world.graph.write_entities(world.id, [GraphEntity(id=ghost, name="Ghost", type="thing", aliases=(), chunks=1)])
+    world.graph.write_evidence(world.id, {ghost: {ghost}})
+    ada = world.rows("SELECT id FROM aegis_entity WHERE collection_id = %s AND name = 'Ada'", world.id)[0]["id"]
+    bob = world.rows("SELECT id FROM aegis_entity WHERE collection_id = %s AND name = 'Bob'", world.id)[0]["id"]
+    world.graph.write_relations(world.id, [haunts(ghost, ada), haunts(ada, bob)])
 
     rebuilt(world)
 
@@ -118,19 +128,20 @@ def test_what_was_lost_comes_back_and_what_does_not_belong_there_goes(world: Wor
 
 @neo4j
 @pytest.mark.parametrize(
-    "method", ["write_documents", "write_entities", "write_relations", "entity_page", "document_page", "counts"]
+    "method",
+    ["write_documents", "write_entities", "write_evidence", "write_relations", "entity_page", "document_page", "entity_counts"],
 )
 def test_a_rebuild_that_was_killed_goes_on_where_it_stopped(
     world: World, neo4j_world: Callable[..., World], method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuilding, "DOCUMENTS", 2)
-    monkeypatch.setattr(rebuilding, "ENTITIES", 2)
+    monkeypatch.setattr(rebuilding, "OBJECTS", 2)
     filled(world)
     before, elsewhere = world.state(), neo4j_world()
     calm = [step.done for step in rebuilt(world)]
     done: list[RebuildProgress] = []
     with pytest.raises(Crash):
-        done.extend(rebuild_graph(world.ledger, world.bucket, Dying(elsewhere.graph, method, at=2), world.id))
+        done.extend(rebuild_graph(world.ledger, world.bucket, world.vectors, Dying(elsewhere.graph, method, at=2), world.id))
     reached = done[-1].done if done else 0
     again = rebuilt(elsewhere)
 
@@ -204,7 +215,7 @@ def test_documents_are_published_while_the_graph_is_rebuilt_and_all_agree(
     new_world: Callable[[], World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuilding, "DOCUMENTS", 1)
-    monkeypatch.setattr(rebuilding, "ENTITIES", 1)
+    monkeypatch.setattr(rebuilding, "OBJECTS", 1)
     world = new_world()
     documents = dict(filled(world))
     errors: list[BaseException] = []

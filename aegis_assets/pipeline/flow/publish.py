@@ -14,9 +14,11 @@ from uuid import UUID
 from aegis_assets.model.document import Stage, State
 from aegis_assets.model.ledger import DocumentRow, Ending, FailureRow, Summary
 from aegis_assets.model.parsing import Frozen
+from aegis_assets.pipeline.drain import sweep
 from aegis_assets.pipeline.flow.fingerprints import Fingerprints, of_collection
 from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.flow.together import batches, is_of_one
+from aegis_assets.pipeline.outbox import Stores
 from aegis_assets.pipeline.publish import Consistency, publish
 from aegis_assets.pipeline.publish import consistency as held
 
@@ -153,6 +155,11 @@ def sentence(failures: Sequence[FailureRow], chunks: int) -> str:
         else:
             parts.append(f"{stage} failed")
     return f"{', '.join(parts)}: {failures[0].message}"
+
+
+def sweep_outbox(platform: Platform) -> int:
+    """Write to graph and vectors what a process left that did not live to write it. Return how many objects that were."""
+    return sweep(Stores(platform.ledger, platform.vectors, platform.graph))
 
 
 def consistency(platform: Platform, document: UUID) -> tuple[bool, dict[str, int]]:

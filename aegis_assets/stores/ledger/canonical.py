@@ -27,7 +27,8 @@ WITH RECURSIVE joined(id) AS (
         UNION ALL SELECT id FROM aegis_entity WHERE canonical_id = j.id
         UNION ALL SELECT canonical_id FROM aegis_entity WHERE id = j.id) near
 )
-SELECT e.id, e.type, e.name, e.normalised, e.canonical_id FROM joined j JOIN aegis_entity e ON e.id = j.id ORDER BY e.id"""
+SELECT e.id, e.type, e.name, e.normalised, e.canonical_id FROM aegis_entity e
+WHERE e.id = ANY(ARRAY(SELECT id FROM joined)) ORDER BY e.id"""
 # Cost: the merges of the given names.
 MERGES: Final = """
 SELECT left_id, right_id, reason, score, undone FROM aegis_merge

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final, LiteralString
 from uuid import UUID
 
+from psycopg.rows import DictRow
+
 from aegis_assets.errors import NotAllowed, NotFound
 from aegis_assets.model.outbox import Dirty, Key, Kind
 from aegis_assets.pipeline.outbox import Standing, Target
@@ -139,7 +141,9 @@ class GraphView(Blobs, Embeddings, Outbox):
     @reads
     def standings_of(self, connection: Connection, documents: Sequence[UUID]) -> dict[UUID, Standing]:
         """Return how each document stands; one that is gone counts as removed."""
-        found = {row.pop("document"): Standing.model_validate(row) for row in rows(connection, STANDINGS, documents=list(documents))}
+        found = {
+            row.pop("document"): Standing.model_validate(row) for row in rows(connection, STANDINGS, documents=list(documents))
+        }
         return dict.fromkeys(documents, Standing(live=None, making=None, removed=True)) | found
 
     def graph_facts(self) -> GraphFacts:
@@ -218,16 +222,20 @@ class GraphView(Blobs, Embeddings, Outbox):
         """Bytes of present and former contents, for `discard`."""
         return [row["blob"] for row in rows(connection, OWN_BLOBS, document=document)]
 
+    @reads
+    def removal_target(self, connection: Connection, document: UUID) -> UUID | None:
+        """Return the collection of a document that is being removed, None when it is gone. Raises NotAllowed in any other state."""
+        row = _removed(connection, document)
+        return UUID(str(row["collection"])) if row else None
+
     @writes
     def start_removal(self, connection: Connection, document: UUID) -> Removal | None:
         """Take what a document that is being removed says out of the graph's contents, and mark what that changes. None when it is
         gone. Raises NotAllowed in any other state."""
         lock(connection, document)
-        row = one(connection, STATE, document=document)
+        row = _removed(connection, document)
         if row is None:
             return None
-        if row["state"] != "removing":
-            raise NotAllowed(f"The document is {row['state']}: ask for its removal first.")
         with changing(connection, row["collection"], document) as change:
             if row["placed"]:
                 with change.tracked([document]):
@@ -250,6 +258,13 @@ class GraphView(Blobs, Embeddings, Outbox):
             connection.execute(statement, {"document": document})
         with changing(connection, row["collection"], document) as change:
             drop_unnamed(connection, change, names, forget=True)
+
+
+def _removed(connection: Connection, document: UUID) -> DictRow | None:
+    row = one(connection, STATE, document=document)
+    if row is not None and row["state"] != "removing":
+        raise NotAllowed(f"The document is {row['state']}: ask for its removal first.")
+    return row
 
 
 def _targets(connection: Connection, query: LiteralString, documents: Collection[UUID]) -> list[Target]:

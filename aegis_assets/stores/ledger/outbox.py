@@ -49,7 +49,8 @@ WHERE claimed_by = %(claimer)s AND claimed_by <> '' AND (%(kind)s::text IS NULL 
 LEFT_BY: Final = "SELECT collection_id AS collection, kind, key FROM aegis_outbox WHERE document_id = ANY(%(documents)s)"
 LEFTOVERS: Final = f"""
 SELECT o.collection_id AS collection, o.kind, o.key FROM aegis_outbox o
-WHERE o.marked_at < now() - make_interval(secs => %(age)s) AND {FREE} ORDER BY o.id LIMIT %(limit)s"""
+WHERE o.marked_at < now() - make_interval(secs => %(age)s) AND o.collection_id <> ALL(%(without)s) AND {FREE}
+ORDER BY o.id LIMIT %(limit)s"""
 
 # What belongs to whole documents or entities. Cost of these five: what the documents' chunks say, and the entities' evidence.
 LIVE_CHUNKS: Final = """
@@ -134,9 +135,10 @@ class Outbox(Base):
         return _by_collection(rows(connection, LEFT_BY, documents=list(documents)))
 
     @reads
-    def leftovers(self, connection: Connection, limit: int) -> dict[UUID, set[Key]]:
-        """Return what was marked long ago and nobody writes, by collection: the oldest first."""
-        return _by_collection(rows(connection, LEFTOVERS, age=SWEPT_AFTER, seconds=CLAIM_SECONDS, limit=limit))
+    def leftovers(self, connection: Connection, limit: int, without: Sequence[UUID]) -> dict[UUID, set[Key]]:
+        """Return what was marked a while ago and nobody writes, by collection, the oldest first. without: collections left out."""
+        asked = {"age": SWEPT_AFTER, "seconds": CLAIM_SECONDS, "limit": limit, "without": list(without)}
+        return _by_collection(rows(connection, LEFTOVERS, **asked))
 
     @writes
     def mark_documents(self, connection: Connection, collection: UUID, documents: Sequence[UUID]) -> set[Key]:

@@ -212,7 +212,8 @@ def test_a_removal_that_is_over_at_once_stands_in_the_trail(
     launch = dagster._Launch
 
     def launched_and_over(variables: dict[str, Any]) -> dict[str, Any]:
-        ledger.erase(document, lambda facts, dropped: None)
+        ledger.start_removal(document)
+        ledger.erase(document)
         return launch(variables)
 
     monkeypatch.setattr(dagster, "_Launch", launched_and_over)
