@@ -189,7 +189,7 @@ def test_a_server_that_goes_away_stops_the_rebuild_and_the_next_one_ends_it(worl
 
 
 class Ingesting:
-    """A ledger beside which a document goes live as soon as its state has been read outside of the turn to publish."""
+    """A ledger beside which a document goes live as soon as its state has been read."""
 
     def __init__(self, world: World, document: UUID) -> None:
         self._world, self._document, self._done = world, document, False
@@ -197,8 +197,8 @@ class Ingesting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._world.ledger, name)
 
-    def showing(self, collection: UUID, after: UUID | None, limit: int) -> list[Showing]:
-        rows = self._world.ledger.showing(collection, after, limit)
+    def showing_of(self, documents: Sequence[UUID]) -> list[Showing]:
+        rows = self._world.ledger.showing_of(documents)
         if not self._done:
             self._done = True
             self._world.ledger.begin(self._document, "run-9", dead)

@@ -85,20 +85,20 @@ def test_a_merge_that_makes_no_sense_changes_nothing(world: World, other: str) -
     assert Decision.objects.count() == AuditEntry.objects.filter(action__startswith="entity").count() == 0
 
 
-def test_a_graph_store_that_is_away_is_said_in_a_sentence_and_nothing_has_changed(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_graph_store_that_is_away_gets_the_decision_when_it_is_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.ingest("a.md", [["Ada meets Babbage"]])
     away = BoltGraph("bolt://127.0.0.1:9", "root", "x", timeout=1.0, patience=0.2)
-    monkeypatch.setattr(platform, "graph", lambda: away)
     client = browser(group="admin")
-    answer = client.post(
-        reverse("console:graph-merge", args=[entity(world, "Ada")]), {"other": entity(world, "Babbage")}, follow=True
-    )
-    assert "The graph server does not answer" in answer.content.decode()
-    assert not Merge.objects.exists()
-    assert Decision.objects.count() == AuditEntry.objects.filter(action__startswith="entity").count() == 0
-    assert drawn(client, entity=entity(world, "Ada"))[0] == {"Ada", "Babbage"}, "looking needs no graph store"
+    with monkeypatch.context() as patch:
+        patch.setattr(platform, "graph", lambda: away)
+        answer = client.post(
+            reverse("console:graph-merge", args=[entity(world, "Ada")]), {"other": entity(world, "Babbage")}, follow=True
+        )
+    assert "Ada and Babbage are one from now on" in answer.content.decode()
+    assert drawn(client, entity=entity(world, "Ada"))[0] == {"Babbage"}, "looking needs no graph store"
+    assert {row[0] for row in world.state()["entities"]} == {"Ada", "Babbage"}
+    world.sweep(monkeypatch)
+    assert {row[0] for row in world.state()["entities"]} == {"Babbage"}
     away.close()
 
 

@@ -79,6 +79,7 @@ DOCUMENTS: Final = {
     "The document is {state:word}: ask for its removal first.": (
         "Der Zustand des Dokuments ist „{state}“: Veranlassen Sie zuerst, dass es entfernt wird."
     ),
+    "The removal of this document has not begun.": "Das Entfernen dieses Dokuments hat noch nicht begonnen.",
     "There is no document {document}.": "Es gibt kein Dokument {document}.",
     "There is no collection {collection}.": "Es gibt keine Sammlung {collection}.",
     "There is no generation {generation}.": "Es gibt keine Generation {generation}.",
@@ -100,9 +101,6 @@ DOCUMENTS: Final = {
     "This decision is undone already.": "Diese Entscheidung ist schon rückgängig gemacht.",
     "A later decision speaks of the same names: undo that one first.": (
         "Eine spätere Entscheidung betrifft dieselben Namen: Machen Sie zuerst diese rückgängig."
-    ),
-    "A document of this collection is being published just now. Nothing was changed: try again in a moment.": (
-        "Ein Dokument dieser Sammlung wird gerade veröffentlicht. Nichts wurde geändert: Versuchen Sie es gleich noch einmal."
     ),
     # Uploads and what is asked of documents
     "New document.": "Neues Dokument.",

@@ -148,6 +148,9 @@ STORES: Final = {
         "Der Vektorindex von Neo4j nimmt höchstens {most} Dimensionen, und der Embedder liefert {dimension}: Schalten Sie"
         " AEGIS_NEO4J_VECTORS aus."
     ),
+    "These documents were published again and again meanwhile. Start the rebuild once more.": (
+        "Diese Dokumente wurden währenddessen immer wieder veröffentlicht. Starten Sie den Neuaufbau noch einmal."
+    ),
     "The graph still does not hold what the ledger does for {count} documents ({names}): retry them.": (
         "Im Graphen steht bei {count} Dokumenten ({names}) weiterhin nicht, was das Verzeichnis sagt: Versuchen Sie sie erneut."
     ),
