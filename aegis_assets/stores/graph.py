@@ -5,8 +5,8 @@
 type (AEGIS_NEO4J_TYPED).
 
 Design note: writers of a document's nodes and of evidence first read what is there and write the difference. It makes a repeated
-write nearly free, and a MERGE at an entity with thousands of edges costs milliseconds for each. These reads are part of a write:
-they ask the leader of a cluster (`Bolt.run`), because a follower may not have what another process wrote.
+write nearly free, and a MERGE at an entity with thousands of edges costs milliseconds for each. Whoever reads what is held decides
+by it what to write: these reads ask the leader of a cluster (`Bolt.run`); a follower may not have what another process wrote.
 """
 
 from __future__ import annotations
@@ -237,14 +237,14 @@ class BoltGraph:
     def entity_counts(self, collection: UUID, documents: Sequence[UUID]) -> dict[UUID, int]:
         """Return how many entities have evidence in the chunks of each document."""
         asked = {"collection": str(collection), "documents": texts(documents)}
-        counted = {row["document"]: int(row["n"]) for row in self._bolt.query(cypher.COUNT_ENTITIES, **asked)}
+        counted = {row["document"]: int(row["n"]) for row in self._bolt.run((cypher.COUNT_ENTITIES, asked))}
         return {document: counted.get(str(document), 0) for document in documents}
 
     def entities_held(self, collection: UUID, entities: Collection[UUID]) -> dict[UUID, int]:
         """Return how many chunks each entity counts, of those that are there."""
         held: dict[UUID, int] = {}
         for batch in batches(entities):
-            rows = self._bolt.query(cypher.ENTITIES_HELD, keys=[keyed(collection, entity) for entity in batch])
+            rows = self._bolt.run((cypher.ENTITIES_HELD, {"keys": [keyed(collection, entity) for entity in batch]}))
             held.update((UUID(row["id"]), graph_rows.counter(row["chunks"])) for row in rows)
         return held
 
@@ -252,8 +252,8 @@ class BoltGraph:
         """Return by its id how many chunks and documents each relation counts, of those that are there."""
         held: dict[UUID, tuple[int, int]] = {}
         for batch in batches(relations):
-            text, asked = self._of_relations(cypher.RELATIONS_HELD, cypher.RELATIONS_HELD_BETWEEN, collection, batch)
-            for row in self._bolt.query(text, **asked):
+            statement = self._of_relations(cypher.RELATIONS_HELD, cypher.RELATIONS_HELD_BETWEEN, collection, batch)
+            for row in self._bolt.run(statement):
                 held[UUID(row["id"])] = graph_rows.counter(row["chunks"]), graph_rows.counter(row["documents"])
         return held
 
@@ -264,7 +264,7 @@ class BoltGraph:
     def chunks_of(self, collection: UUID, documents: Sequence[UUID]) -> dict[UUID, set[UUID]]:
         """Return the chunks of each document."""
         chunks: dict[UUID, set[UUID]] = {document: set() for document in documents}
-        for row in self._bolt.query(cypher.CHUNK_IDS, collection=str(collection), documents=texts(documents)):
+        for row in self._bolt.run((cypher.CHUNK_IDS, {"collection": str(collection), "documents": texts(documents)})):
             chunks[UUID(row["document"])] = {UUID(chunk) for chunk in row["ids"]}
         return chunks
 
@@ -291,5 +291,6 @@ class BoltGraph:
         statement = cypher.TRIPLES_OF_ANY_TYPE if self._dynamic() else cypher.TRIPLES_OF
         triples: set[Triple] = set()
         for batch in batches(entities):
-            triples |= graph_rows.triples(self._bolt.query(statement, keys=[keyed(collection, entity) for entity in batch]))
+            keys = [keyed(collection, entity) for entity in batch]
+            triples |= graph_rows.triples(self._bolt.run((statement, {"keys": keys})))
         return triples

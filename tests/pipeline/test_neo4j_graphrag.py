@@ -36,6 +36,10 @@ MATCH (node)-[:FROM_DOCUMENT]->(d:Document)
 OPTIONAL MATCH (node)<-[:FROM_CHUNK]-(e:Entity)
 RETURN node.text AS text, d.name AS document, collect(e.name) AS entities, node.collection AS collection"""
 
+RELATIONS = """
+MATCH (node)<-[:FROM_CHUNK]-(s:Entity)-[r:!FROM_CHUNK]->(t:Entity) WHERE node.collection = $collection
+RETURN s.name AS source, r.type AS type, t.name AS target, r.chunks AS chunks, r.documents AS documents, r.sentences AS sentences"""
+
 
 class WorldEmbedder(Embedder):
     """The embedder that made the world's vectors, in neo4j-graphrag's clothes."""
@@ -71,6 +75,10 @@ def revise(world: World, document: UUID, **doubles: Any) -> None:
     world.prepare("a.md", NEW, run_id="run-2")
     world.publish(document, "run-2", **doubles)
     world.ledger.finish(document, "run-2", State.SUCCEEDED, "")
+
+
+def rebuild(world: World) -> None:
+    list(rebuild_graph(world.ledger, world.bucket, world.vectors, world.graph, world.id))
 
 
 def all_found(driver: neo4j.Driver, world: World) -> dict[str, set[str]]:
@@ -113,6 +121,16 @@ def test_the_nearest_text_comes_first_and_its_neighbours_by_cypher(searchable: W
     assert any("Zebra crosses Road" in str(hit.content) for hit in hits)
 
 
+def test_a_chunk_leads_to_relations_with_their_counters_and_best_sentences(searchable: World, driver: neo4j.Driver) -> None:
+    for name, windows in (("a.md", OLD), ("b.md", NEW)):
+        searchable.ingest(name, windows)
+    retriever = VectorCypherRetriever(driver, VECTOR_INDEX, RELATIONS, WorldEmbedder())
+    asked = {"collection": str(searchable.id)}
+    items = [str(item.content) for item in retriever.search(query_text="Ada uses Engine", top_k=50, query_params=asked).items]
+    uses = {item for item in items if "source='Ada' type='uses' target='Engine'" in item}
+    assert uses == {"<Record source='Ada' type='uses' target='Engine' chunks=2 documents=2 sentences=['Ada uses Engine']>"}
+
+
 @pytest.mark.parametrize("method", ["set_live", "switch", "mark_live", "drop_old"])
 def test_what_is_not_live_is_not_found_wherever_publishing_breaks_off(searchable: World, driver: neo4j.Driver, method: str) -> None:
     document = searchable.ingest("a.md", OLD)
@@ -142,11 +160,11 @@ def test_an_existing_collection_is_found_after_a_rebuild_and_not_any_more_with_t
     document = replace(searchable, graph=plain).ingest("a.md", OLD)
     assert set(map(frozenset, all_found(driver, searchable).values())) == {frozenset()}
 
-    list(rebuild_graph(searchable.ledger, searchable.bucket, searchable.vectors, searchable.graph, searchable.id))
+    rebuild(searchable)
     old = frozenset(text for window in OLD for text in window)
     assert set(map(frozenset, all_found(driver, searchable).values())) == {old}
 
-    list(rebuild_graph(searchable.ledger, searchable.bucket, searchable.vectors, plain, searchable.id))
+    rebuild(replace(searchable, graph=plain))
     assert set(map(frozenset, all_found(driver, searchable).values())) == {frozenset()}
     left = searchable.bolt.query("MATCH (c:Chunk {document: $d}) RETURN keys(c) AS keys", d=str(document))
     assert not {key for row in left for key in row["keys"] if key.startswith("embed")}
@@ -158,7 +176,7 @@ def test_a_rebuild_without_kept_embeddings_says_what_to_run_first(searchable: Wo
     searchable.execute("DELETE FROM aegis_embedding")
     searchable.bolt.run(("MATCH (n) WHERE n.collection = $c DETACH DELETE n", {"c": str(searchable.id)}))
     with pytest.raises(StoreUnavailable, match=r"no embedding of 3 chunks.*rebuild vectors"):
-        list(rebuild_graph(searchable.ledger, searchable.bucket, searchable.vectors, searchable.graph, searchable.id))
+        rebuild(searchable)
 
 
 def test_each_number_of_dimensions_has_its_index_and_a_chunk_has_one_embedding(searchable: World, driver: neo4j.Driver) -> None:

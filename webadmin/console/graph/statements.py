@@ -8,7 +8,10 @@ SHOWN: Final = """
     JOIN aegis_document d ON d.id = said.document_id AND d.state <> 'removing'
     JOIN aegis_placement p ON p.chunk_id = said.chunk_id AND p.generation_id = coalesce(d.live_id, d.making_id)"""
 
-# Both ends of each relation of some entities, from the entity's side.
+# A page's statements read what the entities that it shows are named in, hubs too, and never the whole collection; where that takes
+# too long they are given up with a sentence. What counts the live evidence of all entities is `aegis_graph_entity`.
+
+# Both ends of each relation of some entities, from the entity's side. It and the next three grow with what states the relations.
 SAID: Final = """
 WITH own AS (
     SELECT id, canonical_id FROM aegis_entity WHERE canonical_id = ANY(%(entities)s)
@@ -31,6 +34,7 @@ SELECT said.other AS id, e.name, e.type AS kind, said.type, said.outward, count(
 FROM said {SHOWN} JOIN aegis_entity e ON e.id = said.other WHERE said.other <> said.entity
 GROUP BY said.other, e.name, e.type, said.type, said.outward
 ORDER BY count(DISTINCT said.chunk_id) DESC, e.name, said.type LIMIT %(limit)s"""
+# Grows with what states the relations of the entities.
 EDGES: Final = f"""
 WITH own AS (
     SELECT id, canonical_id FROM aegis_entity WHERE canonical_id = ANY(%(entities)s)
@@ -41,6 +45,7 @@ WITH own AS (
 )
 SELECT said.source, said.type, said.target, count(DISTINCT said.chunk_id) AS chunks FROM said {SHOWN}
 GROUP BY said.source, said.type, said.target ORDER BY chunks DESC, said.source, said.type, said.target LIMIT %(limit)s"""
+# Grows with the mentions of the entities.
 NODES: Final = f"""
 WITH said AS (
     SELECT a.canonical_id AS id, m.chunk_id, m.document_id FROM aegis_entity a JOIN aegis_mention m ON m.entity_id = a.id
@@ -52,7 +57,8 @@ WITH said AS (
 SELECT e.id, e.name, e.type, coalesce(c.chunks, 0) AS chunks, coalesce(c.documents, 0) AS documents
 FROM aegis_entity e LEFT JOIN counted c ON c.id = e.id WHERE e.id = ANY(%(entities)s) ORDER BY chunks DESC, e.id"""
 
-# Where a picture may begin: what is related most, then what is named most. Names without lines between them say little.
+# Where a picture may begin: what is related most, then what is named most. Names without lines between them say little. Both grow
+# with what the documents or chunks say.
 TOLD: Final = f"""
 SELECT e.canonical_id AS id FROM (
     SELECT r.chunk_id, r.document_id, unnest(ARRAY[r.source_id, r.target_id]) AS entity_id FROM aegis_relation r
@@ -64,9 +70,11 @@ SELECT e.canonical_id AS id FROM aegis_mention said {SHOWN} JOIN aegis_entity e 
 WHERE said.%(column)s = ANY(%%(ids)s)
 GROUP BY e.canonical_id ORDER BY count(*) DESC, e.canonical_id LIMIT %%(limit)s"""
 BEGIN: Final = {kind: (TOLD % {"column": f"{kind}_id"}, NAMED % {"column": f"{kind}_id"}) for kind in ("document", "chunk")}
+# Grows with the entities.
 CANONICAL: Final = "SELECT id, canonical_id AS canonical FROM aegis_entity WHERE id = ANY(%(entities)s)"
 
-# Typed letters anywhere in a name, the likeliest first: whole names, then beginnings, then the shortest.
+# Typed letters anywhere in a name, the likeliest first: whole names, then beginnings, then the shortest. Grows with the names of
+# the collection: no index holds letters in their midst.
 NAMES: Final = """
 SELECT c.id, c.name, c.type, min(e.name) FILTER (WHERE e.id <> c.id) AS alias,
     min(CASE WHEN e.normalised = %(text)s THEN 0 WHEN starts_with(e.normalised, %(text)s) THEN 1 ELSE 2 END) AS likely
@@ -74,7 +82,7 @@ FROM aegis_entity e JOIN aegis_entity c ON c.id = e.canonical_id
 WHERE e.collection_id = %(collection)s AND strpos(e.normalised, %(text)s) > 0
 GROUP BY c.id, c.name, c.type ORDER BY likely, length(c.name), c.name, c.id LIMIT %(limit)s"""
 
-# Evidence
+# Evidence. Grows with the mentions of the entity.
 MENTIONS: Final = f"""
 WITH said AS (
     SELECT DISTINCT ON (m.chunk_id) m.chunk_id, m.document_id, m.start, m."end"
@@ -83,6 +91,7 @@ WITH said AS (
 SELECT c.id AS chunk, c.text, said.start, said."end", d.id AS document, d.name, p.pages, p.headings, count(*) OVER () AS total
 FROM said {SHOWN} JOIN aegis_chunk c ON c.id = said.chunk_id
 ORDER BY d.name, d.id, p.window_id, p.ordinal LIMIT %(limit)s"""
+# Grows with what states the relation, between all names of its two ends.
 STATEMENTS: Final = f"""
 WITH said AS (
     SELECT r.chunk_id, r.document_id, r.start, r."end", r.confidence, s.name AS source, t.name AS target
@@ -93,6 +102,7 @@ SELECT c.id AS chunk, c.text, said.start, said."end", said.source, said.target, 
     p.headings, count(*) OVER () AS total
 FROM said {SHOWN} JOIN aegis_chunk c ON c.id = said.chunk_id
 ORDER BY said.confidence DESC, d.name, d.id, p.window_id, p.ordinal, said.start LIMIT %(limit)s"""
+# Grows with the mentions of the entity's names.
 ALIASES: Final = f"""
 SELECT e.id, e.name, e.id = e.canonical_id AS canonical, count(DISTINCT said.chunk_id) AS chunks
 FROM aegis_entity e LEFT JOIN (
@@ -100,9 +110,11 @@ FROM aegis_entity e LEFT JOIN (
     WHERE said.entity_id IN (SELECT id FROM aegis_entity WHERE canonical_id = %(entity)s)
 ) said ON said.entity_id = e.id
 WHERE e.canonical_id = %(entity)s GROUP BY e.id ORDER BY canonical DESC, chunks DESC, e.name LIMIT %(limit)s"""
+# Grows with the merges of the names.
 REASONS: Final = """
 SELECT left_id, right_id, reason, score FROM aegis_merge
 WHERE NOT undone AND (left_id = ANY(%(names)s) OR right_id = ANY(%(names)s))"""
+# Grows with the decisions of all collections, which people make one by one.
 DECISIONS: Final = """
 SELECT d.id, d.kind, d.decided_by, d.created_at, d.undone_at, d.undone_by, c.id AS collection, c.name AS collection_name,
     (SELECT jsonb_agg(jsonb_build_object('id', e.id, 'name', e.name, 'type', e.type, 'entity', e.canonical_id) ORDER BY n.place)
