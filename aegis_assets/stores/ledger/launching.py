@@ -25,7 +25,7 @@ WITH next AS (
     SELECT id, turn, small, sum(share) OVER (PARTITION BY small ORDER BY turn, id) AS runs FROM next
 ), chosen AS (
     SELECT d.id, counted.turn FROM counted JOIN aegis_document d ON d.id = counted.id
-    WHERE d.state = 'pending' AND counted.runs <= CASE WHEN small THEN %(small_runs)s ELSE %(large_runs)s END
+    WHERE d.state = 'pending' AND counted.runs <= CASE WHEN small THEN %(small_runs)s::int ELSE %(large_runs)s END
     ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED
 ), claimed AS (
     UPDATE aegis_document d SET state = 'queued', run_claimed_at = now(), run_id = '', message = '', cancel_requested = false

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -11,7 +12,8 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 DOCUMENTS: Final = 4000
-CHUNKS: Final = 5  # of a document, in one window; three mentions and one relation each
+CHUNKS: Final = 5  # of a document, in one window; four mentions and one relation each
+HUBS: Final = 100  # names, each in 1 % of the chunks
 SMALL: Final = 1000  # rows; a table that stays smaller may be read whole
 
 # Ids are hashes of what they are of, as real ones are: no order that an index could profit from.
@@ -20,7 +22,8 @@ FILL: Final = (
     """INSERT INTO aegis_document (id, collection_id, name, source, source_key, state, blob, sha256, size, run_id, fraction,
         extractor)
     SELECT md5('d' || n)::uuid, md5('collection')::uuid, n || '.md', 'bucket', n || '.md',
-        (ARRAY['succeeded', 'succeeded', 'succeeded', 'failed'])[1 + n %% 4], 'blobs/' || n, md5('bytes' || n), 100, 'run-' || n, 1,
+        CASE WHEN n %% 100 = 0 THEN 'pending' WHEN n %% 100 = 1 THEN 'running' WHEN n %% 4 = 3 THEN 'failed' ELSE 'succeeded' END,
+        'blobs/' || n, md5('bytes' || n), 100, 'run-' || n, 1,
         'spacy'
     FROM generate_series(1, %(documents)s) AS n""",
     """INSERT INTO aegis_generation (document_id, number, sha256, blob, state, inspection)
@@ -40,16 +43,46 @@ FILL: Final = (
     unnest(ARRAY['embed', 'extract']) AS stage""",
     """INSERT INTO aegis_embedding (chunk_id, packed) SELECT id, '\\x00' FROM aegis_chunk""",
     """INSERT INTO aegis_extraction (text_hash, fingerprint, payload) SELECT text_hash, 'print', '{}' FROM aegis_chunk""",
-    """INSERT INTO aegis_entity (id, collection_id, canonical_id, type, name, normalised, blocks)
-    SELECT md5('e' || n)::uuid, md5('collection')::uuid, md5('e' || n)::uuid, 'thing', 'Name ' || n, 'name ' || n,
-        ARRAY['token' || n %% 5000] FROM generate_series(1, %(documents)s * %(chunks)s) AS n""",
+    # One name in four stands for the one before it.
+    """INSERT INTO aegis_entity (id, collection_id, canonical_id, type, name, normalised)
+    SELECT md5('e' || n)::uuid, md5('collection')::uuid, md5('e' || n - (n %% 4 = 3)::int)::uuid, 'thing', 'Name ' || n,
+        'name ' || n FROM generate_series(1, %(documents)s * %(chunks)s) AS n""",
+    """INSERT INTO aegis_entity_block (collection_id, key, entity_id)
+    SELECT md5('collection')::uuid, key, md5('e' || n)::uuid FROM generate_series(1, %(documents)s * %(chunks)s) AS n,
+    unnest(ARRAY['=:name ' || n, 't:token ' || n %% 5000, CASE n %% 100 WHEN 0 THEN 't:crowded' END]) AS key WHERE key <> ''""",
+    """INSERT INTO aegis_crowded_block (collection_id, key) SELECT md5('collection')::uuid, 't:crowded' || n
+    FROM generate_series(1, 2000) AS n UNION SELECT md5('collection')::uuid, 't:crowded'""",
+    """INSERT INTO aegis_merge (collection_id, left_id, right_id, reason, block)
+    SELECT collection_id, least(id, canonical_id), greatest(id, canonical_id), 'fuzzy', 't:' || normalised FROM aegis_entity
+    WHERE id <> canonical_id""",
+    # Each chunk names one of the hubs.
     """INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, start, "end")
-    SELECT c.id, c.document_id, md5('e' || (1 + (c.n * 7 + m * 31) %% (%(documents)s * %(chunks)s)))::uuid, 'Name', 0, 4
-    FROM (SELECT id, document_id, row_number() OVER () AS n FROM aegis_chunk) c, generate_series(1, 3) AS m""",
+    SELECT c.id, c.document_id, md5('e' || CASE m WHEN 0 THEN 1 + c.n %% %(hubs)s
+        ELSE 1 + (c.n * 7 + m * 31) %% (%(documents)s * %(chunks)s) END)::uuid, 'Name', 0, 4
+    FROM (SELECT id, document_id, row_number() OVER () AS n FROM aegis_chunk) c, generate_series(0, 3) AS m""",
+    # From the hub to another name in each chunk, and in those of the first hub to the second one.
     """INSERT INTO aegis_relation (chunk_id, document_id, source_id, target_id, type, confidence, start, "end")
     SELECT a.chunk_id, a.document_id, a.entity_id, b.entity_id, 'knows', 0.5, 0, 9
     FROM (SELECT DISTINCT ON (chunk_id) * FROM aegis_mention ORDER BY chunk_id, id) a
-    JOIN (SELECT DISTINCT ON (chunk_id) * FROM aegis_mention ORDER BY chunk_id, id DESC) b USING (chunk_id)""",
+    JOIN (SELECT DISTINCT ON (chunk_id) * FROM aegis_mention ORDER BY chunk_id, id DESC) b USING (chunk_id)
+    UNION ALL SELECT chunk_id, document_id, entity_id, md5('e2')::uuid, 'knows', 0.5, 0, 9 FROM aegis_mention
+    WHERE entity_id = md5('e1')::uuid""",
+    """INSERT INTO aegis_graph_entity (id, collection_id, chunks, documents)
+    SELECT e.canonical_id, e.collection_id, count(DISTINCT m.chunk_id), count(DISTINCT m.document_id)
+    FROM aegis_mention m JOIN aegis_entity e ON e.id = m.entity_id GROUP BY e.canonical_id, e.collection_id""",
+    """INSERT INTO aegis_graph_relation (id, collection_id, source_id, type, target_id, chunks, documents)
+    SELECT md5(concat(s.canonical_id, r.type, t.canonical_id))::uuid, s.collection_id, s.canonical_id, r.type, t.canonical_id,
+        count(DISTINCT r.chunk_id), count(DISTINCT r.document_id)
+    FROM aegis_relation r JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
+    WHERE s.canonical_id <> t.canonical_id GROUP BY s.collection_id, s.canonical_id, r.type, t.canonical_id""",
+    # What an outage of the graph server leaves.
+    """INSERT INTO aegis_outbox (collection_id, kind, key, document_id, marked_at)
+    SELECT md5('collection')::uuid, kind, id, document_id, now() - interval '1 hour' FROM (
+        SELECT 'chunk' AS kind, id, document_id FROM aegis_chunk UNION ALL SELECT 'document', id, id FROM aegis_document
+        UNION ALL SELECT 'content', id, id FROM aegis_document) AS object WHERE document_id < '80000000-0000-0000-0000-000000000000'
+    UNION ALL SELECT collection_id, 'entity', id, NULL, now() - interval '1 hour' FROM aegis_graph_entity""",
+    """INSERT INTO aegis_outbox (collection_id, kind, key, source_id, type, target_id)
+    SELECT collection_id, 'relation', id, source_id, type, target_id FROM aegis_graph_relation""",
     """INSERT INTO aegis_failure (document_id, window_id, stage, kind, retryable, message, resolved)
     SELECT document_id, id, 'parse', 'limit', true, 'Too long.', true FROM aegis_window""",
     """INSERT INTO aegis_run_document (run_id, document_id, finished_at) SELECT run_id, id, now() FROM aegis_document""",
@@ -69,10 +102,15 @@ WHERE d.source_key = '77.md' GROUP BY d.id, w.id"""
 LARGE: Final = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE 'aegis\\_%%' AND reltuples >= %(small)s"
 
 
+def id_of(word: str) -> UUID:
+    """Return the id that FILL makes of a word: of a document 'd1', of a name 'e1'. The names from 'e1' to 'e100' are hubs."""
+    return UUID(hashlib.md5(word.encode(), usedforsecurity=False).hexdigest())
+
+
 def fill(url: str) -> None:
     with psycopg.connect(url) as connection:
         for statement in FILL:
-            connection.execute(statement, {"documents": DOCUMENTS, "chunks": CHUNKS})
+            connection.execute(statement, {"documents": DOCUMENTS, "chunks": CHUNKS, "hubs": HUBS})
 
 
 def large_tables(connection: psycopg.Connection[Any]) -> set[str]:

@@ -28,14 +28,16 @@ def modules() -> Iterator[ModuleType]:
 
 
 def statements() -> list[tuple[str, str]]:
-    """Every SQL constant of the stores, by name."""
+    """Return every SQL constant of the stores by name, and those in a tuple or mapping by `name.key`."""
     found: dict[str, str] = {}
     for module in modules():
         for name, value in vars(module).items():
+            if isinstance(value, tuple):
+                value = dict(enumerate(value))
             values = value.items() if isinstance(value, Mapping) else [("", value)]
             for key, text in values:
                 if name.isupper() and isinstance(text, str) and STATEMENT.match(text) and "pg_temp." not in text:
-                    found[f"{module.__name__.rpartition('.')[2]}.{name}{key and f'.{key}'}"] = text
+                    found[f"{module.__name__.rpartition('.')[2]}.{name}{'' if key == '' else f'.{key}'}"] = text
     return sorted(found.items())
 
 
