@@ -51,7 +51,7 @@ FILL: Final = (
     SELECT md5('collection')::uuid, key, md5('e' || n)::uuid FROM generate_series(1, %(documents)s * %(chunks)s) AS n,
     unnest(ARRAY['=:name ' || n, 't:token ' || n %% 5000, CASE n %% 100 WHEN 0 THEN 't:crowded' END]) AS key WHERE key <> ''""",
     """INSERT INTO aegis_crowded_block (collection_id, key) SELECT md5('collection')::uuid, 't:crowded' || n
-    FROM generate_series(1, 2000) AS n UNION SELECT md5('collection')::uuid, 't:crowded'""",
+    FROM generate_series(1, %(documents)s * 2) AS n UNION SELECT md5('collection')::uuid, 't:crowded'""",
     """INSERT INTO aegis_merge (collection_id, left_id, right_id, reason, block)
     SELECT collection_id, least(id, canonical_id), greatest(id, canonical_id), 'fuzzy', 't:' || normalised FROM aegis_entity
     WHERE id <> canonical_id""",
@@ -118,7 +118,7 @@ def large_tables(connection: psycopg.Connection[Any]) -> set[str]:
 
 
 def sample(url: str) -> dict[str, Any]:
-    """A value for each name that the statements have parameters by: those of one document."""
+    """Return a value for each name that the statements have parameters by: those of one document."""
     with psycopg.connect(url, row_factory=dict_row) as connection:
         row = connection.execute(ONE).fetchone()
     assert row is not None
