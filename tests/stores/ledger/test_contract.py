@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 
 import psycopg
@@ -55,7 +55,8 @@ def test_a_statement_names_only_tables_and_columns_that_the_migrations_make(name
         assert result.status == psycopg.pq.ExecStatus.COMMAND_OK, result.error_message.decode()
 
 
-def _numbers():  # type: ignore[no-untyped-def]
+def _numbers() -> Callable[[re.Match[str]], str]:
+    """Return what makes $1, $2, ... of names, the same for the same name."""
     known: dict[str, str] = {}
     return lambda match: known.setdefault(match.group(1), f"${len(known) + 1}")
 

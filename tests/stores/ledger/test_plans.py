@@ -233,6 +233,6 @@ def test_every_reference_is_looked_up_by_an_index_when_a_row_goes(populated: str
 def test_a_statement_that_reads_a_table_whole_is_found(statement: str, populated: str) -> None:
     with psycopg.connect(populated) as connection:
         connection.execute("SET enable_seqscan = off")  # by the index on the collection, where there is one
-        row = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}").fetchone()  # type: ignore[arg-type]
+        row = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}").fetchone()
         assert row is not None
         assert whole(row[0][0]["Plan"], large_tables(connection)) != [], row[0]
