@@ -14,6 +14,7 @@ from aegis_assets.defs.ops import (
     resolve,
 )
 from aegis_assets.defs.partitions import documents
+from aegis_assets.model.launch import DOCUMENTS_PER_RUN
 
 
 @dg.graph_multi_asset(
@@ -22,7 +23,7 @@ from aegis_assets.defs.partitions import documents
         name: dg.AssetOut(key=name, dagster_type=dg.Nothing, is_required=False, description=text) for name, text in ASSETS.items()
     },
     partitions_def=documents,
-    backfill_policy=dg.BackfillPolicy.single_run(),
+    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=DOCUMENTS_PER_RUN),
     group_name="aegis",
 )
 def ingested():  # type: ignore[no-untyped-def]  # dagster composes the graph from the bare signature

@@ -31,7 +31,7 @@ from dagster_shared.record import copy
 
 from aegis_assets.errors import AegisError
 from aegis_assets.logs import logger
-from aegis_assets.model.launch import SIZE_TAG
+from aegis_assets.model.launch import BYTES_PER_SECOND, MAX_SECONDS, SIZE_TAG
 from aegis_assets.settings import settings
 from aegis_assets.stores.ledger import Ledger
 
@@ -40,9 +40,7 @@ NOTIFY: Final = "NOTIFY aegis_queue"
 LISTEN: Final = "LISTEN aegis_queue"
 STEP_SECONDS: Final = 0.5  # between looks at whether the daemon is to stop
 TURN_TAG: Final = "aegis/turn"  # seconds of the epoch
-BYTES_PER_SECOND: Final = 50_000  # of a PDF of text, on two cores; roughly will do
 UNKNOWN_SECONDS: Final = 30.0  # launched from Dagster's page
-MOST_SECONDS: Final = 600.0
 
 
 class PromptRunCoordinator(QueuedRunCoordinator):
@@ -56,14 +54,14 @@ class PromptRunCoordinator(QueuedRunCoordinator):
 
 
 def turn(tags: Mapping[str, str], now: float) -> float:
-    """The moment by which a run's place in the queue is found."""
+    """Return the moment by which a run's place in the queue is found."""
     size = tags.get(SIZE_TAG, "")
     seconds = float(size) / BYTES_PER_SECOND if size.isascii() and size.isdigit() else UNKNOWN_SECONDS
-    return now + min(seconds, MOST_SECONDS)
+    return now + min(seconds, MAX_SECONDS)
 
 
 def tell(instance: DagsterInstance) -> None:
-    """Whatever stands in its way, the queue is looked at all the same, only later."""
+    """Tell the daemon that there is something to do. If that fails, the queue is looked at all the same, only later."""
     with suppress(Exception), engine_of(instance).connect() as connection:
         connection.execute(sqlalchemy.text(NOTIFY))
 
@@ -98,11 +96,11 @@ class PromptQueueDaemon(QueuedRunCoordinatorDaemon):
         return super()._get_runs_to_dequeue(instance, concurrency_config, fixed_iteration_time)
 
     def _priority_sort(self, runs: Iterable[DagsterRun]) -> list[DagsterRun]:
-        """By Dagster's own tag of priority first, as there."""
+        """Sort by turn, and by Dagster's own tag of priority first, as there."""
         return super()._priority_sort(sorted(runs, key=_turn_of))
 
     def _documents_at_once(self) -> int | None:
-        """None where nobody changed it. A ledger that is away leaves it as it was."""
+        """Return the console's number, None where nobody changed it. A ledger that is away leaves it as it was."""
         if self._ledger is None:
             self._ledger = Ledger(settings().postgres_url.get_secret_value())
         with suppress(AegisError):
@@ -111,7 +109,7 @@ class PromptQueueDaemon(QueuedRunCoordinatorDaemon):
 
 
 def _turn_of(run: DagsterRun) -> float:
-    """A run from before there were turns, or whose tag somebody else wrote, is the next."""
+    """Return the run's turn. A run from before there were turns, or whose tag somebody else wrote, is the next."""
     with suppress(ValueError):
         found = float(run.tags.get(TURN_TAG, ""))
         return found if math.isfinite(found) else 0.0
@@ -126,7 +124,7 @@ class Ear:
         self._connection: Any = None
 
     def heard(self, seconds: float, shutdown_event: Event) -> bool:
-        """Whether there was a word; waits that long for it."""
+        """Wait that long for a notification, and return whether there was one."""
         try:
             if self._connection is None:
                 self._connection = self._listening()
@@ -159,7 +157,7 @@ class Ear:
 
 
 def engine_of(instance: DagsterInstance) -> sqlalchemy.Engine:
-    """Of PooledPostgresStorage."""
+    """Return the engine of PooledPostgresStorage."""
     engine = getattr(instance.run_storage, "_engine", None)
     assert isinstance(engine, sqlalchemy.Engine), "dagster_postgres keeps its engine elsewhere: look again how to share one"
     return engine

@@ -5,23 +5,19 @@ A unit is a list of window ids: one window of a large document, or the windows o
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
 from uuid import UUID
 
 import dagster as dg
 
 from aegis_assets.defs.executor import LANES, steps_share_process
 from aegis_assets.defs.loop import ahead, take, wait_for
-from aegis_assets.defs.partitions import documents
 from aegis_assets.defs.platform import PlatformResource
-from aegis_assets.defs.run import conclude, prepare, run_documents, units
-from aegis_assets.errors import NotAllowed
+from aegis_assets.defs.run import conclude, prepare, remove_each, run_documents, units
 from aegis_assets.pipeline.flow.embed import embed_windows
 from aegis_assets.pipeline.flow.enrich import enrich_window as enrich
 from aegis_assets.pipeline.flow.extract import extract_window as extract
 from aegis_assets.pipeline.flow.parse import parse_window as parse
 from aegis_assets.pipeline.flow.platform import Platform
-from aegis_assets.pipeline.flow.remove import remove_document
 from aegis_assets.pipeline.flow.resolve import resolve_documents
 
 Stage = Callable[[Platform, UUID, str], Awaitable[None]]
@@ -35,7 +31,7 @@ ASSETS = {
 
 
 def lane(name: str, priority: int) -> dict[str, str]:
-    """Whose lane a step keeps to, whoever executes it: the run's own threads read the first two, dagster-celery the others."""
+    """Return the tags of a step's lane: the run's own threads read the first two, dagster-celery the others."""
     return {
         "lane": name,
         "dagster/priority": str(priority),
@@ -48,19 +44,22 @@ OWN = {"dagster-celery/queue": "run"}  # of no lane: no queue has this name, the
 
 
 async def side_by_side(stage: Stage, platform: Platform, unit: list[str], run_id: str) -> None:
-    """Windows of small documents that share a step."""
+    """Do the stage for windows of small documents that share a step."""
     await asyncio.gather(*(stage(platform, UUID(window), run_id) for window in unit))
 
 
-@dg.op(out=dg.Out(dg.Nothing), tags=OWN)
+@dg.op(config_schema={"documents": dg.Field([str], is_required=False)}, out=dg.Out(dg.Nothing), tags=OWN)
 def preflight(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
-    """Every engine and store answers and fits; otherwise the run ends here with one sentence."""
+    """Check that every engine and store answers and fits; otherwise the run ends here with one sentence.
+
+    Its config may name the documents of the run, instead of a partition.
+    """
     prepare(context, platform)
 
 
 @dg.op(ins={"ready": dg.In(dg.Nothing)}, out=dg.DynamicOut(list), tags=OWN)
 def plan(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator[dg.DynamicOutput[list[str]]]:
-    """One dynamic output per unit of windows with missing work."""
+    """Yield one dynamic output per unit of windows with missing work."""
     for number, unit in enumerate(units(context, platform.use())):
         yield dg.DynamicOutput(unit, mapping_key=f"w{number:05d}")
 
@@ -87,8 +86,8 @@ def embed_window(context: dg.OpExecutionContext, platform: PlatformResource, uni
 
 @dg.op(pool="ollama", tags=lane("ollama", priority=3))
 def extract_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    """Where its step is a thread beside enrich's, its work has begun with the end of that one: between two steps lie 50 ms in which
-    no model would have anything to do."""
+    """Wait for the extraction. Where the step is a thread beside enrich's, the work has begun with the end of that one: between two
+    steps lie 50 ms in which no model would have anything to do."""
     take((context.run_id, *unit), side_by_side(extract, platform.use(), unit, context.run_id))
     return unit
 
@@ -97,7 +96,7 @@ def extract_window(context: dg.OpExecutionContext, platform: PlatformResource, u
 def resolve(
     context: dg.OpExecutionContext, platform: PlatformResource, embedded: list[list[str]], extracted: list[list[str]]
 ) -> None:
-    """embedded, extracted: the units that came through, only to wait for them; the ledger knows what is done."""
+    """Resolve names. embedded, extracted: the units that came through, only to wait for them; the ledger knows what is done."""
     resolve_documents(platform.use(), run_documents(context), context.run_id)
 
 
@@ -107,15 +106,11 @@ def resolve(
     tags=OWN,
 )
 def publish(context: dg.OpExecutionContext, platform: PlatformResource):  # type: ignore[no-untyped-def]
-    """Materializations and checks are logged per document: a run over a range may publish one and fail another."""
+    """Publish, and log materializations and checks per document: a run over several may publish one and fail another."""
     yield from conclude(context, platform.use())
 
 
 @dg.op(config_schema={"documents": [str]})
 def remove_documents(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
-    for document in context.op_config["documents"]:
-        forget = partial(context.instance.delete_dynamic_partition, documents.name or "", document)
-        try:
-            remove_document(platform.use(), UUID(document), forget)
-        except NotAllowed:  # removed by another run already, and uploaded anew
-            context.log.info(f"{document} is not being removed any more.")
+    """Remove each document for itself: one that cannot be removed now is set aside, and does not stop those behind it."""
+    remove_each(context, platform.use(), [UUID(document) for document in context.op_config["documents"]])

@@ -1,10 +1,11 @@
-"""What a run knows of its documents, and what it reports of them to Dagster."""
+"""What a run knows of its documents, does with them, and reports of them to Dagster."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
 import dagster as dg
@@ -14,12 +15,14 @@ from aegis_assets.defs.loop import wait_for
 from aegis_assets.defs.partitions import documents as partitions
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.report import report
-from aegis_assets.errors import AegisError, Superseded, is_outage, public
+from aegis_assets.errors import AegisError, NotAllowed, Superseded, is_outage, public
 from aegis_assets.model.document import State
+from aegis_assets.model.launch import documents_of
 from aegis_assets.pipeline.flow.plan import plan_document
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.flow.preflight import preflight
 from aegis_assets.pipeline.flow.publish import publish_documents
+from aegis_assets.pipeline.flow.remove import remove_document
 from aegis_assets.settings import settings
 
 UNIT_CHUNKS = 32  # windows of small documents that share one step: a step costs a quarter of a second
@@ -27,11 +30,28 @@ PLANNED_AT_ONCE = 4  # documents; nothing streams before the last one is planned
 
 
 def run_documents(context: dg.OpExecutionContext) -> list[UUID]:
-    """Return the documents of the run's partition or range of partitions."""
+    """Return the documents that the run's config names, else those of its partition or range of partitions."""
+    keys = documents_of(context.run_config) or partitions_of(context)
+    if not keys:
+        raise dg.Failure(
+            "This run names no document: materialize a partition, or name documents in the config.", allow_retries=False
+        )
     try:
-        return [UUID(key) for key in context.partition_keys]
+        return [UUID(key) for key in keys]
     except ValueError as error:
         raise dg.Failure("A partition of this run is not the id of a document.", allow_retries=False) from error
+
+
+def partitions_of(context: dg.OpExecutionContext) -> list[str]:
+    """Return the partitions that Dagster noted when it made the run, those included that were removed since.
+
+    To ask for the range again would fail once its first or last one is gone, and read all partitions that there are.
+    """
+    if context.has_partition_key:
+        return [context.partition_key]
+    planned = context.instance.all_logs(context.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    keys = {event.get_dagster_event().asset_materialization_planned_data.partition for event in planned}
+    return sorted(filter(None, keys))
 
 
 def alive(instance: dg.DagsterInstance, run_id: str) -> bool:
@@ -73,7 +93,7 @@ def units(context: dg.OpExecutionContext, platform: Platform) -> Iterator[list[s
 
 
 def _planned(context: dg.OpExecutionContext, platform: Platform, document: UUID) -> list[UUID]:
-    """Return the document's windows with missing work; none where it is another run's, or its end was here."""
+    """Return the document's windows with missing work; none where it is another run's, or has failed here."""
     try:
         return plan_document(platform, document, context.run_id, lambda run: alive(context.instance, run))
     except Superseded:
@@ -109,7 +129,8 @@ def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.
     known = platform.ledger.documents(documents)
     failed = [row.message for row in known if row.state == State.FAILED]
     waiting = [row.sentence for row in known if row.state == State.PENDING and row.not_before is not None]
-    failed += ["One of the run's documents does not exist any more."] * (len(documents) - len(known))
+    if not known:
+        raise dg.Failure("None of the run's documents exists any more.", allow_retries=False)
     if failed:
         raise dg.Failure(f"{len(failed)} of the run's documents failed: {failed[0]}", allow_retries=False)
     if waiting:
@@ -117,6 +138,18 @@ def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.
     yield from ()
 
 
-def partition_order(instance: dg.DagsterInstance) -> dict[str, int]:
-    """Return Dagster's order of the documents' partitions, which a range of them follows."""
-    return {key: index for index, key in enumerate(instance.get_dynamic_partitions(partitions.name or ""))}
+def remove_each(context: dg.OpExecutionContext, platform: Platform, documents: Sequence[UUID]) -> None:
+    """Remove documents one after another. Raise dg.Failure at the end when some could not be removed."""
+    reasons = []
+    for document in documents:
+        try:
+            forget = partial(context.instance.delete_dynamic_partition, partitions.name or "", str(document))
+            remove_document(platform, document, forget)
+        except NotAllowed:  # removed by another run already, and uploaded anew
+            context.log.info(f"{document} is not being removed any more.")
+        except Exception as error:  # noqa: BLE001  one document's; those behind it go on
+            reasons.append(public(error).message)
+            platform.ledger.postpone_removal(document, reasons[-1])
+    if reasons:
+        sentence = f"{len(reasons)} of {len(documents)} documents could not be removed yet: {reasons[0]}"
+        raise dg.Failure(sentence, allow_retries=False)

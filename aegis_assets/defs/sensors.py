@@ -1,11 +1,14 @@
 """Sensors: a watched bucket's objects become documents; pending documents become runs; what a dead run left is set right.
 
 One sensor watches, and launches what it sees; another launches whatever else is pending: an upload made while Dagster was down.
+They keep a few runs waiting in Dagster's queue, and leave all other documents pending: what is pending can be ordered, cancelled
+and counted, and a thousand queued runs would be read anew whenever Dagster looks for the next one.
 """
 
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from uuid import uuid4
 
 import dagster as dg
@@ -15,18 +18,31 @@ from aegis_assets.defs.jobs import ingest, remove
 from aegis_assets.defs.outages import servers_away
 from aegis_assets.defs.partitions import documents
 from aegis_assets.defs.platform import PlatformResource
-from aegis_assets.defs.run import alive, partition_order
+from aegis_assets.defs.reaper import holders_of, reap, release
+from aegis_assets.defs.run import alive
 from aegis_assets.errors import AegisError
 from aegis_assets.logs import logger
-from aegis_assets.model.launch import CLAIM_TAG, IN_ITS_PROCESS, SIZE_TAG, SMALL_BYTES
-from aegis_assets.model.ledger import DocumentRow
+from aegis_assets.model.launch import (
+    ALONE_AFTER,
+    CLAIM,
+    CLAIM_TAG,
+    DOCUMENTS_PER_RUN,
+    IN_ITS_PROCESS,
+    PARTITION_TAG,
+    SIZE_TAG,
+    SMALL_BYTES,
+    documents_config,
+    removal_config,
+)
+from aegis_assets.model.ledger import DocumentRow, WaitingRuns
+from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.settings import settings
 from aegis_assets.stores.watch import list_objects
 
 log = logger(__name__)
-CLAIMS_PER_TICK = 1000
+WAITING_RUNS = (10, 50)  # at least and at most; more than small documents use up until the next tick
+WAITING_PER_SLOT = 4
 REFUSED = "Not taken, because their names cannot be stored: {n}; the first of them: {first}"
-RANGE = 50
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
@@ -34,12 +50,11 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dg.sensor(minimum_interval_seconds=settings().watch_interval, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
 def watch_bucket(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
-    """New, changed and deleted objects -> documents -> runs. The ledger keeps what it saw: a restart doubles nothing."""
+    """Turn new, changed and deleted objects into documents and runs. The ledger keeps what it saw: a restart doubles nothing."""
     chosen = settings()
     try:
         listing = list_objects(chosen.watch_address, chosen, chosen.watch_settle_seconds, datetime.now(UTC))
@@ -49,97 +64,101 @@ def watch_bucket(context: dg.SensorEvaluationContext, platform: PlatformResource
     if seen.new or seen.changed or seen.deleted:
         return launches(context, platform)
     refused = REFUSED.format(n=len(seen.refused), first=seen.refused[0]) if seen.refused else ""
-    if said := " ".join(filter(None, (*listing.problems, seen.problem, refused))):
-        return dg.SkipReason(said)
+    if problems := " ".join(filter(None, (*listing.problems, seen.problem, refused))):
+        return dg.SkipReason(problems)
     return dg.SkipReason("No object is new, changed or deleted.")
 
 
 @dg.sensor(minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING, jobs=[ingest, remove])
 def launch_pending(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
+    """Launch whatever is pending, whoever made it so."""
     return launches(context, platform)
 
 
 def launches(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
-    """Runs for what is pending, and for what is to be removed."""
+    """Return runs for what is pending, and for what is to be removed."""
     ledger = platform.use().ledger
     try:
-        release_lost_claims(context.instance, platform)
-        removing = [] if is_removing(context.instance) else [str(document) for document in ledger.to_remove()]
         away = servers_away(context, platform)
-        claimed = [] if away else ledger.documents(ledger.claim(CLAIMS_PER_TICK))
+        requests = [*removal_requests(context.instance, ledger), *([] if away else ingest_requests(context.instance, ledger))]
     except AegisError as error:
         return dg.SkipReason(error.message)
-    context.instance.add_dynamic_partitions(documents.name or "", [str(row.id) for row in claimed])
-    requests = list(run_requests(context.instance, platform, claimed))
-    if removing:
-        requests.append(
-            dg.RunRequest(
-                run_key=f"remove-{removing[0]}-{len(removing)}-{int(time.time() // 60)}",
-                job_name=remove.name,
-                tags={SIZE_TAG: "0"},
-                run_config={"ops": {"remove_documents": {"config": {"documents": removing}}}},
-            )
-        )
     if requests:
         return dg.SensorResult(run_requests=requests)
-    return dg.SkipReason(f"Waiting for {', '.join(sorted(away))}." if away else "No document is pending.")
+    return dg.SkipReason(f"Waiting for {', '.join(sorted(away))}." if away else "No document is to be taken up now.")
 
 
-def is_removing(instance: dg.DagsterInstance) -> bool:
-    """A removal is under way already, of these documents or of others: the next tick sees what it left."""
-    unfinished = dg.RunsFilter(job_name=remove.name, statuses=UNFINISHED)
-    return instance.get_runs_count(unfinished) > 0
+def removal_requests(instance: dg.DagsterInstance, ledger: FlowLedger) -> list[dg.RunRequest]:
+    """Return a run for the documents whose removal is due, none while a removal is under way: the next tick sees what it left."""
+    due = ledger.to_remove()
+    if not due or instance.get_runs_count(dg.RunsFilter(job_name=remove.name, statuses=UNFINISHED)):
+        return []
+    key = f"remove-{due[0]}-{len(due)}-{int(time.time() // 60)}"  # a run that dies at once is not made anew with every tick
+    return [dg.RunRequest(run_key=key, job_name=remove.name, tags={SIZE_TAG: "0"}, run_config=removal_config(due))]
 
 
-def run_requests(instance: dg.DagsterInstance, platform: PlatformResource, rows: Sequence[DocumentRow]) -> Iterator[dg.RunRequest]:
-    """A run per large document; small ones that are neighbours in Dagster's partition order share a run."""
-    order = partition_order(instance)
-    for group in groups(sorted(rows, key=lambda row: order[str(row.id)]), order):
-        claim = f"claim:{uuid4()}"
-        platform.use().ledger.launched([row.id for row in group], claim)
-        tags = {CLAIM_TAG: claim, SIZE_TAG: str(sum(row.size for row in group))}
-        if len(group) == 1:
-            yield dg.RunRequest(
-                run_key=claim,
-                job_name=ingest.name,
-                partition_key=str(group[0].id),
-                tags=tags,
-                run_config=IN_ITS_PROCESS if group[0].size < SMALL_BYTES else {},
-            )
-        else:
-            tags |= {START: str(group[0].id), END: str(group[-1].id)}
-            yield dg.RunRequest(run_key=claim, job_name=ingest.name, tags=tags)
+def ingest_requests(instance: dg.DagsterInstance, ledger: FlowLedger) -> list[dg.RunRequest]:
+    """Claim as many documents as Dagster's queue can take soon, and return their runs."""
+    limit, waiting = waiting_limit(ledger), ledger.waiting_runs()
+    room = WaitingRuns(small=max(0, limit - waiting.small), large=max(0, limit - waiting.large))
+    claimed = ledger.claim(room.small * DOCUMENTS_PER_RUN + room.large, runs=room)
+    if not claimed:
+        return []
+    instance.add_dynamic_partitions(documents.name or "", [str(document) for document in claimed])
+    return [run_request(ledger, group) for group in groups(ledger.documents(claimed))]
 
 
-def groups(rows: Sequence[DocumentRow], order: dict[str, int]) -> Iterator[list[DocumentRow]]:
-    group: list[DocumentRow] = []
+def waiting_limit(ledger: FlowLedger) -> int:
+    """Return how many runs of large documents may wait in Dagster's queue, and how many of small ones, which go first there."""
+    at_once = ledger.limits().get("parallel_documents", settings().parallel_documents)
+    return max(WAITING_RUNS[0], min(WAITING_PER_SLOT * at_once, WAITING_RUNS[1]))
+
+
+def groups(rows: Sequence[DocumentRow]) -> Iterator[list[DocumentRow]]:
+    """Yield the documents of each run: a large one alone, and one whose runs kept ending; small ones together."""
+    small: list[DocumentRow] = []
     for row in rows:
-        neighbour = bool(group) and order[str(row.id)] == order[str(group[-1].id)] + 1
-        if group and (not neighbour or len(group) >= RANGE or row.size >= SMALL_BYTES or group[-1].size >= SMALL_BYTES):
-            yield group
-            group = []
-        group.append(row)
-    if group:
-        yield group
-
-
-def release_lost_claims(instance: dg.DagsterInstance, platform: PlatformResource) -> None:
-    """A claim whose run was never made is pending again, and one whose run ended without taking the document waits a while."""
-    ledger = platform.use().ledger
-    for claim, ids in ledger.open_claims(older_than_s=30).items():
-        if claim.startswith("claim:"):
-            runs = list(instance.get_runs(filters=dg.RunsFilter(tags={CLAIM_TAG: claim}), limit=1))
+        if row.size >= SMALL_BYTES or is_suspect(row):
+            yield [row]
         else:
-            runs = [run for run in [instance.get_run_by_id(claim)] if run] if claim else []
-        if not runs:
-            ledger.unclaim(ids, "")
-        elif runs[0].is_finished:
-            ledger.lose_run(claim, "The run ended before it reached this document; its page in Dagster says why.")
+            small.append(row)
+    for start in range(0, len(small), DOCUMENTS_PER_RUN):
+        yield small[start : start + DOCUMENTS_PER_RUN]
+
+
+def is_suspect(row: DocumentRow) -> bool:
+    """Return whether the document may be what ends its runs."""
+    return row.waits >= ALONE_AFTER and not row.waiting_for
+
+
+def run_request(ledger: FlowLedger, group: Sequence[DocumentRow]) -> dg.RunRequest:
+    """Return the run of these claimed documents, and note in the ledger by which token it is found.
+
+    Design note: several documents are named by the run's config. A range of partitions, as Dagster's page makes it, cannot name
+    what has been removed since, and costs Dagster a look at all partitions that there are, several times for each run.
+    """
+    claim = f"{CLAIM}{uuid4()}"
+    ledger.launched([row.id for row in group], claim)
+    tags = {CLAIM_TAG: claim, SIZE_TAG: str(sum(row.size for row in group))}
+    if len(group) > 1:
+        return dg.RunRequest(job_name=ingest.name, tags=tags, run_config=documents_config([row.id for row in group]))
+    tags[PARTITION_TAG] = str(group[0].id)
+    return dg.RunRequest(job_name=ingest.name, tags=tags, run_config=IN_ITS_PROCESS if group[0].size < SMALL_BYTES else {})
+
+
+@dg.sensor(minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
+def housekeeping(context: dg.SensorEvaluationContext, platform: PlatformResource) -> None:
+    """Take up what ended without a word. Each task for itself: what one cannot do now, the next tick tries again."""
+    for task in (partial(reap, context.instance, platform.use().ledger),):
+        try:
+            task()
+        except AegisError as error:
+            log.warning("not_kept_house", kind=error.kind)
 
 
 @dg.sensor(minimum_interval_seconds=600, default_status=dg.DefaultSensorStatus.RUNNING)
 def purge_handovers(context: dg.SensorEvaluationContext, platform: PlatformResource) -> None:
-    """What steps wrote after their run was over, and what could not be discarded then."""
+    """Delete what steps wrote after their run was over, and what could not be discarded then."""
     try:
         count = purge(platform.use().bucket, lambda run: alive(context.instance, run), datetime.now(UTC))
     except AegisError as error:
@@ -155,10 +174,8 @@ def purge_handovers(context: dg.SensorEvaluationContext, platform: PlatformResou
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
-    """A run that died before it could say so: its documents are tried again instead of running for ever."""
-    run_id = context.dagster_run.run_id
-    platform.use().ledger.lose_run(run_id, "The run was stopped from outside before it could finish.")
-    discard(platform.use().bucket, run_id)
+    """Take up again at once what a run holds that died before it could say how its documents ended."""
+    let_go(context, platform, dg.DagsterRunStatus.FAILURE)
 
 
 @dg.run_status_sensor(
@@ -168,5 +185,12 @@ def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def after_cancel(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
-    platform.use().ledger.cancel_run(context.dagster_run.run_id)
+    """Cancel at once the documents of a run that was cancelled in Dagster."""
+    let_go(context, platform, dg.DagsterRunStatus.CANCELED)
+
+
+def let_go(context: dg.RunStatusSensorContext, platform: PlatformResource, status: dg.DagsterRunStatus) -> None:
+    """Let go of the documents that an ended run still holds, and delete what its steps handed each other."""
+    for holder in holders_of(context.dagster_run):
+        release(platform.use().ledger, holder, status)
     discard(platform.use().bucket, context.dagster_run.run_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from aegis_assets.model.document import Mark, Stage, State
@@ -52,6 +52,16 @@ class DocumentRow(Waiting):
     def sentence(self) -> str:
         """What goes with its state, as it is now."""
         return sentence(self.state, self.message, self)
+
+
+class WaitingRuns(Frozen):
+    """Numbers of runs: of small documents, which share one, and of large ones."""
+
+    small: int
+    large: int
+
+
+UNLIMITED: Final = WaitingRuns(small=2**31 - 1, large=2**31 - 1)
 
 
 class Registered(Frozen):

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 import dagster as dg
 import pytest
+from dagster._core.execution.api import execute_run
 from pypdf import PdfReader, PdfWriter
 from reportlab.lib.pagesizes import A5
 from reportlab.pdfgen.canvas import Canvas
 
+from aegis_assets.definitions import defs
+from aegis_assets.defs import run as defs_run
+from aegis_assets.defs.assets import ingested
 from aegis_assets.defs.ops import ASSETS
 from aegis_assets.errors import StoreUnavailable
 from aegis_assets.model.document import State
+from aegis_assets.model.launch import DOCUMENTS_PER_RUN, documents_config
 from aegis_assets.pipeline.flow import publish as flow_publish
+from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.publish import PublishResult
 from aegis_assets.settings import ROOT
-from tests.defs.conftest import Bench
+from tests.defs.conftest import QUIET, Bench
+from tests.defs.test_handover import job
 
 NOTE = (ROOT / "samples" / "unix.md").read_bytes()
 CHECK = dg.AssetCheckKey(dg.AssetKey("knowledge_graph"), "stores_agree")
@@ -171,6 +178,60 @@ def test_many_small_documents_share_one_run_and_each_is_materialized(bench: Benc
     checked = bench.instance.event_log_storage.get_asset_check_execution_history(CHECK, limit=20)
     assert {row.partition for row in checked} == {str(document) for document in [*notes, last]}
     assert {row.status.value for row in checked} == {"SUCCEEDED"}
+
+
+def test_documents_that_the_config_names_share_one_run(bench: Bench) -> None:
+    notes = [bench.register(f"note-{n}.md", f"# Note {n}\n\nMarie Curie wrote letter {n} in Paris.\n".encode()) for n in range(3)]
+    gone = UUID(int=7)
+    run = defs.resolve_job_def("ingest").execute_in_process({**QUIET, **documents_config([*notes, gone])}, bench.instance)
+    assert run.success, "a document that was removed before the run began is no fault of the run"
+    assert [bench.result(note)["state"] for note in notes] == [State.SUCCEEDED] * 3
+    for asset in ASSETS:
+        assert bench.instance.get_materialized_partitions(dg.AssetKey(asset)) == {str(note) for note in notes}
+
+
+def test_a_range_survives_that_its_first_and_last_documents_were_removed_before_it_began(bench: Bench) -> None:
+    """As Dagster's page makes it: the range is known when the run is made, and read when it begins."""
+    notes = [bench.register(f"note-{n}.md", f"# Note {n}\n\nMarie Curie wrote letter {n} in Paris.\n".encode()) for n in range(4)]
+    first, *between, last = notes
+    bounds = {"dagster/asset_partition_range_start": str(first), "dagster/asset_partition_range_end": str(last)}
+    run = bench.instance.create_run_for_job(job().get_definition(), run_config=QUIET, tags=bounds)
+    for document in (first, last):
+        bench.platform.ledger.request_removal(document)  # type: ignore[attr-defined]
+    assert bench.remove(first, last).success
+    assert not bench.instance.has_dynamic_partition("documents", str(first))
+    assert execute_run(job(), run, bench.instance).success
+    assert [bench.result(note)["state"] for note in between] == [State.SUCCEEDED] * 2
+
+
+def test_a_long_range_of_dagsters_page_is_cut_into_runs_that_end(bench: Bench) -> None:
+    policy = ingested.backfill_policy
+    assert policy is not None
+    assert policy.max_partitions_per_run == DOCUMENTS_PER_RUN
+
+
+def test_a_document_that_cannot_be_removed_does_not_stop_those_behind_it(bench: Bench, environment: pytest.MonkeyPatch) -> None:
+    notes = [bench.register(f"note-{n}.md", f"# Note {n}\n\nMarie Curie wrote letter {n} in Paris.\n".encode()) for n in range(3)]
+    bench.materialize(*notes)
+    cursed, whole = notes[1], defs_run.remove_document
+
+    def remove_document(platform: Platform, document: UUID, forget: Callable[[], None]) -> None:
+        if document == cursed:
+            raise StoreUnavailable("The graph server refused a statement.")
+        whole(platform, document, forget)
+
+    environment.setattr(defs_run, "remove_document", remove_document)
+    for note in notes:
+        bench.platform.ledger.request_removal(note)  # type: ignore[attr-defined]
+    assert not bench.remove(*notes).success, "the run says that one is left"
+    assert [row.id for row in bench.platform.ledger.documents(notes)] == [cursed]
+    row = bench.platform.ledger.document(cursed)
+    assert row.state == State.REMOVING
+    assert row.message == "It could not be removed yet: The graph server refused a statement. This is tried again by itself."
+
+    environment.setattr(defs_run, "remove_document", whole)
+    assert bench.remove(cursed).success
+    assert bench.platform.ledger.documents(notes) == []
 
 
 def test_one_document_that_breaks_publish_fails_alone(bench: Bench, environment: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,9 @@ from uuid import uuid4
 import pytest
 
 from aegis_assets.errors import EngineFailed, EngineUnavailable, NotFound
+from aegis_assets.model.launch import PARTITION_TAG
 from tests.services import free_ports
-from webadmin.orchestrator.client import INGEST, PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG, DagsterClient, RunStatus
+from webadmin.orchestrator.client import INGEST, RANGE_END_TAG, RANGE_START_TAG, DagsterClient, RunStatus
 
 DEFINITIONS = """
 import dagster as dg

@@ -15,7 +15,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from aegis_assets.errors import EngineFailed, EngineUnavailable, NotFound
-from aegis_assets.model.launch import CLAIM_TAG, IN_ITS_PROCESS, SIZE_TAG, SMALL_BYTES
+from aegis_assets.model.launch import CLAIM_TAG, IN_ITS_PROCESS, PARTITION_TAG, SIZE_TAG, SMALL_BYTES, removal_config
 from webadmin.orchestrator import queries
 
 LOCATION: Final = "aegis"
@@ -23,7 +23,6 @@ REPOSITORY: Final = "__repository__"
 PARTITIONS: Final = "documents"
 INGEST: Final = "ingest"
 REMOVE: Final = "remove"
-PARTITION_TAG: Final = "dagster/partition"
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
 RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
 _BATCH: Final = 50
@@ -145,8 +144,7 @@ class DagsterClient:
         return self.launch(INGEST, tags, IN_ITS_PROCESS if size < SMALL_BYTES else None)
 
     def launch_removal(self, documents: Sequence[UUID]) -> str:
-        ids: list[JsonValue] = [str(document) for document in documents]
-        return self.launch(REMOVE, {SIZE_TAG: "0"}, run_config={"ops": {"remove_documents": {"config": {"documents": ids}}}})
+        return self.launch(REMOVE, {SIZE_TAG: "0"}, removal_config(documents))
 
     def run(self, run_id: str) -> Run:
         """Raises NotFound for a run that Dagster does not know."""

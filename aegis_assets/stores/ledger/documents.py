@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -12,8 +12,9 @@ from aegis_assets.errors import BadInput, NotAllowed, NotFound
 from aegis_assets.model import ids
 from aegis_assets.model.document import AT_REST, State
 from aegis_assets.model.extraction import Schema
+from aegis_assets.model.launch import REMOVALS_PER_RUN
 from aegis_assets.model.ledger import CollectionRow, DocumentRow, Registered
-from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, reads, require_running, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, clean, lock_name, one, reads, require_running, rows, writes
 from aegis_assets.stores.ledger.base import fence as fence_run
 from aegis_assets.stores.ledger.naming import collection_name, document_name, holdable, upload_key
 
@@ -51,6 +52,13 @@ TO_PENDING: Final = f"""
 UPDATE aegis_document SET state = 'pending', message = '', cancel_requested = false, run_claimed_at = NULL, {NOT_WAITING},
     blob = CASE WHEN blob = '' THEN %(blob)s ELSE blob END
 WHERE id = %(document)s"""
+# Costs: reads and writes the rows that are named. Locked by id, so that two callers cannot wait for each other.
+ALL_TO_PENDING: Final = f"""
+WITH chosen AS (
+    SELECT id FROM aegis_document WHERE id = ANY(%(documents)s) AND state = ANY(%(states)s) ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE aegis_document d SET state = 'pending', message = '', cancel_requested = false, run_claimed_at = NULL, {NOT_WAITING}
+FROM chosen WHERE d.id = chosen.id RETURNING d.id"""
 CANCEL_NOW: Final = f"""
 UPDATE aegis_document SET state = 'cancelled', message = %(message)s, cancel_requested = false, {NOT_WAITING},
     run_claimed_at = CASE WHEN state = 'queued' THEN run_claimed_at END
@@ -58,7 +66,14 @@ WHERE id = %(document)s"""
 CANCEL_SOON: Final = "UPDATE aegis_document SET cancel_requested = true WHERE id = %(document)s"
 REMOVE: Final = """
 UPDATE aegis_document SET state = 'removing', message = '', cancel_requested = false WHERE id = %(document)s"""
-TO_REMOVE: Final = "SELECT id FROM aegis_document WHERE state = 'removing' ORDER BY updated_at, id"
+# Those that were never tried go before those that failed. Costs: reads and sorts all documents that are being removed.
+TO_REMOVE: Final = """
+SELECT id FROM aegis_document WHERE state = 'removing' AND (removal_due_at IS NULL OR removal_due_at <= now())
+ORDER BY removal_attempts, updated_at, id LIMIT %(limit)s"""
+POSTPONE_REMOVAL: Final = """
+UPDATE aegis_document SET message = %(message)s, removal_attempts = removal_attempts + 1,
+    removal_due_at = now() + make_interval(secs => least(%(most)s, %(first)s * 2 ^ least(removal_attempts, 16)))
+WHERE id = %(document)s AND state = 'removing'"""
 SET_CONTENT: Final = """
 UPDATE aegis_document SET blob = %(blob)s, sha256 = %(sha256)s, size = %(size)s
 WHERE id = %(document)s AND run_claimed_at IS NULL"""
@@ -72,6 +87,8 @@ UPDATE aegis_document SET parser = coalesce((SELECT parser FROM shown), %(parser
     extractor = %(extractor)s WHERE id = %(document)s"""
 
 REMOVING: Final = "This document is being removed; try again when it is gone."
+FIRST_REMOVAL_SECONDS: Final = 30.0  # until the second attempt; each pause is twice as long as the one before
+MAX_REMOVAL_SECONDS: Final = 600.0
 
 
 class Documents(Base):
@@ -85,7 +102,7 @@ class Documents(Base):
 
     @reads
     def documents(self, connection: Connection, documents: Sequence[UUID]) -> list[DocumentRow]:
-        """In the order asked for; unknown ones are left out."""
+        """Return documents in the order asked for; unknown ones are left out."""
         found = {row["id"]: row for row in rows(connection, DOCUMENTS, documents=list(documents))}
         return [DocumentRow.model_validate(found[document]) for document in documents if document in found]
 
@@ -107,7 +124,7 @@ class Documents(Base):
     def register(
         self, connection: Connection, collection: str, source: str, key: str, name: str, blob: str, sha256: str, size: int
     ) -> Registered:
-        """Make the row, or say that it is there: see Registered. source: 'upload' or 'bucket'.
+        """Make the row, or tell that it is there: see Registered. source: 'upload' or 'bucket'.
 
         The same bytes under the same name ask a document that failed or was cancelled to run again; one that succeeded is left
         alone. Raises BadInput for a name that no collection or object can have, NotAllowed while the document is being removed.
@@ -133,7 +150,8 @@ class Documents(Base):
 
     @writes
     def request_retry(self, connection: Connection, document: UUID) -> State:
-        """At rest, or waiting for a server -> pending. Raises NotFound, and NotAllowed for one that is running or being removed."""
+        """Set a document at rest, or one that waits for a server, to pending, to be tried now. Raises NotFound, and NotAllowed for
+        one that is running or being removed."""
         state = _locked(connection, document)
         if state == State.RUNNING:
             raise NotAllowed("This document is being worked on; cancel it first, or wait.")
@@ -145,8 +163,14 @@ class Documents(Base):
         return State.PENDING
 
     @writes
+    def retry_all(self, connection: Connection, documents: Sequence[UUID], states: Collection[State]) -> list[UUID]:
+        """Set those of the documents that are in one of these states at rest to pending, and return them."""
+        values = {"documents": list(documents), "states": sorted(AT_REST.intersection(states))}
+        return [row["id"] for row in rows(connection, ALL_TO_PENDING, **values)]
+
+    @writes
     def request_cancel(self, connection: Connection, document: UUID) -> State:
-        """Waiting -> cancelled at once; running -> its run stops at the next check. Raises NotFound, NotAllowed."""
+        """Cancel a waiting document at once, a running one at its run's next check. Raises NotFound, NotAllowed."""
         state = _locked(connection, document)
         if state in (State.PENDING, State.QUEUED):
             connection.execute(CANCEL_NOW, {"document": document, "message": "Cancelled before it began."})
@@ -158,7 +182,7 @@ class Documents(Base):
 
     @writes
     def request_removal(self, connection: Connection, document: UUID) -> State:
-        """-> removing, which nothing leaves. Raises NotFound, and NotAllowed while it runs."""
+        """Set a document to removing, which nothing leaves. Raises NotFound, and NotAllowed while it runs."""
         state = _locked(connection, document)
         if state == State.RUNNING:
             raise NotAllowed("This document is being worked on: cancel it first, then remove it.")
@@ -167,13 +191,21 @@ class Documents(Base):
         return State.REMOVING
 
     @reads
-    def to_remove(self, connection: Connection) -> list[UUID]:
-        return [row["id"] for row in rows(connection, TO_REMOVE)]
+    def to_remove(self, connection: Connection, limit: int = REMOVALS_PER_RUN) -> list[UUID]:
+        """Return documents whose removal is due now."""
+        return [row["id"] for row in rows(connection, TO_REMOVE, limit=limit)]
+
+    @writes
+    def postpone_removal(self, connection: Connection, document: UUID, why: str) -> None:
+        """Set a document aside whose removal failed, with the reason, and for longer each time. It stays what it is: removing."""
+        values = {"document": document, "first": FIRST_REMOVAL_SECONDS, "most": MAX_REMOVAL_SECONDS}
+        message = f"It could not be removed yet: {why} This is tried again by itself."
+        connection.execute(POSTPONE_REMOVAL, {**values, "message": clean(message)[:2000]})
 
     @writes
     def set_content(self, connection: Connection, document: UUID, run_id: str, blob: str, sha256: str, size: int) -> DocumentRow:
-        """What a run fetched of a watched object. If the sensor has seen a newer one meanwhile, only the answer has these bytes:
-        the row keeps asking, and the document is pending again after this run."""
+        """Note what a run fetched of a watched object. If the sensor has seen a newer one meanwhile, only the answer has these
+        bytes: the row keeps asking, and the document is pending again after this run."""
         fence_run(connection, document, run_id)
         values = {"blob": blob, "sha256": sha256, "size": size}
         connection.execute(SET_CONTENT, {"document": document, **values})
@@ -185,21 +217,21 @@ class Documents(Base):
     def set_engines(
         self, connection: Connection, document: UUID, run_id: str, *, parser: str, embedder: str, extractor: str
     ) -> None:
-        """Names as people know them."""
+        """Note the engines, by names that people know."""
         fence_run(connection, document, run_id)
         names = {"parser": parser[:128], "embedder": embedder[:128], "extractor": extractor[:128]}
         connection.execute(SET_ENGINES, {"document": document, **names})
 
 
 def add_collection(connection: Connection, name: str) -> tuple[UUID, bool]:
-    """Its id, and whether it was made because it was not there. Raises BadInput."""
+    """Return the collection's id, and whether it was made because it was not there. Raises BadInput."""
     identity = ids.collection_id(collection_name(name))
     made = connection.execute(ADD_COLLECTION, {"id": identity, "name": name})
     return identity, made.rowcount == 1
 
 
 def _again(connection: Connection, document: UUID, old: DictRow, values: dict[str, object]) -> Registered:
-    """A name that is known: the same bytes, or new ones."""
+    """Register the same bytes, or new ones, under a name that is known."""
     before = state = State(old["state"])
     if before == State.REMOVING:
         raise NotAllowed(REMOVING)

@@ -56,6 +56,7 @@ SETTLE: Final = """
 UPDATE aegis_failure SET resolved = true
 WHERE document_id = %(document)s AND NOT resolved
   AND (%(all)s OR (run_id <> %(run_id)s AND window_id IS NULL AND chunk_id IS NULL))"""
+# Costs: reads the documents that are queued or running.
 OF_RUN: Final = "SELECT id FROM aegis_document WHERE run_id = %(run_id)s AND state IN ('queued', 'running') ORDER BY id"
 
 CANCELLED: Final = "Cancelled. Retry takes up what is missing."

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -137,6 +137,49 @@ def test_removal_waits_until_a_run_is_over_and_nothing_leaves_it(ledger: Ledger)
         register(ledger, content="two")
     with pytest.raises(NotAllowed):
         ledger.begin(document, "run-2", dead)
+
+
+def test_a_removal_that_fails_is_set_aside_and_tried_after_all_others(ledger: Ledger) -> None:
+    failing, waiting, last = (register(ledger, f"{number}.md", str(number)).document for number in range(3))
+    for document in (failing, waiting, last):
+        ledger.request_removal(document)
+    assert ledger.to_remove(2) == [failing, waiting]
+    ledger.postpone_removal(failing, "The graph server does not answer.")
+    row = ledger.document(failing)
+    assert row.state == State.REMOVING
+    assert row.message == "It could not be removed yet: The graph server does not answer. This is tried again by itself."
+    assert ledger.to_remove() == [waiting, last]
+    pauses = [removal_pause(ledger, failing)]
+    for _ in range(40):
+        ledger.postpone_removal(failing, "Still not.")
+        pauses.append(removal_pause(ledger, failing))
+    assert pauses[:4] == [30.0, 60.0, 120.0, 240.0]
+    assert max(pauses) == pauses[-1] == 600.0
+    with ledger.connection() as connection:
+        connection.execute("UPDATE aegis_document SET removal_due_at = now() WHERE id = %s", (failing,))
+    assert ledger.to_remove() == [waiting, last, failing]
+
+
+def removal_pause(ledger: Ledger, document: UUID) -> float:
+    with ledger.connection() as connection:
+        query = "SELECT extract(epoch FROM removal_due_at - updated_at)::float AS pause FROM aegis_document WHERE id = %s"
+        row = connection.execute(query, (document,)).fetchone()
+    assert row is not None
+    return float(row["pause"])
+
+
+def test_many_documents_are_retried_in_one_statement(ledger: Ledger) -> None:
+    endings = [State.FAILED, State.PARTIAL, State.CANCELLED, State.SUCCEEDED]
+    documents = [running(ledger, f"{number}.md", str(number)) for number in range(len(endings))]
+    for document, ending in zip(documents, endings, strict=True):
+        ledger.finish(document, RUN, ending, "No.")
+    working = running(ledger, "working.md", "working")
+    asked = [*documents, working, uuid4()]
+    assert sorted(ledger.retry_all(asked, [State.FAILED, State.PARTIAL, State.RUNNING])) == sorted(documents[:2])
+    assert [row.state for row in ledger.documents([*documents, working])] == [
+        State.PENDING, State.PENDING, State.CANCELLED, State.SUCCEEDED, State.RUNNING,
+    ]  # fmt: skip
+    assert ledger.document(documents[0]).message == ""
 
 
 def test_what_is_not_there_is_said(ledger: Ledger) -> None:

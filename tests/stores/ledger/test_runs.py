@@ -37,28 +37,6 @@ def state(ledger: Ledger, document) -> State:  # type: ignore[no-untyped-def]
     return ledger.document(document).state
 
 
-def test_each_pending_document_is_claimed_once_oldest_first(ledger: Ledger) -> None:
-    ids = [register(ledger, f"{number}.md", str(number)).document for number in range(20)]
-    with ThreadPoolExecutor(4) as threads:
-        claimed = list(threads.map(lambda _: ledger.claim(5), range(6)))
-    assert sorted(document for part in claimed for document in part) == sorted(ids)
-    assert ledger.claim(5) == []
-    ledger.unclaim(ids, "")
-    assert ledger.claim(3) == ids[:3]
-    assert ledger.claim(5, ids=[ids[7]]) == [ids[7]]
-
-
-def test_a_claim_that_led_to_no_run_is_seen_and_given_back(ledger: Ledger) -> None:
-    lost, waiting = register(ledger, "a.md", "1").document, register(ledger, "b.md", "2").document
-    ledger.claim(2)
-    ledger.launched([waiting], "claim:1")
-    assert ledger.open_claims(60) == {}
-    assert ledger.open_claims(-1) == {"": [lost], "claim:1": [waiting]}
-    ledger.unclaim([lost], "")
-    ledger.unclaim([waiting], "The launch failed.")
-    assert (state(ledger, lost), ledger.document(waiting).message) == (State.PENDING, "The launch failed.")
-
-
 def test_a_living_run_keeps_its_document_and_a_dead_one_loses_it(ledger: Ledger) -> None:
     document = running(ledger)
     with pytest.raises(NotAllowed, match="run-1"):

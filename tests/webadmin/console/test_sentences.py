@@ -20,7 +20,8 @@ from webadmin.console.sentences.matching import template
 # Said on a terminal, to Dagster, in a log or to a model, and never on a page. What they raise counts all the same.
 ELSEWHERE = (
     *("aegis_assets/defs/jobs.py", "aegis_assets/defs/launcher.py", "aegis_assets/defs/ops.py", "aegis_assets/defs/report.py"),
-    *("aegis_assets/defs/run.py", "aegis_assets/embedded/cli.py", "aegis_assets/embedded/stack.py"),
+    *("aegis_assets/defs/reaper.py", "aegis_assets/defs/run.py"),
+    *("aegis_assets/embedded/cli.py", "aegis_assets/embedded/stack.py"),
     *("aegis_assets/pipeline/prompts.py", "aegis_assets/stores/watch.py", "aegis_assets/stores/ledger/watched.py"),
     *("webadmin/console/management", "webadmin/documents/console.py", "webadmin/documents/management"),
     *("webadmin/monitoring/metrics.py", "webadmin/security.py"),

@@ -50,7 +50,7 @@ class Document(models.Model):
     watched object that no run has fetched yet). sha256: of the newest bytes. message: the public sentence that goes with the state.
     run_id: the run that may write; any other run is superseded. run_claimed_at: when a launch was claimed, so that a claim whose
     launcher died is found. waiting_for, not_before, waiting_since, waits: of a pending document that met an outage, see
-    aegis_assets.model.waiting.
+    aegis_assets.model.waiting. removal_attempts, removal_due_at: how often its removal has failed, and when it is tried again.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -73,6 +73,8 @@ class Document(models.Model):
     run_id = models.CharField(max_length=64, blank=True, db_default="")
     run_claimed_at = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(db_default=False)
+    removal_attempts = models.PositiveIntegerField(db_default=0)
+    removal_due_at = models.DateTimeField(null=True, blank=True)
     fraction = models.FloatField(db_default=0.0)
     waiting_for = models.CharField(max_length=64, blank=True, db_default="")
     not_before = models.DateTimeField(null=True, blank=True)
