@@ -55,6 +55,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/graph/picture", graph.picture, name="graph-picture"),
     path("api/graph/names", graph.names, name="graph-names"),
     path("api/documents", documents.documents, name="documents"),
+    path("api/documents/retry", documents.retry, name="documents-retry"),
     path("api/documents/states", documents.states, name="states"),
     path("api/documents/entities", documents.entities, name="entities"),
     path("api/documents/events", live.of_documents, name="events"),

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, NotAllowed, NotFound
 from aegis_assets.logs import logger
 from aegis_assets.model.document import AT_REST, State
+from aegis_assets.model.launch import CLAIM, REMOVALS_PER_RUN
 from aegis_assets.model.ledger import DocumentRow
 from aegis_assets.model.parsing import Frozen
 from webadmin.documents import platform
@@ -58,7 +59,7 @@ class Action:
 
 
 def ingest(documents: Sequence[UUID]) -> Steered:
-    """Pending documents, and those at rest, which then do what is missing or has changed."""
+    """Launch pending documents, and those at rest, which then do what is missing or has changed."""
 
     def ready(row: DocumentRow) -> None:
         if row.state not in (State.PENDING, *AT_REST):
@@ -70,14 +71,14 @@ def ingest(documents: Sequence[UUID]) -> Steered:
 
 
 def hold(documents: Sequence[UUID]) -> Steered:
-    """Uploaded, to be ingested when somebody says so. Pending would not do: the sensor takes whatever is pending."""
+    """Keep uploaded documents until somebody ingests them. Pending would not do: the sensor takes whatever is pending."""
     done, refused = _each(documents, lambda row: platform.ledger().request_cancel(row.id))
     Document.objects.filter(pk__in=done, state=State.CANCELLED).update(message=HELD)
     return Steered(done=done, refused=refused)
 
 
 def retry(documents: Sequence[UUID]) -> Steered:
-    """What failed or is missing. A document that is running for a run that is dead is set right first."""
+    """Do again what failed or is missing. A document that is running for a run that is dead is set right first."""
     dagster = platform.dagster()
 
     def ready(row: DocumentRow) -> None:
@@ -91,14 +92,14 @@ def retry(documents: Sequence[UUID]) -> Steered:
 
 
 def cancel(documents: Sequence[UUID]) -> Steered:
-    """The ledger stops a running document before its next chunk; a run that carries nothing else is terminated too. A run that is
-    dead will not look at the wish, so it is over here."""
+    """Stop documents: the ledger stops a running one before its next chunk; a run that carries nothing else is terminated too. A
+    dead run cannot see the request, so the document is marked as stopped here."""
     dagster = platform.dagster()
     notices: list[str] = []
 
     def stop(row: DocumentRow) -> None:
         platform.ledger().request_cancel(row.id)
-        if row.run_id and not row.run_id.startswith("claim:"):
+        if row.run_id and not row.run_id.startswith(CLAIM):
             _terminate(dagster, row, notices)
 
     done, refused = _each(documents, stop)
@@ -106,19 +107,19 @@ def cancel(documents: Sequence[UUID]) -> Steered:
 
 
 def remove(documents: Sequence[UUID]) -> Steered:
-    """From every store, by Dagster's job `remove`."""
+    """Remove documents from every store, by Dagster's job `remove`."""
     done, refused = _each(documents, lambda row: platform.ledger().request_removal(row.id))
     if not done:
         return Steered(refused=refused)
     try:
-        platform.dagster().launch_removal(done)
+        platform.dagster().launch_removal(done[:REMOVALS_PER_RUN])  # Dagster's sensor launches the others
     except AegisError as error:
         return Steered(done=done, refused=refused, notice=f"{error.message} The removal begins as soon as Dagster runs.")
     return Steered(done=done, refused=refused)
 
 
 def _each(documents: Iterable[UUID], change: Callable[[DocumentRow], object]) -> tuple[tuple[UUID, ...], tuple[Refusal, ...]]:
-    """One document's refusal does not stop the others."""
+    """Change each document; one document's refusal does not stop the others."""
     done, refused = [], []
     for document in dict.fromkeys(documents):
         name = str(document)
@@ -134,7 +135,7 @@ def _each(documents: Iterable[UUID], change: Callable[[DocumentRow], object]) ->
 
 
 def _launch(documents: Sequence[UUID]) -> str:
-    """A run for each of a few pending documents. Returns why it may take longer, '' when the runs are in Dagster's queue."""
+    """Launch a run for each of a few pending documents. Return why it may take longer, '' when the runs are in Dagster's queue."""
     if not documents:
         return ""
     if len(documents) > LAUNCHED_HERE:
@@ -156,10 +157,10 @@ def _launch(documents: Sequence[UUID]) -> str:
 
 
 def _launch_one(document: UUID) -> None:
-    """The claim is in the ledger before the launch, and in the run's tags: if this process dies between the two, or the answer is
-    lost, the sensor finds by the tag whether there is a run."""
+    """Launch a run. The claim is in the ledger before that, and in the run's tags: if this process dies between the two, or the
+    answer is lost, the sensor finds by the tag whether there is a run."""
     ledger = platform.ledger()
-    claim = f"claim:{uuid4()}"
+    claim = f"{CLAIM}{uuid4()}"
     ledger.launched([document], claim)
     run_id = platform.dagster().launch_document(document, claim, size=ledger.document(document).size)
     ledger.launched([document], run_id)
@@ -173,7 +174,7 @@ def _give_back(documents: Sequence[UUID], error: AegisError) -> str:
 
 
 def in_hands(row: DocumentRow) -> bool:
-    """Whether a run that Dagster believes alive has the document. Raises AegisError when Dagster does not answer."""
+    """Return whether a run that Dagster believes alive has the document. Raises AegisError when Dagster does not answer."""
     if row.state not in (State.RUNNING, State.QUEUED):
         return False
     try:
@@ -184,7 +185,7 @@ def in_hands(row: DocumentRow) -> bool:
 
 
 def _require_dead(dagster: DagsterClient, row: DocumentRow) -> None:
-    if not row.run_id or row.run_id.startswith("claim:"):
+    if not row.run_id or row.run_id.startswith(CLAIM):
         raise NotAllowed(f"The document is {row.state} already.")
     try:
         run = dagster.run(row.run_id)

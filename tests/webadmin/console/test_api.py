@@ -69,6 +69,50 @@ def test_a_script_uploads_watches_and_steers_by_its_token(operator: Client, dags
     }
 
 
+def test_a_script_retries_all_that_match_and_is_told_how_many(operator: Client, ledger: Ledger, dagster: DagsterDouble) -> None:
+    documents = {
+        state: new(f"{state}.md", "papers") for state in (State.FAILED, State.PARTIAL, State.CANCELLED, State.SUCCEEDED)
+    } | {State.PENDING: new("elsewhere.md")}
+    for state, document in documents.items():
+        ledger.begin(document, "run", lambda _: False)
+        ledger.finish(document, "run", State.FAILED if state == State.PENDING else state, "No.")
+
+    def retried(query: str = "", **fields: str) -> int:
+        answer = operator.post(f"/api/documents/retry{query}", fields)
+        assert answer.status_code == 202, answer.content
+        return int(answer.json()["retried"])
+
+    assert retried(collection="papers", state="failed") == 1
+    assert retried("?collection=papers") == 1
+    assert {row.state for row in ledger.documents([documents[State.FAILED], documents[State.PARTIAL]])} == {State.PENDING}
+    assert ledger.document(documents[State.CANCELLED]).state == State.CANCELLED
+    assert retried(state="cancelled", q="cancelled.m") == 1
+    assert retried() == 1
+    assert retried() == 0
+    assert ledger.document(documents[State.SUCCEEDED]).state == State.SUCCEEDED
+    assert AuditEntry.objects.filter(action="document.retry", token="nightly").count() == 4
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "sentence"),
+    [
+        ({"state": "running"}, 400, "What can be tried again is cancelled, failed, partial."),
+        ({"collections": "papers"}, 400, "'collections' is no filter: use collection, state, q."),
+        ({"collection": "nowhere"}, 404, "There is no collection named 'nowhere'."),
+        ({"collection": "no\x00where"}, 404, "There is no collection named 'nowhere'."),
+    ],
+)
+def test_a_retry_of_many_that_is_asked_wrongly_is_one_sentence(
+    operator: Client, fields: dict[str, str], status: int, sentence: str
+) -> None:
+    answer = operator.post("/api/documents/retry", fields)
+    assert (answer.status_code, answer.json()) == (status, {"error": sentence})
+
+
+def test_a_viewer_may_not_retry_what_matches(ledger: Ledger) -> None:
+    assert script("viewer").post("/api/documents/retry").status_code == 403
+
+
 def test_an_upload_without_ingestion_waits_and_the_same_bytes_are_not_new(operator: Client, dagster: DagsterDouble) -> None:
     for status in (201, 200):
         answer = operator.post("/api/documents", {"files": file("a.md", b"one"), "collection": "papers", "ingest": "no"})

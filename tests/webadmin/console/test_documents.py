@@ -17,6 +17,7 @@ from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.console.ledger_rows import made, mention, relation
 from tests.webadmin.test_admin import LIST, give_chunks, new, url
+from webadmin.console.models import AuditEntry
 from webadmin.documents import queries
 from webadmin.documents.models import Chunk, Collection, Document, Entity, Generation, Mention, Relation, RunDocument
 
@@ -136,6 +137,28 @@ def test_every_place_counts_the_same_entities_and_relations(admin: Client, ledge
     page = admin.get(url(one.document)).content.decode()
     assert "<dt>Entities</dt><dd>2</dd>" in page
     assert "<dt>Relations</dt><dd>1</dd>" in page
+
+
+def test_all_that_match_the_filter_are_retried_and_not_only_those_of_the_page(admin: Client, ledger: Ledger) -> None:
+    collection, failed = Collection.objects.create(id=collection_id("many"), name="many"), 1500
+    rows = [
+        Document(id=uuid4(), collection=collection, name=f"{state} {n}", source="upload", source_key=f"{state} {n}", state=state)
+        for state, number in (("failed", failed), ("partial", 10), ("succeeded", 10))
+        for n in range(number)
+    ]
+    Document.objects.bulk_create(rows)
+    shown = rows[0].pk
+    chosen = {"action": "retry", "index": "0", "_selected_action": [str(shown)], "select_across": "1"}
+    assert f"Select all {failed}" in admin.get(f"{LIST}?q=failed&state__exact=failed").content.decode()
+    with CaptureQueriesContext(connection) as captured:
+        page = admin.post(f"{LIST}?q=failed&state__exact=failed", chosen, follow=True).content.decode()
+    assert f"{failed} documents to be tried again." in page
+    assert len(captured) < 60, "a bounded number of documents in each statement"
+    assert Document.objects.filter(state="pending").count() == failed
+    assert Document.objects.filter(state="partial").count() == 10
+    assert AuditEntry.objects.filter(action="document.retry").count() == failed
+    again = admin.post(f"{LIST}?state__exact=succeeded", {**chosen, "_selected_action": [str(uuid4())]}, follow=True)
+    assert "None of these documents failed, is partial or was cancelled." in again.content.decode()
 
 
 def test_removal_is_confirmed_with_what_goes(admin: Client, ledger: Ledger, dagster: DagsterDouble) -> None:

@@ -20,11 +20,12 @@ from webadmin.console.live.topics import standing
 from webadmin.console.page import READING, WRITING, api
 from webadmin.console.upload import kept
 from webadmin.console.upload.forms import UploadForm
-from webadmin.documents import platform, queries, services, steering
+from webadmin.documents import platform, queries, retrying, services, steering
 from webadmin.documents.models import Document
 
 MOST_IDS: Final = 500
 MOST_ROWS: Final = 200
+FILTERS: Final = {"collection": "collection", "state": "state", "q": "text"}
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SHOWN: Final = (
     *("name", "source", "source_key", "state", "message", "format", "media_type", "size", "sha256"),
@@ -41,7 +42,7 @@ def documents(request: HttpRequest) -> HttpResponse:
 @api("documents.view_document")
 @said
 def document(request: HttpRequest, document: UUID) -> HttpResponse:
-    """A row of the list, with what `ingest --json` says of the document."""
+    """Return a row of the list, with what `ingest --json` says of the document."""
     result = platform.ledger().result(document)
     return JsonResponse({**_row(queries.documents().get(pk=document)), "result": result})
 
@@ -55,7 +56,7 @@ def progress(request: HttpRequest, document: UUID) -> HttpResponse:
 @api("documents.view_document")
 @said
 def states(request: HttpRequest) -> HttpResponse:
-    """Of several documents at once: the same as the events `standing`, for pages that cannot have these."""
+    """Return how several documents stand: the same as the events `standing`, for pages that cannot have these."""
     asked = ids_of(request, MOST_IDS)
     rows = platform.ledger().standings(asked)
     return JsonResponse({"documents": [standing(row) for row in rows]})
@@ -64,7 +65,7 @@ def states(request: HttpRequest) -> HttpResponse:
 @api("documents.view_document")
 @said
 def entities(request: HttpRequest) -> HttpResponse:
-    """How many each document has. Apart from the list, which would wait for the counting."""
+    """Count each document's entities. Apart from the list, which would wait for the counting."""
     counted = queries.entities(ids_of(request, MOST_IDS))
     return JsonResponse({"entities": {str(document): count for document, count in counted.items()}})
 
@@ -72,7 +73,7 @@ def entities(request: HttpRequest) -> HttpResponse:
 @api(methods=WRITING)
 @said
 def act(request: HttpRequest, document: UUID, action: steering.Action) -> HttpResponse:
-    """202: the ledger has it. What is not allowed in the document's state is 409."""
+    """Do one action on a document. 202: the ledger has it. What is not allowed in the document's state is 409."""
     if not request.user.has_perm(f"documents.{action.permission}"):
         return refused(_("You may not do this."), 403)
     row = platform.ledger().document(document)
@@ -84,10 +85,24 @@ def act(request: HttpRequest, document: UUID, action: steering.Action) -> HttpRe
     return JsonResponse({"document": str(row.id), "state": _state_now(row.id), "notice": sentences.said(result.notice)}, status=202)
 
 
+@api("documents.ingest_document", methods=WRITING)
+@said
+def retry(request: HttpRequest) -> HttpResponse:
+    """Retry all documents that match the filters, and count them. Without `state`: what failed or is partial."""
+    asked = request.GET.dict() | request.POST.dict()
+    if unknown := sorted(set(asked) - set(FILTERS)):
+        raise BadInput(f"{unknown[0]!r} is no filter: use {', '.join(FILTERS)}.")
+    count = 0
+    for batch in retrying.retry_in_batches(retrying.matching(**{FILTERS[name]: str(value) for name, value in asked.items()})):
+        trail.record_each(request, "document.retry", Document.objects.filter(pk__in=batch))
+        count += len(batch)
+    return JsonResponse({"retried": count}, status=202)
+
+
 @api("documents.view_document", methods=READING)
 @said
 def _documents(request: HttpRequest) -> HttpResponse:
-    """Newest first, in pages: `next` is what `after` asks for."""
+    """List documents, newest first, in pages: `next` is what `after` asks for."""
     limit = number_of(request, "limit", 50, MOST_ROWS)
     rows = list(_after(_chosen(request), request.GET.get("after", ""))[: limit + 1])
     following = _place(rows[limit - 1]) if len(rows) > limit else None
@@ -97,7 +112,7 @@ def _documents(request: HttpRequest) -> HttpResponse:
 @api("documents.add_document", methods=WRITING)
 @said
 def _upload(request: HttpRequest) -> HttpResponse:
-    """201 when something is new. Files are refused one by one; 400 when all are."""
+    """Upload files. 201 when something is new. Files are refused one by one; 400 when all are."""
     fields = {"new_collection": request.POST.get("collection", ""), "ingest": request.POST.get("ingest", "yes") == "yes"}
     form = UploadForm(fields, request.FILES, may_make_collections=request.user.has_perm("documents.add_collection"))
     if not form.is_valid():
@@ -132,7 +147,7 @@ def _chosen(request: HttpRequest) -> QuerySet[Document]:
 
 
 def _place(row: Document) -> str:
-    """Where a page ends, in the order of the list."""
+    """Return where a page ends, in the order of the list."""
     return f"{(row.created_at - EPOCH) // timedelta(microseconds=1)}.{row.pk}"
 
 
@@ -155,6 +170,6 @@ def _row(row: Document) -> dict[str, Any]:
 
 
 def _state_now(document: UUID) -> str | None:
-    """None for one that is gone already."""
+    """Return the document's state, None for one that is gone already."""
     found: str | None = Document.objects.filter(pk=document).values_list("state", flat=True).first()
     return found

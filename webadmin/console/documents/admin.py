@@ -163,7 +163,10 @@ class DocumentAdmin(ModelAdmin):
 
     @admin.action(description=_("Retry what failed or is missing"), permissions=["ingest"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Document]) -> None:
-        views.steer(request, queryset, steering.RETRY)
+        if request.POST.get("select_across") == "1":  # "Select all": what matches the filter, beyond this page
+            views.retry_matching(request, queryset)
+        else:
+            views.steer(request, queryset, steering.RETRY)
 
     @admin.action(description=_("Cancel"), permissions=["ingest"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Document]) -> None:

@@ -19,7 +19,7 @@ from webadmin.console.audit import trail
 from webadmin.console.document.views import above, found
 from webadmin.console.models import AuditEntry
 from webadmin.console.page import WRITING, Crumb, page, render
-from webadmin.documents import queries, steering
+from webadmin.documents import queries, retrying, steering
 from webadmin.documents.models import Document
 
 SENTENCES_SHOWN = 10
@@ -28,7 +28,7 @@ HISTORY_SHOWN = 200
 
 @page("documents.view_document")
 def history(request: HttpRequest, object_id: str) -> HttpResponse:
-    """What people did to it. Whoever may see the document may see this, whatever else of the trail is theirs to see."""
+    """Show what people did to a document. Whoever may see it may see this, whatever else of the trail is theirs to see."""
     document = found(object_id)
     entries = AuditEntry.objects.filter(target_kind="document", target_id=str(document.pk))[:HISTORY_SHOWN]
     return render(request, "console/documents/history.html", {"entries": entries}, title=_("History"), crumbs=above(document))
@@ -36,7 +36,7 @@ def history(request: HttpRequest, object_id: str) -> HttpResponse:
 
 @page(methods=WRITING)
 def act(request: HttpRequest, document: UUID, action: steering.Action) -> HttpResponse:
-    """One action on one document, from a button of its page."""
+    """Do one action on one document, from a button of its page."""
     one = found(str(document))
     if not request.user.has_perm(f"documents.{action.permission}"):
         raise PermissionDenied
@@ -47,8 +47,23 @@ def act(request: HttpRequest, document: UUID, action: steering.Action) -> HttpRe
 
 
 def steer(request: HttpRequest, queryset: QuerySet[Document], action: steering.Action) -> None:
-    """One action on the documents ticked in the list."""
+    """Do one action on the documents ticked in the list."""
     _steer(request, list(queryset), action)
+
+
+def retry_matching(request: HttpRequest, queryset: QuerySet[Document]) -> None:
+    """Retry all documents that match the list's filter, however many they are."""
+    count = 0
+    try:
+        for batch in retrying.retry_in_batches(queryset):
+            trail.record_each(request, "document.retry", Document.objects.filter(pk__in=batch))
+            count += len(batch)
+    except AegisError as error:
+        messages.error(request, sentences.said(error.message))
+    if count:
+        messages.success(request, str(steering.RETRY.done).format(ngettext("{} document", "{} documents", count).format(count)))
+    else:
+        messages.warning(request, _("None of these documents failed, is partial or was cancelled."))
 
 
 def confirm_removal(request: HttpRequest, queryset: QuerySet[Document]) -> HttpResponse | None:
@@ -74,7 +89,7 @@ def _confirm(request: HttpRequest, documents: list[Document]) -> HttpResponse:
 
 
 def _page_of(documents: list[Document]) -> str:
-    """Where they are to be seen again: one on its own page, several in the list."""
+    """Return the address where they are seen again: one on its own page, several in the list."""
     if len(documents) == 1:
         return reverse("admin:documents_document_change", args=[documents[0].pk])
     return reverse("admin:documents_document_changelist")

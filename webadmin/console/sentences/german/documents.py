@@ -38,6 +38,9 @@ DOCUMENTS: Final = {
     "The run ended without saying so. Retry takes up what is missing.": (
         "Der Lauf endete, ohne es zu melden. „Erneut versuchen“ holt nach, was fehlt."
     ),
+    "It could not be removed yet: {why:said} This is tried again by itself.": (
+        "Es konnte noch nicht entfernt werden: {why} Das wird von selbst noch einmal versucht."
+    ),
     "Its object is gone from the watched bucket.": "Sein Objekt ist aus dem beobachteten Bucket verschwunden.",
     "Cancelled.": "Abgebrochen.",
     "Cancelled before it began.": "Abgebrochen, bevor es begann.",
@@ -110,6 +113,11 @@ DOCUMENTS: Final = {
         "Ein Dokument dieser Sammlung wird gerade veröffentlicht. Nichts wurde geändert: Versuchen Sie es gleich noch einmal."
     ),
     # Uploads and what is asked of documents
+    "What can be tried again is {states}.": "Erneut versucht werden kann: {states}.",
+    "{filter} is no filter: use {filters}.": "{filter} ist kein Filter: Verwenden Sie {filters}.",
+    "Name documents, or choose them by --collection or --failed.": (
+        "Nennen Sie Dokumente, oder wählen Sie sie mit --collection oder --failed."
+    ),
     "New document.": "Neues Dokument.",
     "Revised: the bytes differ from the last ones under this name.": (
         "Neue Fassung: Der Inhalt ist anders als zuletzt unter diesem Namen."
