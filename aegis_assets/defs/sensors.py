@@ -188,7 +188,7 @@ def purge_handovers(context: dg.SensorEvaluationContext, platform: PlatformResou
 )
 def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
     """Take up again at once what a run holds that died before it could say how its documents ended."""
-    let_go(context, platform)
+    let_go(context, platform, dg.DagsterRunStatus.FAILURE)
 
 
 @dg.run_status_sensor(
@@ -199,12 +199,11 @@ def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource
 )
 def after_cancel(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
     """Cancel at once the documents of a run that was cancelled in Dagster."""
-    let_go(context, platform)
+    let_go(context, platform, dg.DagsterRunStatus.CANCELED)
 
 
-def let_go(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
+def let_go(context: dg.RunStatusSensorContext, platform: PlatformResource, status: dg.DagsterRunStatus) -> None:
     """Let go of the documents that an ended run still holds, and delete what its steps handed each other."""
-    run = context.dagster_run
-    for holder in holders_of(run):
-        release(platform.use().ledger, holder, run.status)
-    discard(platform.use().bucket, run.run_id)
+    for holder in holders_of(context.dagster_run):
+        release(platform.use().ledger, holder, status)
+    discard(platform.use().bucket, context.dagster_run.run_id)
