@@ -85,9 +85,10 @@ class ArcadeSink:
         with ThreadPoolExecutor(1, thread_name_prefix="batch") as pool:
             sent: Future[dict[str, Any]] | None = None
             for request in requests:
+                lines = [json.dumps(row, ensure_ascii=False) for row in request]
                 if sent is not None:
                     yield sent.result()
-                sent = pool.submit(self._send, [json.dumps(row, ensure_ascii=False) for row in request])
+                sent = pool.submit(self._send, lines)
             if sent is not None:
                 yield sent.result()
 
