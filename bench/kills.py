@@ -122,7 +122,7 @@ class Bench:
             with suppress(ProcessLookupError):
                 os.kill(worker if target == "worker" else self._part(target), signal.SIGKILL)
             killed_at = time.monotonic()
-            state = waited(lambda: self._end(moment), ROUND_SECONDS)
+            state = self._ended(moment)
         left = self._left(moment)
         return {
             "moment": moment,
@@ -164,6 +164,13 @@ class Bench:
 
     def _part(self, name: str) -> int:
         return next(program.pid for program in Supervisor(self.stack.home).programs() if program.name == name and program.pid)
+
+    def _ended(self, moment: str) -> str:
+        """Return the state in which the act ended."""
+        try:
+            return waited(lambda: self._end(moment), ROUND_SECONDS)
+        except TimeoutError:
+            return f"not ended after {ROUND_SECONDS:.0f} s"
 
     def _end(self, moment: str) -> str | None:
         row = self.document()
