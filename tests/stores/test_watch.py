@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -12,7 +13,8 @@ import pytest
 
 from aegis_assets.errors import BadInput, Misconfigured, NotFound, StoreUnavailable
 from aegis_assets.settings import Settings
-from aegis_assets.stores.bucket import open_bucket
+from aegis_assets.stores import watch
+from aegis_assets.stores.bucket import open_bucket, s3_store
 from aegis_assets.stores.watch import Listing, fetch, list_objects
 from tests.stores.conftest import S3
 
@@ -181,7 +183,8 @@ def test_thousands_of_s3_objects_are_all_seen(s3: S3, tmp_path: Path) -> None:
     assert len(list_objects(url, s3.settings(), 0.0, datetime.now(UTC) + LATER).objects) == 1100
 
 
-def test_a_dead_s3_server_is_an_error_not_an_empty_bucket(s3: S3) -> None:
+def test_a_dead_s3_server_is_an_error_not_an_empty_bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "s3_store", partial(s3_store, outage_seconds=0.3))
     dead = s3.settings().model_copy(update={"s3_endpoint": "http://127.0.0.1:9"})
     with pytest.raises(StoreUnavailable):
         list_objects("s3://watched/x", dead, 0.0, datetime.now(UTC))
