@@ -183,12 +183,15 @@ def llamacpp_server(session_folder: Path, pytestconfig: pytest.Config) -> Iterat
 
 @pytest.fixture(scope="session")
 def engine_server(session_folder: Path) -> Iterator[tuple[str, str]]:
-    """Address and token of the session's engine server, which takes seconds to load its models."""
+    """Address and token of the session's engine server, which takes seconds to load its models.
+
+    It reranks by `tiny-reranker` in its home once a test has put a checkpoint there (test_search_reranked.py).
+    """
 
     def start(directory: Path) -> services.Started:
         from tests.engine_service import start_engine_server
 
-        process, address, token = start_engine_server(directory)
+        process, address, token = start_engine_server(directory, {"AEGIS_RERANKER_PATH": str(directory / "tiny-reranker")})
         return services.Started({"address": address, "token": token, "home": str(directory)}, (process.pid,))
 
     with services.shared(session_folder, "engine", start) as values:
@@ -196,9 +199,15 @@ def engine_server(session_folder: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def engine_bucket(engine_server: tuple[str, str], session_folder: Path) -> Path:
+def engine_home(engine_server: tuple[str, str], session_folder: Path) -> Path:
+    """AEGIS_HOME of the session's engine server."""
+    return Path(json.loads((session_folder / "engine.json").read_text())["values"]["home"])
+
+
+@pytest.fixture(scope="session")
+def engine_bucket(engine_home: Path) -> Path:
     """The directory of the bucket that the session's engine server reads and writes."""
-    return Path(json.loads((session_folder / "engine.json").read_text())["values"]["home"]) / "bucket"
+    return engine_home / "bucket"
 
 
 @pytest.fixture(scope="session")
