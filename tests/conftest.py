@@ -43,6 +43,39 @@ BEGIN
   PERFORM setval(format('%I.%I', schemaname, sequencename), start_value, false)
     FROM pg_sequences WHERE sequencename LIKE 'aegis\_%' AND last_value IS NOT NULL;
 END $$"""
+# Files of half a minute and more, longest first: begun last, one of them would keep a single core busy in the end. Files of one
+# stack do not follow each other, because some of their tests must not meet.
+LONG_FILES = (
+    "architecture/test_types.py",
+    "webadmin/console/test_every_page.py",
+    "e2e/test_line.py",
+    "defs/test_queues.py",
+    "e2e/test_neo4j_line.py",
+    "deploy/test_compose_processes.py",
+    "e2e/test_hostile.py",
+    "defs/test_failures.py",
+    "webadmin/console/test_process.py",
+    "embedded/test_stack.py",
+    "engines/test_server.py",
+    "e2e/test_outages.py",
+    "webadmin/console/test_document_browser.py",
+    "defs/test_embedding_server.py",
+    "embedded/test_supervision.py",
+    "webadmin/console/test_live_page.py",
+    "webadmin/console/test_browser.py",
+    "defs/test_llm_servers.py",
+    "webadmin/console/test_proxies.py",
+    "pipeline/test_publish_together.py",
+    "e2e/test_console.py",
+    "defs/test_coordinator.py",
+    "e2e/test_browser.py",
+    "webadmin/console/test_live.py",
+    "engines/test_served_restart.py",
+    "e2e/test_limits.py",
+    "pipeline/test_neo4j_graphrag.py",
+    "webadmin/test_rebuild_command.py",
+    "stores/test_graph.py",
+)
 FOR_TESTS = ("AEGIS_TEST_", "AEGIS_REQUIRE_SERVERS")  # AEGIS_TEST_QDRANT_URL, ...: servers that tests may use
 
 
@@ -88,7 +121,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave only the tests that use the fixture of --on."""
+    """Leave only the tests that use the fixture of --on, and let long files begin first."""
+    order = {Path(__file__).parent / name: number for number, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
     if fixture := config.getoption("on"):
         others = [item for item in items if fixture not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=others)
