@@ -33,7 +33,6 @@ demo: up
 test: install-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(PYTEST) -m "$(SELECT)" --durations 15
 
 # An hour and more.

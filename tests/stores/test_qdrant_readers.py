@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 from langchain_core.embeddings import Embeddings
 from langchain_qdrant import QdrantVectorStore as LangChainStore
 from langchain_qdrant import RetrievalMode, SparseEmbeddings, SparseVector
-from llama_index.core.vector_stores.types import VectorStoreQuery
-from llama_index.vector_stores.qdrant import QdrantVectorStore as LlamaIndexStore
 from qdrant_client import QdrantClient
 
 from aegis_assets.model.embedding import PointText, VectorPoint
 from aegis_assets.stores.vectors import QdrantVectors, named
 from tests.stores.conftest import opened_vectors
 from tests.stores.points import DOCUMENT, INFO, ONE, chunk, embedding, payload
+
+if TYPE_CHECKING:  # seconds for every process that collects the tests
+    from llama_index.core.vector_stores.types import VectorStoreQueryResult
 
 NAME = named(ONE)
 LINK = f"https://aegis.example/admin/documents/document/{DOCUMENT}/chunk/{chunk(1)}"
@@ -94,12 +95,16 @@ def test_langchain_searches_words_and_meaning_together(reader: QdrantClient) -> 
     assert store.similarity_search("22", k=3)[0].page_content == "Text 22"
 
 
-def _llama_index(reader: QdrantClient, **options: Any) -> LlamaIndexStore:
-    return LlamaIndexStore(NAME, reader, dense_vector_name="dense", sparse_vector_name="sparse", **options)
+def _asked_by_llama_index(reader: QdrantClient, most: int) -> VectorStoreQueryResult:
+    from llama_index.core.vector_stores.types import VectorStoreQuery
+    from llama_index.vector_stores.qdrant import QdrantVectorStore
+
+    store = QdrantVectorStore(NAME, reader, dense_vector_name="dense", sparse_vector_name="sparse")
+    return store.query(VectorStoreQuery(query_embedding=list(embedding(1).dense), similarity_top_k=most))
 
 
 def test_llamaindex_reads_text_name_headings_pages_and_link(reader: QdrantClient) -> None:
-    result = _llama_index(reader).query(VectorStoreQuery(query_embedding=list(embedding(1).dense), similarity_top_k=1))
+    result = _asked_by_llama_index(reader, 1)
     assert result.nodes is not None
     (node,) = result.nodes
     assert (node.get_content(), UUID(node.node_id)) == ("Text 1", chunk(1))
@@ -108,7 +113,7 @@ def test_llamaindex_reads_text_name_headings_pages_and_link(reader: QdrantClient
 
 
 def test_llamaindex_finds_no_chunk_that_is_not_live(reader: QdrantClient) -> None:
-    result = _llama_index(reader).query(VectorStoreQuery(query_embedding=list(embedding(1).dense), similarity_top_k=100))
+    result = _asked_by_llama_index(reader, 100)
     assert result.nodes is not None
     assert {node.get_content() for node in result.nodes} == {f"Text {n}" for n in (*range(5), *range(20, 25))}
 
