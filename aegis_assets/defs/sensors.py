@@ -38,6 +38,7 @@ from aegis_assets.model.launch import (
 from aegis_assets.model.ledger import DocumentRow, WaitingRuns
 from aegis_assets.pipeline.flow.late import sweep_removed
 from aegis_assets.pipeline.flow.ledger import FlowLedger
+from aegis_assets.pipeline.flow.publish import sweep_outbox
 from aegis_assets.settings import settings
 from aegis_assets.stores.watch import Watcher
 
@@ -161,7 +162,7 @@ def run_request(ledger: FlowLedger, group: Sequence[DocumentRow]) -> dg.RunReque
 @dg.sensor(minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def housekeeping(context: dg.SensorEvaluationContext, platform: PlatformResource) -> None:
     """Take up what ended without a word. Each task for itself: what one cannot do now, the next tick tries again."""
-    for task in (partial(reap, context.instance, platform.use().ledger),):
+    for task in (partial(reap, context.instance, platform.use().ledger), partial(sweep_outbox, platform.use())):
         try:
             task()
         except AegisError as error:
