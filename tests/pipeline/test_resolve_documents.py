@@ -19,7 +19,7 @@ from aegis_assets.pipeline.decide import joined
 from aegis_assets.pipeline.flow.resolve import resolve_documents
 from aegis_assets.pipeline.resolve import MAX_BLOCK, EntityName, MergeDecision
 from aegis_assets.stores.ledger import Ledger, deciding
-from aegis_assets.stores.ledger.resolving import recompute
+from aegis_assets.stores.ledger.resolving import regroup
 from tests.doubles.name_embedder import NameEmbedder
 from tests.stores.ledger.build import EXTRACT, RUN, collection, enriched, extraction, planned, publish, running
 
@@ -71,7 +71,7 @@ def resolved(ledger: Ledger, document: UUID, embedder: NameEmbedder) -> None:
     resolve_documents(platform, [document], RUN)
     assert ledger.open_failures([document]) == {document: []}
     with ledger.transaction() as connection:
-        recompute(connection, collection(), list(ledger.names_of(collection(), [document], "")))
+        regroup(connection, collection(), list(ledger.names_of(collection(), [document], "")))
 
 
 def rows(ledger: Ledger, query: str) -> list[dict[str, Any]]:
@@ -88,7 +88,7 @@ def join_by_person(ledger: Ledger) -> None:
     pair = joined(*map(entity, BY_PERSON))
     with ledger.transaction() as connection:
         deciding._save(connection, collection(), [pair])
-        recompute(connection, collection(), pair.key)
+        regroup(connection, collection(), pair.key)
 
 
 def ingest(ledger: Ledger, order: list[str], at_once: int) -> dict[str, UUID]:

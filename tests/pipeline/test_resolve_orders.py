@@ -19,7 +19,7 @@ from aegis_assets.pipeline.decide import joined
 from aegis_assets.pipeline.flow.resolve import compare_names, similarities
 from aegis_assets.pipeline.resolve import SPELLING, EntityName, MergeDecision, blocks, components, find_merges
 from aegis_assets.stores.ledger import Ledger, deciding, extraction, graph_drop
-from aegis_assets.stores.ledger.resolving import recompute
+from aegis_assets.stores.ledger.resolving import regroup
 from tests.doubles.name_embedder import NameEmbedder
 from tests.stores.ledger.build import collection
 
@@ -91,14 +91,14 @@ class SmallWorld:
         platform: Any = SimpleNamespace(ledger=Bounded(self.ledger, self.bound, meanwhile), embedder=NameEmbedder())
         compare_names(platform, collection(), compared, "rules")
         with self.ledger.transaction() as connection:
-            recompute(connection, collection(), wanted)
+            regroup(connection, collection(), wanted)
 
     def join(self, left: UUID, right: UUID) -> None:
         pair = joined(left, right)
         self.by_person.add(pair.key)
         with self.ledger.transaction() as connection:
             deciding._save(connection, collection(), [pair])
-            recompute(connection, collection(), pair.key)
+            regroup(connection, collection(), pair.key)
 
     def remove(self, names: Sequence[UUID]) -> None:
         for id in names:
@@ -109,7 +109,7 @@ class SmallWorld:
             rest = [row["id"] for row in connection.execute(graph_drop.GROUP, given)]
             for statement in graph_drop.DROP_ENTITIES:
                 connection.execute(statement, given)
-            recompute(connection, collection(), rest)
+            regroup(connection, collection(), rest)
 
     def groups(self) -> dict[str, str]:
         with self.ledger.connection() as connection:
