@@ -45,6 +45,7 @@ MOMENTS: Final = ("publish", "revise", "remove")  # each third kill falls into o
 BEGIN_SECONDS: Final = 120.0
 ROUND_SECONDS: Final = 600.0
 LOOK_SECONDS: Final = 0.1
+WITHIN: Final = 0.8  # of the time that an act takes: a kill after its end shows nothing
 LEFT_OUT: Final = 4  # the page that the revision has not
 ENDED: Final = frozenset({"succeeded", "partial", "failed", "cancelled"})
 DOCUMENT: Final = """
@@ -116,7 +117,7 @@ class Bench:
             worker = waited(lambda: self._worker(began), BEGIN_SECONDS)
             if moment == "publish":
                 waited(self._extracted, BEGIN_SECONDS)
-            after = random_.uniform(0.0, self.spans[moment])
+            after = random_.uniform(0.0, WITHIN * self.spans[moment])
             time.sleep(after)
             then = self.document()
             with suppress(ProcessLookupError):
