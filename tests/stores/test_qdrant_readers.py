@@ -9,8 +9,6 @@ from uuid import UUID
 
 import pytest
 from langchain_core.embeddings import Embeddings
-from langchain_qdrant import QdrantVectorStore as LangChainStore
-from langchain_qdrant import RetrievalMode, SparseEmbeddings, SparseVector
 from qdrant_client import QdrantClient
 
 from aegis_assets.model.embedding import PointText, VectorPoint
@@ -19,6 +17,7 @@ from tests.stores.conftest import opened_vectors
 from tests.stores.points import DOCUMENT, INFO, ONE, chunk, embedding, payload
 
 if TYPE_CHECKING:  # seconds for every process that collects the tests
+    from langchain_qdrant import QdrantVectorStore as LangChainStore
     from llama_index.core.vector_stores.types import VectorStoreQueryResult
 
 NAME = named(ONE)
@@ -33,14 +32,6 @@ class Queries(Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         return list(embedding(int(text)).dense)
-
-
-class Words(SparseEmbeddings):
-    def embed_documents(self, texts: list[str]) -> list[SparseVector]:
-        return [SparseVector(indices=[1], values=[1.0]) for _ in texts]
-
-    def embed_query(self, text: str) -> SparseVector:
-        return SparseVector(indices=[int(text)], values=[1.0])
 
 
 def carrying(number: int, *, live: bool = True) -> VectorPoint:
@@ -73,23 +64,35 @@ def _client(store: QdrantVectors, tmp_path: Path) -> QdrantClient:
     return QdrantClient(path=str(tmp_path / "vectors" / NAME))
 
 
+def _langchain(reader: QdrantClient) -> LangChainStore:
+    from langchain_qdrant import QdrantVectorStore
+
+    return QdrantVectorStore(reader, NAME, Queries(), vector_name="dense", content_payload_key="text")
+
+
 def test_langchain_reads_text_name_headings_pages_and_link(reader: QdrantClient) -> None:
-    store = LangChainStore(reader, NAME, Queries(), vector_name="dense", content_payload_key="text")
-    (found,) = store.similarity_search("1", k=1)
+    (found,) = _langchain(reader).similarity_search("1", k=1)
     assert found.page_content == "Text 1"
     wanted = {"document": str(DOCUMENT), "name": "a.pdf", "headings": ["Title", "Part"], "pages": [3, 4], "link": LINK}
     assert found.metadata.items() >= wanted.items()
 
 
 def test_langchain_finds_no_chunk_that_is_not_live(reader: QdrantClient) -> None:
-    retriever = LangChainStore(reader, NAME, Queries(), vector_name="dense", content_payload_key="text").as_retriever(
-        search_kwargs={"k": 100}
-    )
+    retriever = _langchain(reader).as_retriever(search_kwargs={"k": 100})
     assert {found.page_content for found in retriever.invoke("1")} == {f"Text {n}" for n in (*range(5), *range(20, 25))}
 
 
 def test_langchain_searches_words_and_meaning_together(reader: QdrantClient) -> None:
-    store = LangChainStore(
+    from langchain_qdrant import QdrantVectorStore, RetrievalMode, SparseEmbeddings, SparseVector
+
+    class Words(SparseEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[SparseVector]:
+            return [SparseVector(indices=[1], values=[1.0]) for _ in texts]
+
+        def embed_query(self, text: str) -> SparseVector:
+            return SparseVector(indices=[int(text)], values=[1.0])
+
+    store = QdrantVectorStore(
         reader, NAME, Queries(), RetrievalMode.HYBRID, "dense", "text", sparse_embedding=Words(), sparse_vector_name="sparse"
     )
     assert store.similarity_search("22", k=3)[0].page_content == "Text 22"
