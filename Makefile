@@ -33,7 +33,6 @@ demo: up
 test: install-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(PYTEST) -m "$(SELECT)" --durations 15
 
 # An hour and more.
@@ -41,7 +40,7 @@ test-full:
 	@$(MAKE) --no-print-directory test SELECT=
 
 # The graph's contract and one document from end to end. Without Java or Maven they fail here; `make test` skips them.
-# Only the files that mention it are collected, which takes 10 s instead of 30.
+# Only the files that mention it are collected, which takes half the time.
 test-neo4j: install-test
 	$(PYTEST) -m "neo4j and not slow" --require-servers=Neo4j $$(grep -rlw -e neo4j -e neo4j_server -e graph_server tests --include='test_*.py')
 

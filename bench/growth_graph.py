@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -65,25 +66,31 @@ class ArcadeSink:
             self._client.post(f"/api/v1/command/{arcadedb.DATABASE}", json=command).raise_for_status()
 
     def nodes(self, label: str, rows: Iterable[Row]) -> list[str]:
-        places: list[str] = []
-        for batch in batches(rows, LINES):
-            lines = [
-                json.dumps({"@type": "vertex", "@class": label, "@id": str(number), **row}, ensure_ascii=False)
-                for number, row in enumerate(batch)
-            ]
-            mapping = self._send(lines)["idMapping"]
-            places += [mapping[str(number)] for number in range(len(batch))]
-        return places
+        requests = (
+            [{"@type": "vertex", "@class": label, "@id": str(number), **row} for number, row in enumerate(batch)]
+            for batch in batches(rows, LINES)
+        )
+        mappings = (answer["idMapping"] for answer in self._answers(requests))
+        return [mapping[str(number)] for mapping in mappings for number in range(len(mapping))]
 
     def edges(self, type: str, ends: tuple[str, str], edges: Iterable[Edge]) -> int:
-        made = 0
-        for batch in batches(edges, LINES):
-            lines = [
-                json.dumps({"@type": "edge", "@class": type, "@from": a, "@to": b, **values}, ensure_ascii=False)
-                for a, b, values in batch
-            ]
-            made += self._send(lines)["edgesCreated"]
-        return made
+        requests = (
+            [{"@type": "edge", "@class": type, "@from": a, "@to": b, **values} for a, b, values in batch]
+            for batch in batches(edges, LINES)
+        )
+        return sum(answer["edgesCreated"] for answer in self._answers(requests))
+
+    def _answers(self, requests: Iterable[Sequence[Row]]) -> Iterator[dict[str, Any]]:
+        """Send each request while the next one is made."""
+        with ThreadPoolExecutor(1, thread_name_prefix="batch") as pool:
+            sent: Future[dict[str, Any]] | None = None
+            for request in requests:
+                lines = [json.dumps(row, ensure_ascii=False) for row in request]
+                if sent is not None:
+                    yield sent.result()
+                sent = pool.submit(self._send, lines)
+            if sent is not None:
+                yield sent.result()
 
     def _send(self, lines: Sequence[str]) -> dict[str, Any]:
         answer = self._client.post(

@@ -45,6 +45,7 @@ MOMENTS: Final = ("publish", "revise", "remove")  # each third kill falls into o
 BEGIN_SECONDS: Final = 120.0
 ROUND_SECONDS: Final = 600.0
 LOOK_SECONDS: Final = 0.1
+WITHIN: Final = 0.8  # of the time that an act takes: a kill after its end shows nothing
 LEFT_OUT: Final = 4  # the page that the revision has not
 ENDED: Final = frozenset({"succeeded", "partial", "failed", "cancelled"})
 DOCUMENT: Final = """
@@ -116,13 +117,13 @@ class Bench:
             worker = waited(lambda: self._worker(began), BEGIN_SECONDS)
             if moment == "publish":
                 waited(self._extracted, BEGIN_SECONDS)
-            after = random_.uniform(0.0, self.spans[moment])
+            after = random_.uniform(0.0, WITHIN * self.spans[moment])
             time.sleep(after)
             then = self.document()
             with suppress(ProcessLookupError):
                 os.kill(worker if target == "worker" else self._part(target), signal.SIGKILL)
             killed_at = time.monotonic()
-            state = waited(lambda: self._end(moment), ROUND_SECONDS)
+            state = self._ended(moment)
         left = self._left(moment)
         return {
             "moment": moment,
@@ -164,6 +165,13 @@ class Bench:
 
     def _part(self, name: str) -> int:
         return next(program.pid for program in Supervisor(self.stack.home).programs() if program.name == name and program.pid)
+
+    def _ended(self, moment: str) -> str:
+        """Return the state in which the act ended."""
+        try:
+            return waited(lambda: self._end(moment), ROUND_SECONDS)
+        except TimeoutError:
+            return f"not ended after {ROUND_SECONDS:.0f} s"
 
     def _end(self, moment: str) -> str | None:
         row = self.document()

@@ -22,6 +22,60 @@ from tests.server_skips import pytest_report_teststatus, pytest_terminal_summary
 
 __all__ = ["pytest_report_teststatus", "pytest_terminal_summary"]  # hooks
 
+# Its cost grows with the rows that the last test wrote. TRUNCATE of all tables together takes 45 ms of CPU whatever they hold, this
+# 2 ms, so it is for large ones only. Triggers and references are off: every table is emptied.
+EMPTY_TABLES = r"""
+DO $$
+DECLARE
+  name text;
+  used boolean;
+BEGIN
+  SET LOCAL session_replication_role = replica;
+  FOR name IN SELECT tablename FROM pg_tables
+      WHERE schemaname = 'public' AND tablename LIKE 'aegis\_%' AND tablename <> 'aegis_transition' LOOP
+    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', name) INTO used;
+    IF pg_relation_size(name::regclass) > 200000 THEN
+      EXECUTE format('TRUNCATE %I CASCADE', name);
+    ELSIF used THEN
+      EXECUTE format('DELETE FROM %I', name);
+    END IF;
+  END LOOP;
+  PERFORM setval(format('%I.%I', schemaname, sequencename), start_value, false)
+    FROM pg_sequences WHERE sequencename LIKE 'aegis\_%' AND last_value IS NOT NULL;
+END $$"""
+# Files of half a minute and more, longest first: begun last, one of them would keep a single core busy in the end. Files of one
+# stack do not follow each other, because some of their tests must not meet.
+LONG_FILES = (
+    "architecture/test_types.py",
+    "webadmin/console/test_every_page.py",
+    "e2e/test_line.py",
+    "defs/test_queues.py",
+    "e2e/test_neo4j_line.py",
+    "deploy/test_compose_processes.py",
+    "e2e/test_hostile.py",
+    "defs/test_failures.py",
+    "webadmin/console/test_process.py",
+    "embedded/test_stack.py",
+    "engines/test_server.py",
+    "e2e/test_outages.py",
+    "webadmin/console/test_document_browser.py",
+    "defs/test_embedding_server.py",
+    "embedded/test_supervision.py",
+    "webadmin/console/test_live_page.py",
+    "webadmin/console/test_browser.py",
+    "defs/test_llm_servers.py",
+    "webadmin/console/test_proxies.py",
+    "pipeline/test_publish_together.py",
+    "e2e/test_console.py",
+    "defs/test_coordinator.py",
+    "e2e/test_browser.py",
+    "webadmin/console/test_live.py",
+    "engines/test_served_restart.py",
+    "e2e/test_limits.py",
+    "pipeline/test_neo4j_graphrag.py",
+    "webadmin/test_rebuild_command.py",
+    "stores/test_graph.py",
+)
 FOR_TESTS = ("AEGIS_TEST_", "AEGIS_REQUIRE_SERVERS")  # AEGIS_TEST_QDRANT_URL, ...: servers that tests may use
 
 
@@ -67,7 +121,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave only the tests that use the fixture of --on."""
+    """Leave only the tests that use the fixture of --on, and let long files begin first."""
+    order = {Path(__file__).parent / name: number for number, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
     if fixture := config.getoption("on"):
         others = [item for item in items if fixture not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=others)
@@ -114,12 +170,7 @@ def ledger_url(database_url: str) -> str:
     """The worker's database with the platform's tables empty, save for the table of allowed transitions."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '10s'")  # a connection that a test left open is found here, not by a hang
-        found = connection.execute(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'aegis\\_%'"
-            " AND tablename <> 'aegis_transition' ORDER BY tablename"
-        ).fetchall()
-        tables = sql.SQL(", ").join(sql.Identifier(name) for (name,) in found)
-        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(tables))
+        connection.execute(EMPTY_TABLES)
     return database_url
 
 
@@ -167,12 +218,15 @@ def llamacpp_server(session_folder: Path, pytestconfig: pytest.Config) -> Iterat
 
 @pytest.fixture(scope="session")
 def engine_server(session_folder: Path) -> Iterator[tuple[str, str]]:
-    """Address and token of the session's engine server, which takes seconds to load its models."""
+    """Address and token of the session's engine server, which takes seconds to load its models.
+
+    It reranks by `tiny-reranker` in its home once a test has put a checkpoint there (test_search_reranked.py).
+    """
 
     def start(directory: Path) -> services.Started:
         from tests.engine_service import start_engine_server
 
-        process, address, token = start_engine_server(directory)
+        process, address, token = start_engine_server(directory, {"AEGIS_RERANKER_PATH": str(directory / "tiny-reranker")})
         return services.Started({"address": address, "token": token, "home": str(directory)}, (process.pid,))
 
     with services.shared(session_folder, "engine", start) as values:
@@ -180,9 +234,15 @@ def engine_server(session_folder: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def engine_bucket(engine_server: tuple[str, str], session_folder: Path) -> Path:
+def engine_home(engine_server: tuple[str, str], session_folder: Path) -> Path:
+    """AEGIS_HOME of the session's engine server."""
+    return Path(json.loads((session_folder / "engine.json").read_text())["values"]["home"])
+
+
+@pytest.fixture(scope="session")
+def engine_bucket(engine_home: Path) -> Path:
     """The directory of the bucket that the session's engine server reads and writes."""
-    return Path(json.loads((session_folder / "engine.json").read_text())["values"]["home"]) / "bucket"
+    return engine_home / "bucket"
 
 
 @pytest.fixture(scope="session")

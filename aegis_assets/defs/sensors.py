@@ -38,6 +38,7 @@ from aegis_assets.model.launch import (
 from aegis_assets.model.ledger import DocumentRow, WaitingRuns
 from aegis_assets.pipeline.flow.late import sweep_removed
 from aegis_assets.pipeline.flow.ledger import FlowLedger
+from aegis_assets.pipeline.flow.publish import sweep_outbox
 from aegis_assets.settings import settings
 from aegis_assets.stores.watch import Watcher
 
@@ -161,7 +162,7 @@ def run_request(ledger: FlowLedger, group: Sequence[DocumentRow]) -> dg.RunReque
 @dg.sensor(minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def housekeeping(context: dg.SensorEvaluationContext, platform: PlatformResource) -> None:
     """Take up what ended without a word. Each task for itself: what one cannot do now, the next tick tries again."""
-    for task in (partial(reap, context.instance, platform.use().ledger),):
+    for task in (partial(reap, context.instance, platform.use().ledger), partial(sweep_outbox, platform.use())):
         try:
             task()
         except AegisError as error:
@@ -188,7 +189,7 @@ def purge_handovers(context: dg.SensorEvaluationContext, platform: PlatformResou
 )
 def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
     """Take up again at once what a run holds that died before it could say how its documents ended."""
-    let_go(context, platform)
+    let_go(context, platform, dg.DagsterRunStatus.FAILURE)
 
 
 @dg.run_status_sensor(
@@ -199,12 +200,11 @@ def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource
 )
 def after_cancel(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
     """Cancel at once the documents of a run that was cancelled in Dagster."""
-    let_go(context, platform)
+    let_go(context, platform, dg.DagsterRunStatus.CANCELED)
 
 
-def let_go(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
+def let_go(context: dg.RunStatusSensorContext, platform: PlatformResource, status: dg.DagsterRunStatus) -> None:
     """Let go of the documents that an ended run still holds, and delete what its steps handed each other."""
-    run = context.dagster_run
-    for holder in holders_of(run):
-        release(platform.use().ledger, holder, run.status)
-    discard(platform.use().bucket, run.run_id)
+    for holder in holders_of(context.dagster_run):
+        release(platform.use().ledger, holder, status)
+    discard(platform.use().bucket, context.dagster_run.run_id)

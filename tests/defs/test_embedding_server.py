@@ -109,7 +109,10 @@ def test_a_server_that_has_too_much_to_do_delays_a_document_and_fails_none(bench
     assert bench.result(document)["failures"] == []
 
 
-@pytest.mark.parametrize(("model", "dimension"), [("other", 48), ("large", 64)])
+@pytest.mark.parametrize(
+    ("model", "dimension"),
+    [("other", 48), pytest.param("large", 64, marks=pytest.mark.slow)],  # tests/stores refuse another dimension in any store
+)
 def test_another_model_is_refused_by_the_vectors_that_are_there_and_embeds_all_anew_where_they_are_gone(
     bench: Bench, environment: pytest.MonkeyPatch, tmp_path: Path, home: Path, model: str, dimension: int
 ) -> None:

@@ -16,6 +16,11 @@ BOOK = "\n\n".join(
 ).encode()
 
 
+# Which answers are wrong is tested where they are read (tests/engines/llm/test_ollama_failures.py); through the job each kind of
+# error is enough: a wrong answer, none, a broken connection, and the server's own error.
+WRONG_ANSWERS = [pytest.param(mode, marks=pytest.mark.slow) for mode in ("empty", "html", "foreign_json", "wrong_schema")]
+
+
 @pytest.fixture
 def ollama(environment: pytest.MonkeyPatch) -> Iterator[OllamaDouble]:
     with OllamaDouble(slots=4) as double:
@@ -46,7 +51,7 @@ def test_a_retry_asks_only_for_the_failed_chunks(ollama: OllamaDouble, bench: Be
     assert bench.agree(document)
 
 
-@pytest.mark.parametrize("mode", ["junk", "empty", "html", "foreign_json", "never", "close", "500", "wrong_schema"])
+@pytest.mark.parametrize("mode", ["junk", "never", "close", "500", *WRONG_ANSWERS])
 def test_a_model_that_answers_wrongly_fails_chunks_and_never_the_text(ollama: OllamaDouble, bench: Bench, mode: str) -> None:
     ollama.fault(mode, match="Grace Hopper")
     document = bench.register("short.md", b"# Short\n\nGrace Hopper wrote a compiler at Remington Rand.\n")

@@ -8,7 +8,6 @@ from threading import Event
 
 import pytest
 
-from aegis_assets.engines.parsing.pdf import stock
 from aegis_assets.engines.parsing.pdf.facts import Facts
 from aegis_assets.engines.sandbox import Child, Json, Limits, Sandbox
 from aegis_assets.engines.service import child_pool as module
@@ -142,6 +141,8 @@ def test_a_child_that_cannot_be_started_is_not_counted(sandbox: Sandbox) -> None
 
 def test_doclings_own_models_are_loaded_once_and_each_window_is_read_as_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without weights: what would load them is counted."""
+    from aegis_assets.engines.parsing.pdf import stock  # docling and torch: seconds for every process that collects the tests
+
     loaded = []
     monkeypatch.setattr(stock.StandardPdfPipeline, "_init_models", lambda self: loaded.append(self))
     stock._loaded.cache_clear()

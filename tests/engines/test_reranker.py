@@ -9,7 +9,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from aegis_assets.engines.client import EngineClient
 from aegis_assets.engines.reranker import rank
 from aegis_assets.engines.sandbox import Sandbox
 from aegis_assets.engines.service.ranking import RerankRunner
@@ -142,9 +141,3 @@ def test_a_model_that_is_too_slow_is_ended_and_the_next_search_starts_another(
         assert order(ranking.rank(body(*TEXTS)).scores) == BEST_FIRST
     finally:
         ranking.rest()
-
-
-def test_the_engine_server_without_one_says_so(engine: EngineClient) -> None:
-    assert engine.server_info().reranker == ""
-    with pytest.raises(EngineFailed, match="AEGIS_RERANKER_PATH"):
-        engine.rerank("which grid?", ["a"], 10.0)

@@ -22,7 +22,7 @@ from aegis_assets.engines.client import EngineClient
 from aegis_assets.engines.ocr_vision import OcrVision
 from aegis_assets.engines.service.wire import PageBody
 from aegis_assets.engines.spacy_client import MOST, SpacyClient
-from aegis_assets.errors import BadInput, Misconfigured, NotAllowed, NotFound
+from aegis_assets.errors import BadInput, EngineFailed, Misconfigured, NotAllowed, NotFound
 from aegis_assets.model.embedding import Embedding
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest, Picture
@@ -228,6 +228,13 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
     client.close()
     if process.poll() is None:
         stop(process)
+
+
+def test_a_server_without_a_reranker_says_so(mortal: Mortal) -> None:
+    _, client = mortal
+    assert client.server_info().reranker == ""
+    with pytest.raises(EngineFailed, match="AEGIS_RERANKER_PATH"):
+        client.rerank("which grid?", ["a"], 10.0)
 
 
 def test_no_process_is_above_1500_mb_and_the_template_has_one_thread(

@@ -124,7 +124,7 @@ def test_wrong_credentials_a_missing_bucket_and_a_dead_server_each_say_so(s3: S3
         list(open_bucket("s3://no-such-bucket/", s3.settings()).keys(""))
     dead = s3.settings().model_copy(update={"s3_endpoint": "http://127.0.0.1:9"})
     with pytest.raises(StoreUnavailable) as caught:
-        open_bucket("s3://documents/", dead).get("first")
+        open_bucket("s3://documents/", dead, outage_seconds=0.3).get("first")
     assert "test-secret" not in caught.value.message
     assert "127.0.0.1" not in caught.value.message
 

@@ -46,7 +46,7 @@ def test_a_near_server_is_spoken_to_directly_whatever_the_environments_proxy_is(
 def test_an_authority_of_ones_own_is_trusted_by_its_setting_alone(encrypted: S3, made: certificates.Certificates) -> None:
     open_bucket("s3://documents/tls", encrypted.settings(ca_file=str(made.authority))).check()
     with pytest.raises(StoreUnavailable):
-        open_bucket("s3://documents/tls", encrypted.settings()).check()
+        open_bucket("s3://documents/tls", encrypted.settings(), outage_seconds=0.3).check()
 
 
 def test_a_file_without_certificates_is_named_by_its_setting(encrypted: S3, tmp_path: Path) -> None:

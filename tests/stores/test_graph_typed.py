@@ -232,7 +232,16 @@ def test_an_entity_with_many_chunks_gives_its_relations_of_every_type(typed: Bol
     assert held(typed, collection, [relation(hub, "USES", leaf)]) == 1
 
 
+@pytest.fixture(scope="module")
+def planned(typed: BoltGraph, bolt: Bolt) -> None:
+    """Relations enough for the planner not to look through them all, and no plan from when there were few."""
+    hub, leaves = entity("hub", "T"), [entity(f"leaf {number}", "T") for number in range(1000)]
+    write(typed, uuid4(), [hub, *leaves], [relation(hub, "USES", leaf) for leaf in leaves])
+    bolt.run(("CALL db.clearQueryCaches()", {}))
+
+
 @neo4j
+@pytest.mark.usefixtures("planned")
 @pytest.mark.parametrize(
     "statement",
     [

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 from langchain_core.embeddings import Embeddings
-from langchain_qdrant import QdrantVectorStore as LangChainStore
-from langchain_qdrant import RetrievalMode, SparseEmbeddings, SparseVector
-from llama_index.core.vector_stores.types import VectorStoreQuery
-from llama_index.vector_stores.qdrant import QdrantVectorStore as LlamaIndexStore
 from qdrant_client import QdrantClient
 
 from aegis_assets.model.embedding import PointText, VectorPoint
 from aegis_assets.stores.vectors import QdrantVectors, named
 from tests.stores.conftest import opened_vectors
 from tests.stores.points import DOCUMENT, INFO, ONE, chunk, embedding, payload
+
+if TYPE_CHECKING:  # seconds for every process that collects the tests
+    from langchain_qdrant import QdrantVectorStore as LangChainStore
+    from llama_index.core.vector_stores.types import VectorStoreQueryResult
 
 NAME = named(ONE)
 LINK = f"https://aegis.example/admin/documents/document/{DOCUMENT}/chunk/{chunk(1)}"
@@ -32,14 +32,6 @@ class Queries(Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         return list(embedding(int(text)).dense)
-
-
-class Words(SparseEmbeddings):
-    def embed_documents(self, texts: list[str]) -> list[SparseVector]:
-        return [SparseVector(indices=[1], values=[1.0]) for _ in texts]
-
-    def embed_query(self, text: str) -> SparseVector:
-        return SparseVector(indices=[int(text)], values=[1.0])
 
 
 def carrying(number: int, *, live: bool = True) -> VectorPoint:
@@ -72,34 +64,50 @@ def _client(store: QdrantVectors, tmp_path: Path) -> QdrantClient:
     return QdrantClient(path=str(tmp_path / "vectors" / NAME))
 
 
+def _langchain(reader: QdrantClient) -> LangChainStore:
+    from langchain_qdrant import QdrantVectorStore
+
+    return QdrantVectorStore(reader, NAME, Queries(), vector_name="dense", content_payload_key="text")
+
+
 def test_langchain_reads_text_name_headings_pages_and_link(reader: QdrantClient) -> None:
-    store = LangChainStore(reader, NAME, Queries(), vector_name="dense", content_payload_key="text")
-    (found,) = store.similarity_search("1", k=1)
+    (found,) = _langchain(reader).similarity_search("1", k=1)
     assert found.page_content == "Text 1"
     wanted = {"document": str(DOCUMENT), "name": "a.pdf", "headings": ["Title", "Part"], "pages": [3, 4], "link": LINK}
     assert found.metadata.items() >= wanted.items()
 
 
 def test_langchain_finds_no_chunk_that_is_not_live(reader: QdrantClient) -> None:
-    retriever = LangChainStore(reader, NAME, Queries(), vector_name="dense", content_payload_key="text").as_retriever(
-        search_kwargs={"k": 100}
-    )
+    retriever = _langchain(reader).as_retriever(search_kwargs={"k": 100})
     assert {found.page_content for found in retriever.invoke("1")} == {f"Text {n}" for n in (*range(5), *range(20, 25))}
 
 
 def test_langchain_searches_words_and_meaning_together(reader: QdrantClient) -> None:
-    store = LangChainStore(
+    from langchain_qdrant import QdrantVectorStore, RetrievalMode, SparseEmbeddings, SparseVector
+
+    class Words(SparseEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[SparseVector]:
+            return [SparseVector(indices=[1], values=[1.0]) for _ in texts]
+
+        def embed_query(self, text: str) -> SparseVector:
+            return SparseVector(indices=[int(text)], values=[1.0])
+
+    store = QdrantVectorStore(
         reader, NAME, Queries(), RetrievalMode.HYBRID, "dense", "text", sparse_embedding=Words(), sparse_vector_name="sparse"
     )
     assert store.similarity_search("22", k=3)[0].page_content == "Text 22"
 
 
-def _llama_index(reader: QdrantClient, **options: Any) -> LlamaIndexStore:
-    return LlamaIndexStore(NAME, reader, dense_vector_name="dense", sparse_vector_name="sparse", **options)
+def _asked_by_llama_index(reader: QdrantClient, most: int) -> VectorStoreQueryResult:
+    from llama_index.core.vector_stores.types import VectorStoreQuery
+    from llama_index.vector_stores.qdrant import QdrantVectorStore
+
+    store = QdrantVectorStore(NAME, reader, dense_vector_name="dense", sparse_vector_name="sparse")
+    return store.query(VectorStoreQuery(query_embedding=list(embedding(1).dense), similarity_top_k=most))
 
 
 def test_llamaindex_reads_text_name_headings_pages_and_link(reader: QdrantClient) -> None:
-    result = _llama_index(reader).query(VectorStoreQuery(query_embedding=list(embedding(1).dense), similarity_top_k=1))
+    result = _asked_by_llama_index(reader, 1)
     assert result.nodes is not None
     (node,) = result.nodes
     assert (node.get_content(), UUID(node.node_id)) == ("Text 1", chunk(1))
@@ -108,7 +116,7 @@ def test_llamaindex_reads_text_name_headings_pages_and_link(reader: QdrantClient
 
 
 def test_llamaindex_finds_no_chunk_that_is_not_live(reader: QdrantClient) -> None:
-    result = _llama_index(reader).query(VectorStoreQuery(query_embedding=list(embedding(1).dense), similarity_top_k=100))
+    result = _asked_by_llama_index(reader, 100)
     assert result.nodes is not None
     assert {node.get_content() for node in result.nodes} == {f"Text {n}" for n in (*range(5), *range(20, 25))}
 

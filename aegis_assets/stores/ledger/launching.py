@@ -12,7 +12,7 @@ from aegis_assets.model.ledger import UNLIMITED, WaitingRuns
 from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, reads, rows, writes
 
 # In the order in which Dagster's queue would take them (`turn` in defs/coordinator.py), as many as make so many runs.
-# Costs: reads and sorts all pending documents of the platform, 20,000 of them in 30 ms; writes what is claimed.
+# Costs: reads and sorts all pending documents of the platform; writes what is claimed.
 CLAIM: Final = """
 WITH next AS (
     SELECT id, created_at + make_interval(secs => least(size / %(bytes_per_second)s::float, %(most)s)) AS turn,

@@ -40,8 +40,8 @@ SELECT d.id AS document, d.name, c.name AS collection, g.number AS generation, c
 FROM aegis_document d JOIN aegis_collection c ON c.id = d.collection_id JOIN aegis_generation g ON g.id = d.live_id
 JOIN aegis_run_document r ON r.document_id = d.id AND r.run_id = %(run_id)s
 WHERE d.id = ANY(%(documents)s)"""
-# The vectors say which chunks answer, until those of a new generation do: a chunk shows where it stands in the live generation, or
-# else in the newest that has it. Cost: the chunks asked for, and what they mention.
+# The vectors say which chunks answer, the old ones until those of a new generation are live there: a chunk shows where it stands in
+# the live generation, or else in the newest that was. Cost: the chunks asked for, and what they mention.
 SEARCH: Final = """
 SELECT c.id AS chunk, d.id AS document, d.name AS document_name, p.pages, p.headings, p.boxes, c.text,
     coalesce((
@@ -52,7 +52,7 @@ FROM unnest(%(chunks)s::uuid[]) WITH ORDINALITY AS asked(chunk, rank)
 JOIN aegis_chunk c ON c.id = asked.chunk
 JOIN aegis_document d ON d.id = c.document_id AND d.state <> 'removing'
 CROSS JOIN LATERAL (
-    SELECT * FROM aegis_placement p WHERE p.chunk_id = c.id
+    SELECT * FROM aegis_placement p WHERE p.chunk_id = c.id AND (d.live_id IS NULL OR p.generation_id IS DISTINCT FROM d.making_id)
     ORDER BY p.generation_id IS NOT DISTINCT FROM d.live_id DESC, p.generation_id DESC LIMIT 1) p
 ORDER BY asked.rank"""
 

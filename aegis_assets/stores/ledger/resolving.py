@@ -20,13 +20,14 @@ from aegis_assets.stores.ledger.canonical import name_of
 from aegis_assets.stores.ledger.crowding import USABLE_KEY, close_keys, reopen_keys
 from aegis_assets.stores.ledger.evidence import regroup
 
-# Cost: the documents' mentions.
+# Cost: the documents' mentions. As an array, because the planner would join a subquery by reading all entities.
 NAMES: Final = """
-SELECT e.id, e.resolved = %(rules)s AS compared FROM (
+SELECT id, resolved = %(rules)s AS compared FROM aegis_entity
+WHERE collection_id = %(collection)s AND id = ANY(ARRAY(
     SELECT DISTINCT m.entity_id FROM aegis_document d
     JOIN aegis_placement p ON p.generation_id = coalesce(d.making_id, d.live_id)
-    JOIN aegis_mention m ON m.chunk_id = p.chunk_id WHERE d.id = ANY(%(documents)s)) named
-JOIN aegis_entity e ON e.id = named.entity_id WHERE e.collection_id = %(collection)s ORDER BY e.id"""
+    JOIN aegis_mention m ON m.chunk_id = p.chunk_id WHERE d.id = ANY(%(documents)s)))
+ORDER BY id"""
 # Of compared names only the keys that were crowded: they may be so no longer. Nothing of a crowded key is sent, save of spellings.
 # Cost: the names' keys, at most 12 each, times the bound.
 NEIGHBOURS: Final = """

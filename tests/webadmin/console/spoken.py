@@ -10,6 +10,7 @@ import ast
 import itertools
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from string import Formatter
 
@@ -24,6 +25,7 @@ OTHERS = frozenset(
 )
 
 
+@cache
 def trees() -> dict[Path, ast.Module]:
     paths = (path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))
     return {path: ast.parse(path.read_text()) for path in paths if not {"migrations", "sentences"} & set(path.parts)}

@@ -30,6 +30,8 @@ BOOKS = build.collection("books")
 INFO = EmbedderInfo(name="small", dimension=4, sparse="lexical", max_tokens=256, fingerprint="f1")
 PAGE = "admin:documents_collection_change"
 
+pytestmark = pytest.mark.usefixtures("no_pauses")  # the page asks for the engine server, which is away
+
 
 @pytest.fixture
 def books(ledger: Ledger) -> Collection:
@@ -91,9 +93,7 @@ def test_shards_of_a_collection_that_is_there_wait_and_the_page_says_so(admin: C
     assert [method for method, _, _ in qdrant.asked if method == "PATCH"] == []
 
 
-def test_a_server_that_is_away_leaves_the_settings_stored_for_the_next_run(
-    admin: Client, qdrant: QdrantDouble, no_pauses: None
-) -> None:
+def test_a_server_that_is_away_leaves_the_settings_stored_for_the_next_run(admin: Client, qdrant: QdrantDouble) -> None:
     qdrant.answers = [(500, b"{}", {})] * 10
     page = save(admin, quantization="binary")
     assert "next run applies it. The Qdrant server answered with status 500." in page

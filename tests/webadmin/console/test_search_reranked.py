@@ -1,10 +1,9 @@
-"""Searches with a reranker: a real engine server with a checkpoint whose order is known, and an embedding server's double."""
+"""Searches with a reranker: the session's engine server with a checkpoint whose order is known."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -15,13 +14,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from aegis_assets.engines.client import EngineClient
-from aegis_assets.engines.service.wire import encode_error
+from aegis_assets.engines.service.wire import ServerInfo, encode_error
 from aegis_assets.errors import Misconfigured
-from aegis_assets.model.embedding import VectorPoint
+from aegis_assets.model.embedding import EmbedderInfo, VectorPoint
 from aegis_assets.model.ids import collection_id
 from tests.doubles import tiny_reranker
-from tests.doubles.embedding_server import EmbeddingDouble
-from tests.engine_service import READY_SECONDS, start_engine_server, stop
+from tests.engine_service import READY_SECONDS
 from tests.in_thread import in_thread
 from tests.stores.ledger.build import done, enriched, planned, publish, running
 from tests.webadmin.conftest import browser, forget
@@ -37,19 +35,16 @@ FUSED, RERANKED = [LIKE, HALF, MESH], [MESH, HALF, LIKE]
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_reranker.make(tmp_path_factory.mktemp("reranker") / "tiny-reranker")
+def checkpoint(engine_home: Path) -> Path:
+    return tiny_reranker.make(engine_home / "tiny-reranker")
 
 
 @pytest.fixture(scope="module")
-def reranking(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def reranking(checkpoint: Path, engine_server: tuple[str, str]) -> dict[str, str]:
     """Settings of the web process; the engine server has its own."""
-    with EmbeddingDouble(dimension=64) as embeddings:
-        shared = {"AEGIS_EMBEDDING_URL": embeddings.url, "AEGIS_RERANKER_PATH": str(checkpoint)}
-        process, address, token = start_engine_server(tmp_path_factory.mktemp("engine"), shared)
-        EngineClient(address, token, patience=READY_SECONDS).rerank("a", ["a"], READY_SECONDS)  # it is loaded from now on
-        yield {**shared, "AEGIS_ENGINE_URL": address, "AEGIS_ENGINE_TOKEN": token}
-        stop(process)
+    address, token = engine_server
+    EngineClient(address, token, patience=READY_SECONDS).rerank("a", ["a"], READY_SECONDS)  # it is loaded from now on
+    return {"AEGIS_RERANKER_PATH": str(checkpoint), "AEGIS_ENGINE_URL": address, "AEGIS_ENGINE_TOKEN": token}
 
 
 @pytest.fixture
@@ -139,15 +134,37 @@ def test_weights_that_are_gone_leave_the_fused_order_and_say_so(indexed: pytest.
     assert (row.ok, "AEGIS_RERANKER_PATH" in row.sentence) == (False, True)
 
 
-def test_the_doctor_names_server_model_dimension_and_reranker(indexed: pytest.MonkeyPatch, reranking: dict[str, str]) -> None:
+def test_the_doctor_names_model_dimension_and_reranker(indexed: pytest.MonkeyPatch) -> None:
     checks = {check.part: check for check in diagnose()}
     assert checks["embedder"].ok
-    assert checks["embedder"].used == (
-        f"server at {reranking['AEGIS_EMBEDDING_URL']} "
-        "(OpenAI-compatible, tiny-embedder, 64 dimensions, sparse lexical, chunks of 384 tokens)"
-    )
+    assert checks["embedder"].used == "minilm on cpu (all-minilm-l6-v2, 384 dimensions, sparse lexical, chunks of 256 tokens)"
     assert checks["reranker"].ok, checks["reranker"].sentence
     assert "the first 40 hits" in checks["reranker"].used
+
+
+def test_the_doctor_names_the_embedding_server_and_its_protocol(site: Path) -> None:
+    embedder = EmbedderInfo(
+        name="tiny-embedder",
+        dimension=64,
+        sparse="lexical",
+        max_tokens=384,
+        fingerprint="f",
+        server="OpenAI-compatible at http://x",
+    )
+    told = ServerInfo(parser="p", ocr="o", embedder=embedder, extractor="e", extractor_fingerprint="e")
+
+    async def info(_: Request) -> Response:
+        return JSONResponse(told.model_dump())
+
+    with in_thread(Starlette(routes=[Route("/info", info)])) as port, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AEGIS_ENGINE_URL", f"http://127.0.0.1:{port}")
+        patch.setenv("AEGIS_EMBEDDING_URL", "http://127.0.0.1:8080")
+        forget()
+        checks = {check.part: check for check in diagnose()}
+    assert checks["embedder"].ok
+    assert checks["embedder"].used == (
+        "server at http://127.0.0.1:8080 (OpenAI-compatible, tiny-embedder, 64 dimensions, sparse lexical, chunks of 384 tokens)"
+    )
 
 
 def test_the_doctor_blames_the_embedder_alone_for_an_embedding_server_that_refuses(site: Path) -> None:
