@@ -30,14 +30,15 @@ SELECT %(collection)s, w.key FROM unnest(%(keys)s::text[]) AS w(key)
 WHERE EXISTS (SELECT 1 FROM aegis_entity_block b WHERE b.collection_id = %(collection)s AND b.key = w.key)
 ON CONFLICT (collection_id, key) DO NOTHING RETURNING key"""
 # Cost: the merges made by the keys, at most half the bound's square each. What a person decided has no key.
+# By arrays of ids: a join with the table that is written read all of it.
 DISSOLVE: Final = f"""
 WITH through AS (
     SELECT w.id, {USABLE_KEY} AS block FROM aegis_merge w
     WHERE w.collection_id = %(collection)s AND w.block = ANY(%(keys)s) AND w.block <> '' AND NOT w.undone
 ), kept AS (
-    UPDATE aegis_merge m SET block = t.block FROM through t WHERE m.id = t.id AND t.block IS NOT NULL
+    UPDATE aegis_merge w SET block = {USABLE_KEY} WHERE w.id = ANY(ARRAY(SELECT id FROM through WHERE block IS NOT NULL))
 )
-DELETE FROM aegis_merge m USING through t WHERE m.id = t.id AND t.block IS NULL RETURNING m.left_id, m.right_id"""
+DELETE FROM aegis_merge WHERE id = ANY(ARRAY(SELECT id FROM through WHERE block IS NULL)) RETURNING left_id, right_id"""
 # Cost: the bound, for each key given.
 REOPEN: Final = """
 DELETE FROM aegis_crowded_block c WHERE c.collection_id = %(collection)s AND c.key = ANY(%(keys)s) AND NOT EXISTS (

@@ -19,12 +19,11 @@ SMALL: Final = 1000  # rows; a table that stays smaller may be read whole
 # Ids are hashes of what they are of, as real ones are: no order that an index could profit from.
 FILL: Final = (
     """INSERT INTO aegis_collection (id, name) VALUES (md5('collection')::uuid, 'large')""",
-    """INSERT INTO aegis_document (id, collection_id, name, source, source_key, state, blob, sha256, size, run_id, fraction,
-        extractor)
+    """INSERT INTO aegis_document (id, collection_id, name, source, source_key, state, blob, sha256, size, run_id,
+        fraction, extractor)
     SELECT md5('d' || n)::uuid, md5('collection')::uuid, n || '.md', 'bucket', n || '.md',
         CASE WHEN n %% 100 = 0 THEN 'pending' WHEN n %% 100 = 1 THEN 'running' WHEN n %% 4 = 3 THEN 'failed' ELSE 'succeeded' END,
-        'blobs/' || n, md5('bytes' || n), 100, 'run-' || n, 1,
-        'spacy'
+        'blobs/' || n, md5('bytes' || n), 100, 'run-' || n, 1, 'spacy'
     FROM generate_series(1, %(documents)s) AS n""",
     """INSERT INTO aegis_generation (document_id, number, sha256, blob, state, inspection)
     SELECT id, 1, sha256, blob, 'live', '{"unit": "page"}' FROM aegis_document""",
@@ -49,12 +48,13 @@ FILL: Final = (
         'name ' || n FROM generate_series(1, %(documents)s * %(chunks)s) AS n""",
     """INSERT INTO aegis_entity_block (collection_id, key, entity_id)
     SELECT md5('collection')::uuid, key, md5('e' || n)::uuid FROM generate_series(1, %(documents)s * %(chunks)s) AS n,
-    unnest(ARRAY['=:name ' || n, 't:token ' || n %% 5000, CASE n %% 100 WHEN 0 THEN 't:crowded' END]) AS key WHERE key <> ''""",
+    unnest(ARRAY['=:name ' || n, 't:token ' || n %% 5000, CASE n %% 100 WHEN 3 THEN 't:crowded' END]) AS key WHERE key <> ''""",
     """INSERT INTO aegis_crowded_block (collection_id, key) SELECT md5('collection')::uuid, 't:crowded' || n
     FROM generate_series(1, %(documents)s * 2) AS n UNION SELECT md5('collection')::uuid, 't:crowded'""",
     """INSERT INTO aegis_merge (collection_id, left_id, right_id, reason, block)
-    SELECT collection_id, least(id, canonical_id), greatest(id, canonical_id), 'fuzzy', 't:' || normalised FROM aegis_entity
-    WHERE id <> canonical_id""",
+    SELECT collection_id, least(id, canonical_id), greatest(id, canonical_id), 'fuzzy', (
+        SELECT min(key) FROM aegis_entity_block WHERE entity_id = e.id AND key LIKE 't:%%')
+    FROM aegis_entity e WHERE id <> canonical_id""",
     # Each chunk names one of the hubs.
     """INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, start, "end")
     SELECT c.id, c.document_id, md5('e' || CASE m WHEN 0 THEN 1 + c.n %% %(hubs)s
