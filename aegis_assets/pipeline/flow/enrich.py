@@ -14,7 +14,7 @@ import time
 from functools import partial
 from uuid import UUID
 
-from aegis_assets.errors import EngineUnavailable, Superseded, is_outage
+from aegis_assets.errors import EngineFailed, Superseded, is_outage
 from aegis_assets.model.document import Mark, Stage
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.ledger import WindowRow
@@ -61,14 +61,14 @@ async def _failed(platform: Platform, error: BaseException, row: WindowRow, run_
 async def _open_headings(platform: Platform, row: WindowRow, run_id: str) -> tuple[Heading, ...]:
     """Wait for the windows before; one that failed to parse adds no headings, and a retry will see that it does.
 
-    Raises EngineUnavailable when none of them is parsed within the time of the longest call: nobody is at work on them any more.
+    Raises EngineFailed when none of them is parsed within the time of the longest call: nobody is at work on them any more.
     """
     unparsed, since = math.inf, time.monotonic()
     while left := await asyncio.to_thread(platform.ledger.unparsed_before, row.generation, row.ordinal):
         if left < unparsed:
             unparsed, since = left, time.monotonic()
         if time.monotonic() - since > platform.numbers.longest_call_seconds:
-            raise EngineUnavailable("The parts before this one were not parsed in time. Retry takes up what is missing.")
+            raise EngineFailed("The parts before this one were not parsed in time. Retry takes up what is missing.")
         await asyncio.to_thread(platform.ledger.check, row.document, run_id)
         await asyncio.sleep(HEADING_POLL_SECONDS)
     stack: tuple[Heading, ...] = ()
