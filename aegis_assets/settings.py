@@ -9,10 +9,8 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Literal, Self
 
-import yaml
-from annotated_types import Gt, Le
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -28,6 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aegis_assets.errors import Misconfigured
+from aegis_assets.parallelization import Parallelization, read_parallelization
 from aegis_assets.secret_files import SecretFiles, with_password
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,34 +46,10 @@ def secrets_directory() -> Path | None:
     return MOUNTED_SECRETS if MOUNTED_SECRETS.is_dir() else None
 
 
-class Parallelization(NamedTuple):
-    """config/parallelization.yml, read. profile: the name of the chosen one, '' for none."""
-
-    name: str
-    default: dict[str, Any]
-    profiles: dict[str, dict[str, Any]]
-    profile: str
-
-    @property
-    def chosen(self) -> dict[str, Any]:
-        return dict(self.profiles.get(self.profile) or {})
-
-
 def parallelization() -> Parallelization:
+    """Return the table of AEGIS_PARALLELIZATION, by default config/parallelization.yml, with AEGIS_PROFILE chosen."""
     path = Path(os.environ.get("AEGIS_PARALLELIZATION") or ROOT / "config" / "parallelization.yml")
-    try:
-        tables = (yaml.safe_load(path.read_text()) if path.exists() else None) or {}
-        default, profiles = dict(tables.get("default") or {}), dict(tables.get("profiles") or {})
-    except (yaml.YAMLError, OSError, AttributeError, TypeError, ValueError) as error:
-        raise Misconfigured(
-            f"{path.name} cannot be read as a table of defaults and profiles: compare it with the one that came."
-        ) from error
-    name = os.environ.get("AEGIS_PROFILE", "")
-    if name and name not in profiles:
-        raise Misconfigured(
-            f"AEGIS_PROFILE names no profile of {path.name}: {name!r}. It has {', '.join(sorted(profiles)) or 'none'}."
-        )
-    return Parallelization(path.name, default, profiles, name)
+    return read_parallelization(path, os.environ.get("AEGIS_PROFILE", ""))
 
 
 def _limit(name: str, *others: str) -> AliasChoices:
@@ -337,27 +312,6 @@ class Settings(BaseSettings):
                 " language model is used."
             )
         return "ollama" if self.ollama_url else "openai" if self.llm_url else ""
-
-
-def bounds(name: str) -> tuple[int, int]:
-    """The least and the most that a number of config/parallelization.yml may be, as `load` checks it."""
-    metadata = Settings.model_fields[name].metadata
-    least = next(int(rule.gt) + 1 for rule in metadata if isinstance(rule, Gt))  # type: ignore[call-overload]
-    most = next(int(rule.le) for rule in metadata if isinstance(rule, Le))  # type: ignore[call-overload]
-    return least, most
-
-
-def origin(name: str) -> tuple[Literal["profile", "file", "environment", "default"], str]:
-    """Where a number of this process comes from, and how that is called. Told by the value: `make up` passes what it read from the
-    file to its parts as environment."""
-    table, value = parallelization(), getattr(settings(), name)
-    if table.chosen.get(name) == value:
-        return "profile", table.profile
-    if name not in table.chosen and table.default.get(name) == value:
-        return "file", table.name
-    if name not in table.chosen and name not in table.default and Settings.model_fields[name].default == value:
-        return "default", ""
-    return "environment", f"AEGIS_{name.upper()}"
 
 
 def load() -> Settings:

@@ -1,4 +1,4 @@
-"""What a loaded collection holds, by number: entities with their names, chunks that name ten each, documents of fifty chunks.
+"""The content of a loaded collection, by number: entities with their names, chunks that name ten each, documents of fifty chunks.
 
 Everything follows from the collection's size, and what a smaller collection has is in a larger one too. Names are of two words, and
 a word is shared by four names near each other, so that a name has the same neighbours at every size; save for every sixteenth,

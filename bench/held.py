@@ -1,4 +1,4 @@
-"""What the stores of a running stack hold of one collection, by id, so that what a disturbed run left can be compared."""
+"""A snapshot of what a running stack's stores hold of one collection, by id, to compare what a disturbed run left."""
 
 from __future__ import annotations
 

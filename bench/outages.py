@@ -50,7 +50,7 @@ class Observed:
     states: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
 
-    def look(self) -> None:
+    def read_states(self) -> None:
         """Read the states; do nothing while PostgreSQL is away."""
         with suppress(psycopg.OperationalError):
             for row in self.stack.rows(STATES):
@@ -65,7 +65,7 @@ class Observed:
         """Look until it is reached, and return whether it was in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            self.look()
+            self.read_states()
             if reached():
                 return True
             time.sleep(LOOK_SECONDS)
@@ -110,7 +110,7 @@ def _case(
     stack: Stack, engines: Doubles, corpus: Corpus, number: int, part: str, how: str, seconds: float, files: int
 ) -> dict[str, Any]:
     observed = Observed(stack)
-    observed.look()
+    observed.read_states()
     before = observed.succeeded()
     _drop(stack, corpus, f"before-{number}", files)
     at_work = observed.until(lambda: "running" in observed.states.values(), BEGIN_SECONDS)
@@ -141,7 +141,7 @@ def _case(
 def _pause(observed: Observed, part: str) -> None:
     """Wait, and look unless PostgreSQL is away: a stopped one takes connections and says nothing."""
     if part != "postgres":
-        observed.look()
+        observed.read_states()
     time.sleep(LOOK_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""What a run knows of its documents, does with them, and reports of them to Dagster."""
+"""A run's documents: which they are, what is done with them, and what is reported of them to Dagster."""
 
 from __future__ import annotations
 

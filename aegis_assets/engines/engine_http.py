@@ -109,7 +109,7 @@ class EngineHttp:
         raise AssertionError("stamina ends with an answer or an error")
 
     async def post_queued(self, path: str, body: BaseModel, answer: type[Answer], seconds: float) -> Answer:
-        """As `post`, and come back as long as every slot is taken."""
+        """Post, and come back as long as every slot is taken."""
         for waited in self._turns():
             try:
                 return await self.post(path, body, answer, seconds, waited)
@@ -120,7 +120,7 @@ class EngineHttp:
     async def post(
         self, path: str, body: BaseModel, answer: type[Answer], seconds: float = CALL_SECONDS, waited: float | None = None
     ) -> Answer:
-        """The same without blocking. Cancelling it closes the connection, which stops OCR on the server; a text that waits for a
+        """Post without blocking. Cancelling it closes the connection, which stops OCR on the server; a text that waits for a
         model is computed all the same, with those beside it.
 
         A client per call: a kept connection belongs to the event loop that made it, and each op has its own.

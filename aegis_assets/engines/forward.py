@@ -95,7 +95,10 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def cores(quota_file: Path = CPU_MAX) -> float:
-    """What this process may use: its affinity, or less where a container has a quota. More threads only wait for each other."""
+    """Return how many cores this process may use: its affinity, or less where a container has a quota.
+
+    More threads only wait for each other.
+    """
     found = float(len(os.sched_getaffinity(0)))
     with contextlib.suppress(OSError, ValueError):
         quota, period = quota_file.read_text().split()

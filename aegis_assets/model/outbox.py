@@ -1,4 +1,4 @@
-"""What may differ between the ledger and the graph and vector stores, and is to be written there."""
+"""Marks of objects that may differ between the ledger and the graph and vector stores."""
 
 from __future__ import annotations
 

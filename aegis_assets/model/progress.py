@@ -48,5 +48,5 @@ class Standing(Waiting):
 
     @property
     def sentence(self) -> str:
-        """What goes with its state, as it is now."""
+        """Return the sentence that goes with the state, as it is now."""
         return sentence(self.state, self.message, self)

@@ -1,4 +1,4 @@
-"""What a person decides about names: two entities are one, some names of an entity are another, and one of these undone.
+"""Decisions of a person about names: two entities are one, some names of an entity are another, and one of these undone.
 
 The ledger changes at once, and what that changes in the graph stands in the outbox then; it is written while the person waits.
 Trade-off: a graph server that is away does not refuse the decision, it gets it when it is back.

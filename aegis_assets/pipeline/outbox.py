@@ -1,4 +1,4 @@
-"""What writing to graph and vector store needs: the ledger's facts as they are now, its outbox, and the stores themselves."""
+"""Types for writing to graph and vector store: the ledger's facts as they are now, its outbox, and the stores themselves."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Stated(NamedTuple):
 
 
 class Facts(Protocol):
-    """What graph and vectors should hold; see `aegis_assets.stores.ledger.graph_facts`."""
+    """The content that graph and vectors should hold; see `aegis_assets.stores.ledger.graph_facts`."""
 
     def placed(self, generations: Sequence[int]) -> dict[int, set[UUID]]: ...
     def embedded(self, generations: Sequence[int]) -> dict[int, set[UUID]]: ...
@@ -75,7 +75,7 @@ class OutboxLedger(PointLedger, Protocol):
 
 @dataclass(frozen=True)
 class Stores:
-    """What is written to, and the ledger that says what."""
+    """The stores that are written to, and the ledger that says what."""
 
     ledger: OutboxLedger
     vectors: Vectors

@@ -34,7 +34,7 @@ class Switched(Frozen):
 
 
 class Switching(Frozen):
-    """What is live now. keys: what was marked to be written."""
+    """The generations that are live now. keys: the objects marked to be written."""
 
     targets: tuple[Target, ...]
     counts: dict[UUID, Switched]

@@ -112,6 +112,6 @@ class Found:
 
 
 def unfinished(name: str) -> bool:
-    """Whether the name says that a file is hidden, temporary or the system's."""
+    """Return whether the name says that a file is hidden, temporary or the system's."""
     lowered = name.lower()
     return lowered.startswith(UNFINISHED_PREFIXES) or lowered.endswith(UNFINISHED_SUFFIXES) or lowered in SYSTEM_NAMES

@@ -71,7 +71,7 @@ def test_a_document_seen_failed_is_remembered_when_it_succeeds_later() -> None:
     states = [[{"id": "1", "state": state, "message": "gone"}] for state in ("running", "failed", "succeeded")]
     observed = outages.Observed(cast("Stack", Answers(states[0], states[1], psycopg.OperationalError(), states[2])))
     for _ in range(4):
-        observed.look()
+        observed.read_states()
     assert (observed.succeeded(), observed.wrong) == (1, {"1": "failed: gone"})
 
 

@@ -25,7 +25,7 @@ from tests.deploy.compose import FILE, ONCE, OURS, VARIABLE, services, written
 VARIANTS = ((".env",), (".env", "gpu.env"))
 NOT_SETTINGS = {"DOCLING_ARTIFACTS_PATH"}  # docling's own
 ONLY_COMPOSE = {"COMPOSE_PROFILES", "AEGIS_PUBLISH"}  # read by Compose or by compose.yaml, not by us
-KEEPS = {"postgres": "/var/lib/postgresql", "neo4j": "/data", "qdrant": "/qdrant/storage", "s3": "/data", "ollama": "/root/.ollama"}
+KEEPS = {"postgres": "/var/lib/postgresql", "neo4j": "/data", "qdrant": "/qdrant/storage", "s3": "/data", "ollama": "/models"}
 
 
 def mounts(service: dict[str, Any]) -> dict[str, str]:

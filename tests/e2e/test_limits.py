@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from aegis_assets.defs.launcher import POOLS
-from aegis_assets.stores.ledger.base import LOCK
+from aegis_assets.stores.ledger.fence import LOCK
 from tests.defs.test_ingest import chapters, paged
 from tests.e2e.conftest import Person
 from tests.waiting import until

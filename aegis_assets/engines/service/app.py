@@ -211,7 +211,7 @@ class Service:
         return self._border(handler)
 
     def _queued(self, kind: type[Body], call: Queued[Body]) -> Handler:
-        """As `_post`, for a call that waits for a slot. It takes for how long its caller has waited before."""
+        """Serve a call that waits for a slot, and take account of how long its caller has waited before."""
 
         async def handler(request: Request) -> Response:
             body = await read(request, kind, BODY_MB)

@@ -1,4 +1,4 @@
-"""How many calls of each kind the engine server does at once: by the machine, unless AEGIS_ENGINE_SLOTS says so."""
+"""The number of calls of each kind that the engine server does at once: by the machine, unless AEGIS_ENGINE_SLOTS says so."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def choose_slots(chosen: Settings, cores_here: float | None = None, memory_mb: f
 
 
 def _memory_mb(limit_file: Path = MEMORY_MAX) -> float:
-    """What this process may use: the machine's memory, or less where a container has a limit."""
+    """Return the bytes of memory that this process may use: the machine's, or less where a container has a limit."""
     found = psutil.virtual_memory().total
     with suppress(OSError, ValueError):
         found = min(found, int(limit_file.read_text()))  # ValueError: "max", no limit

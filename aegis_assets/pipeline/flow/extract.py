@@ -28,7 +28,7 @@ PROBE: Final = "The quick brown fox jumps over the lazy dog"
 
 @dataclass(frozen=True)
 class _Work:
-    """What the chunks of one window share."""
+    """The values that all chunks of one window share."""
 
     platform: Platform
     pause: Pause

@@ -1,4 +1,4 @@
-"""What a call writes that comes back after its document was removed.
+"""Writes of a call that comes back after its document was removed.
 
 Rows of the ledger are fenced: a run that does not hold the document any more writes none. Other stores know no runs, so the step
 that finds out right after it has written deletes that again; and where its process has ended before, a sweep does it later, once no

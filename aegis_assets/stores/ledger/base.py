@@ -1,7 +1,7 @@
-"""The connection pool, transactions that repeat themselves, and the fence around a run's writes.
+"""The connection pool, and transactions that repeat themselves.
 
-The questionable decision is `writes`: it hands a method its connection, so a caller passes one argument less than the `def` shows.
-In return no method can forget the retry, and none can open a second transaction inside its own.
+Design note: `reads` and `writes` hand a method its connection, so a caller passes one argument less than the `def` shows. In return
+no method can forget the retry, and none can open a second transaction inside its own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, Final, LiteralString, ParamSpec, TypeVar
@@ -20,7 +20,7 @@ import stamina
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
-from aegis_assets.errors import Misconfigured, NotFound, StoreUnavailable, Superseded
+from aegis_assets.errors import Misconfigured, StoreUnavailable
 from aegis_assets.outages import OutageClock
 from aegis_assets.postgres_options import connection_options
 
@@ -31,20 +31,11 @@ FRESH_SECONDS: Final = 1.0  # a connection that was used since then is not asked
 STATEMENT_MS: Final = 120_000
 ATTEMPTS: Final = 6
 
-# A run's writes hold this lock shared; who hands the document to another run takes it alone. Advisory locks queue, so a stream of
-# chunk results cannot starve a take-over, which row locks would allow.
-LOCK_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%(document)s::text, 0))"
-LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(document)s::text, 0))"
-LOCK_NAMED: Final = "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 1))"
-FENCE: Final = "SELECT state, run_id, cancel_requested FROM aegis_document WHERE id = %(document)s"
-LOCK_ALL: Final = "SELECT pg_advisory_xact_lock(hashtextextended(id::text, 0)) FROM unnest(%(documents)s::uuid[]) AS one(id)"
-OURS: Final = "SELECT id FROM aegis_document WHERE id = ANY(%(documents)s) AND run_id = %(run_id)s AND state = 'running'"
-
 Connection = psycopg.Connection[DictRow]
 
 
-class Kept(psycopg.Connection[DictRow]):
-    """used: monotonic seconds, when it was given back to the pool."""
+class PooledConnection(psycopg.Connection[DictRow]):
+    """A connection of the pool. used: monotonic seconds, when it was given back."""
 
     used = 0.0
 
@@ -64,7 +55,7 @@ REPEATED: Final = (
 
 
 def repeatable(error: Exception) -> bool:
-    """Conflicts, and a connection that broke under us. A statement that took too long is neither."""
+    """Return whether it is a conflict, or a connection that broke under us. A statement that took too long is neither."""
     if isinstance(error, psycopg.errors.QueryCanceled):
         return False
     return isinstance(error, (*REPEATED, psycopg.OperationalError, psycopg.InterfaceError)) and not unreachable(error)
@@ -92,18 +83,18 @@ class Base:
         self._url = url
         self._outage = OutageClock(outage_seconds)
         self._guard = threading.Lock()
-        self._pool: ConnectionPool[Kept] | None = None
+        self._pool: ConnectionPool[PooledConnection] | None = None
         self._pid = 0
         self._told: dict[UUID, float] = {}
 
     @property
-    def pool(self) -> ConnectionPool[Kept]:
+    def pool(self) -> ConnectionPool[PooledConnection]:
         """Its connections commit each statement, and give rows as dictionaries."""
         with self._guard:
             if self._pool is None or self._pid != os.getpid():
                 self._pool = ConnectionPool(
                     self._url,
-                    connection_class=Kept,
+                    connection_class=PooledConnection,
                     kwargs={
                         "autocommit": True,
                         "row_factory": dict_row,
@@ -182,12 +173,12 @@ class Base:
         raise AssertionError("stamina returns or raises")
 
 
-def _note(connection: Kept) -> None:
+def _note(connection: PooledConnection) -> None:
     connection.used = time.monotonic()
 
 
-def _check(connection: Kept) -> None:
-    """Raises where it is broken, and the pool makes another. One that breaks within `FRESH_SECONDS` fails its statement, which
+def _check(connection: PooledConnection) -> None:
+    """Raise where it is broken, and the pool makes another. One that breaks within `FRESH_SECONDS` fails its statement, which
     `reads` and `writes` repeat."""
     if time.monotonic() - connection.used > FRESH_SECONDS:
         ConnectionPool.check_connection(connection)
@@ -195,7 +186,7 @@ def _check(connection: Kept) -> None:
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """psycopg's errors that a person can act on, as ours."""
+    """Raise psycopg's errors that a person can act on as ours."""
     try:
         yield
     except psycopg.errors.UndefinedTable as error:
@@ -213,7 +204,7 @@ def sentences() -> Iterator[None]:
 def writes(
     method: Callable[Concatenate[Self, Connection, P], R],
 ) -> Callable[Concatenate[Self, P], R]:
-    """The method runs in one transaction, which is repeated on conflicts and broken connections."""
+    """Run the method in one transaction, which is repeated on conflicts and broken connections."""
 
     @wraps(method)
     def wrapper(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -229,7 +220,7 @@ def writes(
 def reads(
     method: Callable[Concatenate[Self, Connection, P], R],
 ) -> Callable[Concatenate[Self, P], R]:
-    """The method only reads, and is repeated on broken connections."""
+    """Run a method that only reads; it is repeated on broken connections."""
 
     @wraps(method)
     def wrapper(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -251,53 +242,19 @@ def rows(connection: Connection, query: LiteralString, **params: object) -> list
 
 
 def many(connection: Connection, query: LiteralString, params: Sequence[Params]) -> None:
-    """One statement for many rows, in one round trip."""
+    """Run one statement for many rows, in one round trip."""
     if params:
         with connection.cursor() as cursor:
             cursor.executemany(query, params)
 
 
-def lock(connection: Connection, document: UUID) -> None:
-    """This transaction alone writes for the document."""
-    connection.execute(LOCK, {"document": document})
-
-
-def lock_name(connection: Connection, name: str) -> None:
-    connection.execute(LOCK_NAMED, {"name": name})
-
-
-def fence(connection: Connection, document: UUID, run_id: str, *, alone: bool = False) -> None:
-    """Until this transaction ends no other run can take the document. Raises Superseded when it is not the run's any more."""
-    # Two statements: under READ COMMITTED the second sees what the holder of the lock committed.
-    connection.execute(LOCK if alone else LOCK_SHARED, {"document": document})
-    require_running(one(connection, FENCE, document=document), document, run_id)
-
-
-def fence_all(connection: Connection, documents: Iterable[UUID], run_id: str) -> set[UUID]:
-    """The same, alone, for several at once: those that are the run's. Locked in the order of their ids, so that no two callers wait
-    for each other."""
-    wanted = sorted(documents)
-    connection.execute(LOCK_ALL, {"documents": wanted})
-    return {row["id"] for row in rows(connection, OURS, documents=wanted, run_id=run_id)}
-
-
-def require_running(row: DictRow | None, document: UUID, run_id: str) -> None:
-    """The rule of the fence on a row with state, run_id and cancel_requested."""
-    if row is None:
-        raise NotFound(f"There is no document {document}.")
-    if row["run_id"] != run_id:
-        raise Superseded("Another run has taken over this document.")
-    if row["state"] != "running":
-        raise Superseded(f"This run is over for the document, which is {row['state']}.")
-
-
 def clean(text: str) -> str:
-    """What PostgreSQL can hold: no NUL, no half of a surrogate pair."""
+    """Return the text as PostgreSQL can hold it: without NUL and halves of surrogate pairs."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def clean_json(value: Any) -> Any:
-    """The same for everything inside a JSON value."""
+    """Return a JSON value of which every text is clean."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):

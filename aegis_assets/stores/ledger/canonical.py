@@ -37,7 +37,7 @@ WHERE left_id = ANY(%(entities)s) AND right_id = ANY(%(entities)s)"""
 
 @dataclass(frozen=True)
 class Regrouping:
-    """How groups of names must change. canonical: name -> what it must stand for, of the names that move. names: all names of the
+    """A change of groups of names. canonical: name -> what it must stand for, of the names that move. names: all names of the
     groups that lose or gain one."""
 
     canonical: dict[UUID, UUID]

@@ -20,9 +20,10 @@ from aegis_assets.model.document import Stage
 from aegis_assets.model.embedding import Embedding
 from aegis_assets.model.ledger import ChunkRow, WindowRow
 from aegis_assets.model.parsing import Box, ChunkDraft, moved
-from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, fence, many, one, reads, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, many, one, reads, rows, writes
 from aegis_assets.stores.ledger.embeddings import keep
 from aegis_assets.stores.ledger.evidence import placing
+from aegis_assets.stores.ledger.fence import fence
 from aegis_assets.stores.ledger.progress import advance
 from aegis_assets.stores.ledger.windows import fenced_window, resolve_window
 

@@ -14,8 +14,9 @@ from aegis_assets.model.document import AT_REST, State
 from aegis_assets.model.extraction import Schema
 from aegis_assets.model.launch import REMOVALS_PER_RUN
 from aegis_assets.model.ledger import CollectionRow, DocumentRow, Registered
-from aegis_assets.stores.ledger.base import Base, Connection, clean, lock_name, one, reads, require_running, rows, writes
-from aegis_assets.stores.ledger.base import fence as fence_run
+from aegis_assets.stores.ledger.base import Base, Connection, clean, one, reads, rows, writes
+from aegis_assets.stores.ledger.fence import fence as fence_run
+from aegis_assets.stores.ledger.fence import lock_name, require_running
 from aegis_assets.stores.ledger.naming import collection_name, document_name, holdable, upload_key
 
 COLUMNS: Final = """id, collection_id AS collection, name, source, source_key, state, message, blob, sha256, size, format,

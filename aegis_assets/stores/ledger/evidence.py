@@ -1,4 +1,4 @@
-"""What the graph has to hold of live evidence, kept by difference, and what of it must still be written there.
+"""The content of the graph by live evidence, kept by difference, and what of it must still be written there.
 
 Evidence is live when its chunk is placed in the live generation of its document. Whatever changes that goes through `changing`:
 `aegis_graph_entity` and `aegis_graph_relation` then follow by what the documents concerned contributed before and after, and what
@@ -16,8 +16,9 @@ from uuid import UUID
 from aegis_assets.model.graph import Triple
 from aegis_assets.model.ids import relation_id
 from aegis_assets.model.outbox import Key, Kind
-from aegis_assets.stores.ledger.base import Connection, lock_name, one, rows
+from aegis_assets.stores.ledger.base import Connection, one, rows
 from aegis_assets.stores.ledger.canonical import regrouping
+from aegis_assets.stores.ledger.fence import lock_name
 
 # Cost of these four: what the documents' live chunks say; with names, only what they say of these.
 ALL_ENTITIES: Final = """
@@ -83,7 +84,7 @@ PLACED: Final = "SELECT chunk_id AS id FROM aegis_placement WHERE generation_id 
 
 
 class Contribution(NamedTuple):
-    """What a document's live chunks say of an entity or relation. content: differs where they say it otherwise."""
+    """A document's live evidence of an entity or relation. content: differs where they say it otherwise."""
 
     chunks: int
     content: object
@@ -105,7 +106,7 @@ class Change:
         self.keys.update(Key(kind, id) for id in ids)
 
     def mark_relations(self, triples: Iterable[Triple]) -> None:
-        """The same for relations, by their canonical ends."""
+        """Mark relations, by their canonical ends."""
         for triple in triples:
             id = relation_id(*triple)
             self._triples[id] = triple

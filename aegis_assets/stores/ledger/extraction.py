@@ -18,9 +18,10 @@ from aegis_assets.model.extraction import Extraction
 from aegis_assets.model.ledger import Extracted
 from aegis_assets.model.outbox import Kind
 from aegis_assets.pipeline.resolve import blocks
-from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, fence, many, reads, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, many, reads, rows, writes
 from aegis_assets.stores.ledger.chunks import resolve_chunks
 from aegis_assets.stores.ledger.evidence import changing
+from aegis_assets.stores.ledger.fence import fence
 from aegis_assets.stores.ledger.graph_drop import drop_unnamed
 from aegis_assets.stores.ledger.progress import advance
 

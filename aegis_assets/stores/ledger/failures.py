@@ -9,7 +9,8 @@ from uuid import UUID
 from aegis_assets.errors import AegisError
 from aegis_assets.model.document import Stage
 from aegis_assets.model.ledger import FailureRow
-from aegis_assets.stores.ledger.base import Base, Connection, clean, fence, one, reads, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, clean, one, reads, rows, writes
+from aegis_assets.stores.ledger.fence import fence
 
 FAIL_CHUNK: Final = """
 UPDATE aegis_chunk_task SET state = 'failed', attempts = attempts + 1, run_id = %(run_id)s, finished_at = now()

@@ -17,8 +17,9 @@ from aegis_assets.errors import NotFound, Superseded
 from aegis_assets.model import ids
 from aegis_assets.model.ledger import GenerationRow
 from aegis_assets.model.parsing import Inspection, WindowPlan
-from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, fence, many, one, reads, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, many, one, reads, rows, writes
 from aegis_assets.stores.ledger.evidence import placing
+from aegis_assets.stores.ledger.fence import fence
 
 COLUMNS: Final = (
     """g.id, g.document_id AS document, g.number, g.state, g.sha256, g.blob, g.size, g.inspection, g.plan_fingerprint, g.pages"""

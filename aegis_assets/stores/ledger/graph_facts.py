@@ -1,4 +1,4 @@
-"""What graph and vectors should hold, read from the ledger as it is now: chunks in order, their entities, entities and relations.
+"""The content that graph and vectors should hold, read from the ledger as it is now: chunks in order, entities and relations.
 
 Ids go in and rows come out by the batch, so that a large document needs no more memory than a batch.
 """

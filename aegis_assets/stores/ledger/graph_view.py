@@ -12,10 +12,11 @@ from aegis_assets.errors import NotAllowed, NotFound
 from aegis_assets.model.outbox import Dirty, Key, Kind
 from aegis_assets.pipeline.outbox import Standing, Target
 from aegis_assets.pipeline.publish import Removal, Switched, Switching
-from aegis_assets.stores.ledger.base import LOCK_ALL, Connection, fence_all, lock, one, reads, rows, writes
+from aegis_assets.stores.ledger.base import Connection, one, reads, rows, writes
 from aegis_assets.stores.ledger.blobs import Blobs
 from aegis_assets.stores.ledger.embeddings import Embeddings
 from aegis_assets.stores.ledger.evidence import changing
+from aegis_assets.stores.ledger.fence import LOCK_ALL, fence_all, lock
 from aegis_assets.stores.ledger.graph_drop import drop_chunks, drop_unnamed
 from aegis_assets.stores.ledger.graph_facts import GraphFacts
 from aegis_assets.stores.ledger.outbox import Outbox

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from aegis_assets.model.launch import ALONE_AFTER, BYTES_PER_SECOND, DOCUMENTS_PER_RUN, MAX_SECONDS, SMALL_BYTES
 from aegis_assets.model.ledger import UNLIMITED, WaitingRuns
-from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, reads, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows, writes
+from aegis_assets.stores.ledger.fence import lock_name
 
 # In the order in which Dagster's queue would take them (`turn` in defs/coordinator.py), as many as make so many runs.
 # Costs: reads and sorts all pending documents of the platform; writes what is claimed.

@@ -1,4 +1,4 @@
-"""How far a document is, from its windows' marks and tallies; the stored fraction only keeps it from ever going back.
+"""A document's progress, from its windows' marks and tallies; the stored fraction only keeps it from ever going back.
 
 A trigger keeps the tally of each window by difference (webadmin/documents/migrations/0016_bounds.py), in the transaction that
 changes the marks of its chunks. So a stored result costs what it changes, and looking costs a row for each window.

@@ -1,4 +1,4 @@
-"""What a rebuild of the graph reads from the ledger: pages of a collection's documents, entities and relations, in id order."""
+"""Reads of the ledger for a rebuild of the graph: pages of a collection's documents, entities and relations, in id order."""
 
 from __future__ import annotations
 

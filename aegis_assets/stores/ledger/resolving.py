@@ -15,10 +15,11 @@ from psycopg.rows import DictRow
 
 from aegis_assets.pipeline.comparison import Block, Neighbourhood
 from aegis_assets.pipeline.resolve import MAX_BLOCK, SPELLING, EntityName, MergeDecision
-from aegis_assets.stores.ledger.base import Base, Connection, lock_name, reads, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, reads, rows, writes
 from aegis_assets.stores.ledger.canonical import name_of
 from aegis_assets.stores.ledger.crowding import USABLE_KEY, close_keys, reopen_keys
 from aegis_assets.stores.ledger.evidence import regroup
+from aegis_assets.stores.ledger.fence import lock_name
 
 # Cost: the documents' mentions. As an array, because the planner would join a subquery by reading all entities.
 NAMES: Final = """

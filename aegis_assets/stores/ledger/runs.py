@@ -11,19 +11,9 @@ from psycopg.rows import DictRow
 from aegis_assets.errors import NotAllowed, NotFound, Superseded
 from aegis_assets.model.document import State
 from aegis_assets.model.ledger import DocumentRow, Ending
-from aegis_assets.stores.ledger.base import (
-    Base,
-    Connection,
-    clean,
-    fence_all,
-    lock,
-    one,
-    reads,
-    require_running,
-    rows,
-    writes,
-)
+from aegis_assets.stores.ledger.base import Base, Connection, clean, one, reads, rows, writes
 from aegis_assets.stores.ledger.documents import ALL_FOR_UPDATE, DOCUMENT, FOR_UPDATE, NOT_WAITING, REMOVING
+from aegis_assets.stores.ledger.fence import fence_all, lock, require_running
 from aegis_assets.stores.ledger.progress import settle
 
 PEEK: Final = "SELECT id, state, run_id, cancel_requested FROM aegis_document WHERE id = %(document)s"

@@ -17,8 +17,9 @@ from aegis_assets.errors import AegisError
 from aegis_assets.model.document import State
 from aegis_assets.model.waiting import back_off, gave_up
 from aegis_assets.settings import settings
-from aegis_assets.stores.ledger.base import Base, Connection, clean, lock, one, reads, require_running, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, clean, one, reads, rows, writes
 from aegis_assets.stores.ledger.documents import FOR_UPDATE
+from aegis_assets.stores.ledger.fence import lock, require_running
 from aegis_assets.stores.ledger.progress import settle
 from aegis_assets.stores.ledger.runs import RUN_ENDS, end, end_all, set_marks_back
 

@@ -14,8 +14,9 @@ from psycopg.rows import DictRow
 
 from aegis_assets.model import ids
 from aegis_assets.model.ledger import SeenObject, SyncResult
-from aegis_assets.stores.ledger.base import Base, Connection, lock_name, one, reads, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows, writes
 from aegis_assets.stores.ledger.documents import add_collection
+from aegis_assets.stores.ledger.fence import lock_name
 from aegis_assets.stores.ledger.naming import document_name, holdable
 
 # Grows with: the listing.

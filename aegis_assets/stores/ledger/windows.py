@@ -13,7 +13,8 @@ from aegis_assets.errors import NotFound, Superseded
 from aegis_assets.model.document import Mark, Stage
 from aegis_assets.model.ledger import WindowRow
 from aegis_assets.model.parsing import ParsedWindow
-from aegis_assets.stores.ledger.base import Base, Connection, clean_json, fence, one, reads, rows, writes
+from aegis_assets.stores.ledger.base import Base, Connection, clean_json, one, reads, rows, writes
+from aegis_assets.stores.ledger.fence import fence
 from aegis_assets.stores.ledger.progress import advance, settle
 
 COLUMNS: Final = """w.id, w.document_id AS document, w.generation_id AS generation, w.ordinal, w.first, w.last, w.key, w.headings,

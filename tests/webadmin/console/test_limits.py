@@ -17,13 +17,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from aegis_assets.pipeline.flow.platform import ACTING as FOLLOWED
-from aegis_assets.settings import bounds, origin, settings
+from aegis_assets.settings import settings
 from aegis_assets.stores.leases import LIMITS, Leases, language_model_server
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.conftest import browser
 from tests.webadmin.test_admin import new
 from webadmin.console.limits.numbers import ACTING
+from webadmin.console.limits.origins import bounds, origin
 from webadmin.console.models import AuditEntry
 from webadmin.documents.models import Answer, Concurrency, Lease, Limit
 

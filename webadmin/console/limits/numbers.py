@@ -9,8 +9,9 @@ from typing import Final
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from aegis_assets.settings import bounds, origin, settings
+from aegis_assets.settings import settings
 from aegis_assets.stores.leases import CHOICE_WORDS, CHOICES, LIMITS
+from webadmin.console.limits.origins import bounds, origin
 from webadmin.documents.models import Limit
 
 

@@ -1,4 +1,4 @@
-"""What the knowledge graph has to hold, kept by difference, the outbox of what must still be written there, and indexes for both.
+"""Tables for the content of the knowledge graph, kept by difference, the outbox of what must still be written there, and indexes for both.
 
 The tables are filled from the rows that are there, and everything is marked to be written: the graph keeps counters now where it
 had lists.

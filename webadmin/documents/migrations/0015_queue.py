@@ -1,4 +1,4 @@
-"""How often the removal of a document has failed, and when it is tried again."""
+"""Columns for how often the removal of a document has failed, and when it is tried again."""
 
 from django.db import migrations, models
 

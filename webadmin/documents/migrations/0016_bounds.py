@@ -1,4 +1,4 @@
-"""What bounds the cost of one document: marks counted by difference, indexes of lookups, and removed documents for the sweep."""
+"""Tables and indexes that bound the cost of one document: marks counted by difference, indexes of lookups, and removed documents for the sweep."""
 
 from django.db import migrations, models
 from django.db.models.functions import Now

@@ -1,4 +1,4 @@
-"""What the knowledge graph has to hold, and what must still be written there: see `aegis_assets.stores.ledger.evidence`.
+"""Tables of what the graph has to hold, and of what must still be written there: see `aegis_assets.stores.ledger.evidence`.
 
 Design note: collections are named without a constraint, whose check would lock the collection's row for each row written.
 """
