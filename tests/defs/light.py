@@ -23,7 +23,7 @@ from aegis_assets.embedded import bootstrap
 from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.settings import load
 from aegis_assets.stores.ledger import Ledger
-from aegis_assets.stores.ledger.base import Kept
+from aegis_assets.stores.ledger.base import PooledConnection
 
 NOWHERE = "127.0.0.1:1"
 
@@ -92,14 +92,14 @@ def light(ledger_url: str, dagster_url: str, tmp_path: Path, monkeypatch: pytest
     platform_module.build.cache_clear()
     ledger = platform_module.build().ledger
     assert isinstance(ledger, Ledger)
-    statements, execute = Counted(), Kept.execute
+    statements, execute = Counted(), PooledConnection.execute
 
-    def noted(self: Kept, query: Any, *positional: Any, **named: Any) -> Any:
+    def noted(self: PooledConnection, query: Any, *positional: Any, **named: Any) -> Any:
         if str(query):  # the pool asks whether a connection lives by an empty one
             statements.ledger.append(str(query))
         return execute(self, query, *positional, **named)
 
-    monkeypatch.setattr(Kept, "execute", noted)
+    monkeypatch.setattr(PooledConnection, "execute", noted)
     with dg.DagsterInstance.get() as instance:
         instance.wipe()
         engine = engine_of(instance)
