@@ -121,6 +121,24 @@ class GenerationRow(Frozen):
     pages: int | None
 
 
+class ParseSource(Frozen):
+    """What a generation's windows are parsed from; see `Inspection`. length: number of parts."""
+
+    blob: str
+    format: str
+    unit: Literal["page", "section"]
+    whole: str | None
+    length: int
+    facts: dict[str, object]
+
+
+class WindowHeadings(Frozen):
+    """A window's headings. at_start: open where it begins, None where only the windows before it can tell. inside: in order."""
+
+    at_start: tuple[Heading, ...] | None
+    inside: tuple[Heading, ...]
+
+
 class WindowRow(Frozen):
     """first, last: parts of the document, from 1, inclusive. A stage is done when marked so under the current fingerprint."""
 

@@ -166,7 +166,7 @@ class _Drain:
             there = {relation.id for relation in relations}
             gone = [one for one in claimed if one.key.id not in there]
             if gone and delete:
-                self._graph.delete_relations(self._collection, [_triple(one) for one in gone])
+                self._graph.delete_relations(self._collection, {one.key.id: _triple(one) for one in gone})
             self._settle_or_postpone(claimed, [one.key.id for one in gone], delete)
 
     def _settle_or_postpone(self, claimed: Sequence[Dirty], gone: Sequence[UUID], delete: bool) -> None:

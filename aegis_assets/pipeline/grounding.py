@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from aegis_assets.model.extraction import Extraction, Mention, Relation, Schema
@@ -31,6 +32,7 @@ MAX_EVIDENCE: Final = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]+")
 _HYPHENS = frozenset("-\u2010\u2011\u2012\u2013\u2014\u2212")
 _INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
+_PLAIN = re.compile(r"[!-,.-~]+(?![^\x00-\x7f])")  # ASCII but hyphens, less a last one that a combining mark may follow
 _BROKEN = "\x00"  # in a folded text: a hyphen at a line end, which either belongs to the word or only broke it
 _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f]"
@@ -72,9 +74,9 @@ class FoldedText:
         self.text = text
         folded: list[str] = []
         self.index: list[int] = []
-        for form, start in _folded(text):
+        for form, starts in _folded(text):
             folded.append(form)
-            self.index.extend([start] * len(form))
+            self.index.extend(starts)
         self.index.append(len(text))
         self.form = "".join(folded)
 
@@ -114,18 +116,23 @@ class FoldedText:
         return start, end
 
 
-def _folded(text: str) -> Iterator[tuple[str, int]]:
-    """(folded form, start) per cluster of the text; a cluster is a character with its combining marks."""
+def _folded(text: str) -> Iterator[tuple[str, Sequence[int]]]:
+    """Yield the folded form of each run of plain characters, or of each cluster between them, and where each of its characters
+    begins in the text. A cluster is a character with its combining marks."""
     position, length, blank = 0, len(text), False
     while position < length:
         start = position
+        if plain := _PLAIN.match(text, start):
+            position, blank = plain.end(), False
+            yield plain.group().lower(), range(start, position)
+            continue
         position += 1
         while position < length and unicodedata.combining(text[position]):
             position += 1
         cluster = text[start:position]
         if cluster.isspace() or cluster < " ":
             if not blank:
-                yield " ", start
+                yield " ", (start,)
             blank = True
             continue
         if cluster in _INVISIBLE:
@@ -134,14 +141,16 @@ def _folded(text: str) -> Iterator[tuple[str, int]]:
         if cluster in _HYPHENS:
             broken = re.compile(r"[ \t]*\r?\n[ \t]*").match(text, position)
             if broken and start and text[start - 1].isalnum() and broken.end() < length and text[broken.end()].isalnum():
-                yield _BROKEN, start
+                yield _BROKEN, (start,)
                 position = broken.end()
             else:
-                yield "-", start
+                yield "-", (start,)
             continue
-        yield unicodedata.normalize("NFC", cluster).casefold(), start
+        form = unicodedata.normalize("NFC", cluster).casefold()
+        yield form, [start] * len(form)
 
 
+@lru_cache(maxsize=2048)  # the names of a document return in chunk after chunk
 def _pattern(name: str, broken: bool) -> re.Pattern[str] | None:
     """Blank and hyphen stand for each other; where the text has broken words, a break may stand between any two letters."""
     form = "".join(part for part, _ in _folded(name)).replace(_BROKEN, "-").strip()

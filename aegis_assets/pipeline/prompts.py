@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -158,6 +159,7 @@ def vision_question(caption: str) -> str:
 _TOKEN_UNIT: Final = re.compile(r"[A-Za-z]+|[ \t]+|[^\x00-\x7f]|[\x00-\x7f]")
 
 
+@lru_cache(maxsize=64)  # the prompt before each text is the same
 def estimate_tokens(text: str) -> int:
     """A conservative upper estimate for byte-level BPE vocabularies (Qwen, Llama 3, GPT and their kin), in one linear pass.
 

@@ -112,12 +112,13 @@ def publish(
 
     documents: of one collection. Those that are not the run's, or have no content, are not in the answer.
     """
+    left = ledger.left_by(documents)  # by an earlier run: read before this one marks anything
     switching = ledger.switch(documents, run_id)
     if not switching.targets:
         return {}
     stores = Stores(ledger, vectors, graph)
     collection, live = switching.targets[0].collection, [target.document for target in switching.targets]
-    drain(stores, collection, switching.keys | ledger.left_by(live).get(collection, set()))
+    drain(stores, collection, switching.keys | left.get(collection, set()))
     targets = [target for target in ledger.publish_targets(live, run_id) if target in switching.targets]
     held = compare(targets, ledger.graph_facts(), vectors, graph)
     if differing := [document for document, stand in held.items() if not stand.agree]:
@@ -144,17 +145,21 @@ def consistency(document: UUID, ledger: PublishLedger, vectors: Vectors, graph: 
 def compare(targets: Sequence[Target], facts: Facts, vectors: Vectors | None, graph: Graph) -> dict[UUID, Consistency]:
     """Compare the stores for each document. targets: of one collection. vectors: None leaves them out.
 
-    The ledger says last what should be where, and what of it is being written just now: that is no difference.
+    Where they differ, the ledger says once more what should be where, and what of it is being written just now: that is no
+    difference.
     """
     if not targets:
         return {}
     collection, documents, asked = targets[0].collection, [target.document for target in targets], generations(targets)
     in_graph = graph.chunks_of(collection, documents)
     in_vectors = None if vectors is None else vectors.chunks_of(collection, documents)
-    triples = {one.triple for relations in facts.stated(asked).values() for one in relations}
+    stated = facts.stated(asked)
+    triples = {one.id: one.triple for relations in stated.values() for one in relations}
     named, counters = graph.entity_counts(collection, documents), graph.relations_held(collection, triples)
+    if any(counters.get(one.id) != one.counters for relations in stated.values() for one in relations):
+        stated = facts.stated(asked)
     placed, embedded = facts.placed(asked), facts.embedded(asked)
-    counted, stated, moving = facts.count_entities(asked), facts.stated(asked), facts.moving(asked)
+    counted, moving = facts.count_entities(asked), facts.moving(asked)
     compared: dict[UUID, Consistency] = {}
     for document, generation in zip(documents, asked, strict=True):
         chunks, nodes = placed[generation], in_graph[document]

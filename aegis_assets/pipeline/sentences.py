@@ -60,6 +60,9 @@ def pieces(text: str, budget: int, cost: Callable[[str], int]) -> list[tuple[int
 
     Only white space is left out between pieces. `cost` must be sub-additive at white space: cost(a + b) <= cost(a) + cost(b).
     """
+    first, last = _trimmed(text, 0, len(text))
+    if cost(text[first:last]) <= budget:
+        return [(first, text[first:last])] if first < last else []
     result: list[tuple[int, str]] = []
     start: int | None = None
     end = spent = 0

@@ -131,8 +131,7 @@ class BoltGraph:
         moved = graph_rows.differing([row for row in rows if row["key"] in keys], held, graph_rows.CHUNK_COMPARED)
         if new or moved:
             self._bolt.run(
-                (cypher.ADD_CHUNKS, {"rows": new}),
-                (cypher.MOVE_CHUNKS, {"rows": [graph_rows.without_text(row) for row in moved]}),
+                *_filled((cypher.ADD_CHUNKS, new), (cypher.MOVE_CHUNKS, [graph_rows.without_text(row) for row in moved])),
                 (cypher.FROM_DOCUMENT, {"rows": [graph_rows.without_text(row) for row in (*new, *moved)]}),
             )
 
@@ -189,8 +188,10 @@ class BoltGraph:
             for rows in batches({"c": chunk, "e": entity} for chunk, entity in changes):
                 self._bolt.run(
                     (cypher.LOCK_CHUNKS, {"keys": sorted({row["c"] for row in rows})}),
-                    (cypher.REMOVE_EVIDENCE, {"rows": [row for row in rows if (row["c"], row["e"]) in held]}),
-                    (cypher.ADD_EVIDENCE, {"rows": [row for row in rows if (row["c"], row["e"]) in wanted]}),
+                    *_filled(
+                        (cypher.REMOVE_EVIDENCE, [row for row in rows if (row["c"], row["e"]) in held]),
+                        (cypher.ADD_EVIDENCE, [row for row in rows if (row["c"], row["e"]) in wanted]),
+                    ),
                 )
 
     def write_relations(self, collection: UUID, relations: Sequence[GraphRelation]) -> None:
@@ -219,15 +220,16 @@ class BoltGraph:
         for batch in batches(entities):
             self._bolt.run((cypher.DELETE_ENTITIES, {"keys": [keyed(collection, entity) for entity in batch]}))
 
-    def delete_relations(self, collection: UUID, relations: Sequence[Triple]) -> None:
-        """Delete relations by source, type and target."""
-        for batch in batches(relations):
+    def delete_relations(self, collection: UUID, relations: Mapping[UUID, Triple]) -> None:
+        """Delete relations, by id with source, type and target."""
+        for batch in batches(relations.items()):
             self._bolt.run(self._of_relations(cypher.DELETE_RELATIONS, cypher.DELETE_RELATIONS_BETWEEN, collection, batch))
 
-    def _of_relations(self, by_key: str, between: str, collection: UUID, relations: Sequence[Triple]) -> Statement:
+    def _of_relations(self, by_key: str, between: str, collection: UUID, relations: Sequence[tuple[UUID, Triple]]) -> Statement:
         """Return one of two statements, for whether relations have one type or many, with its parameters."""
-        rows = [graph_rows.triple(collection, triple) for triple in relations]
-        return (between, {"rows": rows}) if self._dynamic() else (by_key, {"keys": [row["key"] for row in rows]})
+        if self._dynamic():
+            return between, {"rows": [graph_rows.triple(collection, id, triple) for id, triple in relations]}
+        return by_key, {"keys": [keyed(collection, id) for id, _ in relations]}
 
     def delete_document(self, collection: UUID, document: UUID) -> None:
         """Delete the document and its chunks. Entities that lose their last chunk stay: only the ledger knows which those are."""
@@ -248,10 +250,10 @@ class BoltGraph:
             held.update((UUID(row["id"]), graph_rows.counter(row["chunks"])) for row in rows)
         return held
 
-    def relations_held(self, collection: UUID, relations: Collection[Triple]) -> dict[UUID, tuple[int, int]]:
-        """Return by its id how many chunks and documents each relation counts, of those that are there."""
+    def relations_held(self, collection: UUID, relations: Mapping[UUID, Triple]) -> dict[UUID, tuple[int, int]]:
+        """Return by its id how many chunks and documents each relation counts, of those that are there. relations: likewise."""
         held: dict[UUID, tuple[int, int]] = {}
-        for batch in batches(relations):
+        for batch in batches(relations.items()):
             statement = self._of_relations(cypher.RELATIONS_HELD, cypher.RELATIONS_HELD_BETWEEN, collection, batch)
             for row in self._bolt.run(statement):
                 held[UUID(row["id"])] = graph_rows.counter(row["chunks"]), graph_rows.counter(row["documents"])
@@ -294,3 +296,8 @@ class BoltGraph:
             keys = [keyed(collection, entity) for entity in batch]
             triples |= graph_rows.triples(self._bolt.run((statement, {"keys": keys})))
         return triples
+
+
+def _filled(*statements: tuple[str, Sequence[Row]]) -> list[Statement]:
+    """Return those that have rows: each is a round trip."""
+    return [(text, {"rows": rows}) for text, rows in statements if rows]

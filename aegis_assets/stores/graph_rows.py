@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from aegis_assets.model.graph import GraphChunk, GraphDocument, GraphEntity, GraphRelation, Triple
-from aegis_assets.model.ids import relation_id
 from aegis_assets.stores.graph_names import RELATES_TO, label_of, relationship_type_of
 
 T = TypeVar("T")
@@ -76,11 +75,10 @@ def relation(collection: UUID, relation: GraphRelation, typed: bool) -> Row:
     }
 
 
-def triple(collection: UUID, triple: Triple) -> Row:
+def triple(collection: UUID, id: UUID, triple: Triple) -> Row:
     """Return the row of a relation that is looked for."""
     source, _, target = triple
-    key = keyed(collection, relation_id(*triple))
-    return {"key": key, "source": keyed(collection, source), "target": keyed(collection, target)}
+    return {"key": keyed(collection, id), "source": keyed(collection, source), "target": keyed(collection, target)}
 
 
 def without_text(row: Row) -> Row:

@@ -55,8 +55,8 @@ def relation(source: GraphEntity, kind: str, target: GraphEntity, chunks: int = 
     )
 
 
-def triple(relation: GraphRelation) -> Triple:
-    return relation.source, relation.type, relation.target
+def triples(*relations: GraphRelation) -> dict[UUID, Triple]:
+    return {relation.id: (relation.source, relation.type, relation.target) for relation in relations}
 
 
 def write_chunks(
@@ -206,9 +206,9 @@ def test_two_types_between_one_pair_are_two_edges_and_a_rewrite_changes_one_in_p
     assert stored == [
         {"s": "a", "type": "uses", "t": "b", "confidence": 0.9, "sentences": ["Better."], "chunks": 12, "documents": 4}
     ]
-    held = graph.relations_held(collection, [triple(one) for one in (uses, replaces, back, absent)])
+    held = graph.relations_held(collection, triples(uses, replaces, back, absent))
     assert held == {uses.id: (12, 4), replaces.id: (1, 1), back.id: (1, 1)}
-    assert graph.relation_triples_of(collection, [b.id]) == {triple(one) for one in (uses, replaces, back)}
+    assert graph.relation_triples_of(collection, [b.id]) == set(triples(uses, replaces, back).values())
 
 
 def test_a_relation_has_at_most_five_sentences() -> None:
@@ -233,13 +233,13 @@ def test_what_an_earlier_layout_wrote_counts_as_nothing_and_is_overwritten(graph
         )
     )
     assert graph.entities_held(collection, [a.id]) == {a.id: 0}
-    assert graph.relations_held(collection, [triple(uses)]) == {uses.id: (0, 0)}
+    assert graph.relations_held(collection, triples(uses)) == {uses.id: (0, 0)}
 
     graph.write_entities(collection, [a, b])
     graph.write_relations(collection, [uses])
 
     assert graph.entities_held(collection, [a.id]) == {a.id: 2}
-    assert graph.relations_held(collection, [triple(uses)]) == {uses.id: (2, 1)}
+    assert graph.relations_held(collection, triples(uses)) == {uses.id: (2, 1)}
     rows = bolt.query("MATCH ()-[r:RELATES_TO]->() WHERE r.key = $key RETURN r.evidence AS evidence", key=old["key"])
     assert rows == [{"evidence": None}]
 
@@ -284,7 +284,7 @@ def test_deleting_leaves_nothing_behind_and_twice_is_once(graph: BoltGraph, bolt
     graph.write_evidence(collection, {one: [a.id] for one in ids(*range(300))} | {ids(0)[0]: [a.id, b.id]})
     graph.write_relations(collection, [relation(a, "uses", b), relation(c, "uses", a), relation(b, "uses", c)])
     for _ in range(2):
-        graph.delete_relations(collection, [(b.id, "uses", c.id)])
+        graph.delete_relations(collection, triples(relation(b, "uses", c)))
         assert everything(bolt, collection)["RELATES_TO"] == 2
     for _ in range(2):
         graph.delete_document(collection, DOCUMENT)
@@ -304,7 +304,7 @@ def test_the_same_ids_in_two_collections_do_not_touch(graph: BoltGraph, bolt: Bo
     before = everything(bolt, other)
 
     graph.delete_document(one, DOCUMENT)
-    graph.delete_relations(one, [(entity("a").id, "uses", entity("b").id)])
+    graph.delete_relations(one, triples(relation(entity("a"), "uses", entity("b"))))
     graph.delete_entities(one, [entity("a").id, entity("b").id])
 
     assert set(everything(bolt, one).values()) == {0}
@@ -346,14 +346,14 @@ def test_of_a_writer_and_a_deleter_at_once_either_may_win_and_both_end(graph: Bo
                 lambda act: act(),
                 (
                     lambda: graph.write_relations(collection, relations),
-                    lambda: graph.delete_relations(collection, [triple(one) for one in relations]),
+                    lambda: graph.delete_relations(collection, triples(*relations)),
                 ),
             )
         )
     assert everything(bolt, collection)["RELATES_TO"] in range(10)
 
     graph.write_relations(collection, relations)
-    assert graph.relations_held(collection, [triple(one) for one in relations]) == {one.id: (1, 1) for one in relations}
+    assert graph.relations_held(collection, triples(*relations)) == {one.id: (1, 1) for one in relations}
     assert everything(bolt, collection)["RELATES_TO"] == 9
 
 

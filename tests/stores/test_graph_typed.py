@@ -19,7 +19,7 @@ from aegis_assets.stores.bolt import Bolt
 from aegis_assets.stores.graph import BoltGraph
 from aegis_assets.stores.graph_names import OWN_LABELS, OWN_RELATIONSHIP_TYPES, label_of, relationship_type_of
 from tests.conftest import GraphServer
-from tests.stores.test_graph import DOCUMENT, chunk, ids, triple
+from tests.stores.test_graph import DOCUMENT, chunk, ids, triples
 
 neo4j = pytest.mark.neo4j
 HOSTILE = (
@@ -87,7 +87,7 @@ def write(graph: BoltGraph, collection: UUID, entities: list[GraphEntity], relat
 
 
 def held(graph: BoltGraph, collection: UUID, relations: list[GraphRelation]) -> int:
-    return len(graph.relations_held(collection, [triple(one) for one in relations]))
+    return len(graph.relations_held(collection, triples(*relations)))
 
 
 def labels(bolt: Bolt, collection: UUID) -> dict[str, list[str]]:
@@ -158,10 +158,10 @@ def test_every_read_and_deletion_sees_relations_of_every_type(
     write(typed, collection, [a, b], relations)
     for graph in (typed, plain):
         assert held(graph, collection, relations) == 3
-        assert graph.relation_triples_of(collection, [b.id]) == {triple(one) for one in relations}
+        assert graph.relation_triples_of(collection, [b.id]) == set(triples(*relations).values())
 
-    typed.delete_relations(collection, [(a.id, "USES", b.id)])
-    assert typed.relation_triples_of(collection, [a.id]) == {triple(one) for one in relations[1:]}
+    typed.delete_relations(collection, triples(relation(a, "USES", b)))
+    assert typed.relation_triples_of(collection, [a.id]) == set(triples(*relations[1:]).values())
     typed.delete_entities(collection, [a.id])
     assert kinds(bolt, collection) == {}
 

@@ -72,10 +72,8 @@ async def _open_headings(platform: Platform, row: WindowRow, run_id: str) -> tup
         await asyncio.to_thread(platform.ledger.check, row.document, run_id)
         await asyncio.sleep(HEADING_POLL_SECONDS)
     stack: tuple[Heading, ...] = ()
-    for window in await asyncio.to_thread(platform.ledger.windows, row.generation):
-        if window.ordinal < row.ordinal:
-            stack = window.headings if window.headings is not None else stack
-            stack = after(stack, window.parsed.headings if window.parsed else ())
+    for window in await asyncio.to_thread(platform.ledger.headings_before, row.generation, row.ordinal):
+        stack = after(stack if window.at_start is None else window.at_start, window.inside)
     return stack
 
 
@@ -95,15 +93,10 @@ def _chunk(
     platform: Platform, row: WindowRow, request: ChunkRequest, parsed_first: int, run_id: str, made: str, started: float
 ) -> None:
     drafts = platform.parser.chunk(request)
-    if _by_page(platform, row):
+    if platform.ledger.parse_source(row.generation).unit == "page":
         drafts = tuple(moved(draft, row.first - parsed_first) for draft in drafts)
     with undone_if_removed(platform, row.document, partial(delete_files, platform, row.document)):
         platform.ledger.save_chunks(row.id, run_id, drafts, made, time.monotonic() - started)
-
-
-def _by_page(platform: Platform, row: WindowRow) -> bool:
-    inspection = platform.ledger.generation(row.generation).inspection
-    return inspection is not None and inspection.unit == "page"
 
 
 async def _describe(

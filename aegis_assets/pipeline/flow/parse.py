@@ -64,20 +64,18 @@ def _begin(platform: Platform, window: UUID, run_id: str) -> _Work | None:
     if is_parsed(row, prints):
         return None
     platform.ledger.check(row.document, run_id)
-    generation = platform.ledger.generation(row.generation)
-    inspection = generation.inspection
-    assert inspection is not None, "plan stores the inspection before it yields windows"
+    source = platform.ledger.parse_source(row.generation)
     platform.ledger.start_window(row.id, Stage.PARSE, run_id)
     request = ParseRequest(
-        blob=generation.blob,
+        blob=source.blob,
         name=document.name,
-        format=inspection.format,
-        unit=inspection.unit,
-        whole=inspection.whole,
+        format=source.format,
+        unit=source.unit,
+        whole=source.whole,
         first=row.first,
         last=row.last,
-        length=len(inspection.parts),
-        facts=inspection.facts,
+        length=source.length,
+        facts=source.facts,
         # `first` too: two windows of the same content at two places differ in their page numbers.
         artifacts=f"artifacts/{row.document}/{row.key}-{row.first}-{prints.parse}",
     )

@@ -150,6 +150,14 @@ class Base:
     def _retrying(self, work: Callable[[], R]) -> R:
         """Repeat a conflict a few times within seconds; wait for a server that is away as long as the outage may last."""
         with sentences():
+            try:  # without the contexts below, which cost as much as a short statement
+                result = work()
+            except Exception as error:
+                if not (repeatable(error) or away(error)):
+                    raise
+            else:
+                self._outage.answered()
+                return result
             for attempt in stamina.retry_context(
                 on=lambda error: away(error) and self._outage.keep_waiting(),
                 attempts=None,

@@ -64,9 +64,8 @@ WHERE p.window_id = %(window)s AND t.stage = %(stage)s
 ORDER BY p.ordinal"""
 START: Final = """
 UPDATE aegis_chunk_task t SET state = 'running', run_id = %(run_id)s, started_at = now(), finished_at = NULL
-FROM aegis_document d
-WHERE t.chunk_id = ANY(%(chunks)s) AND t.stage = %(stage)s AND d.id = t.document_id
-  AND d.run_id = %(run_id)s AND d.state = 'running'"""
+WHERE t.chunk_id = ANY(%(chunks)s) AND t.stage = %(stage)s
+  AND (SELECT d.run_id = %(run_id)s AND d.state = 'running' FROM aegis_document d WHERE d.id = t.document_id)"""
 EMBEDDED: Final = """
 WITH old AS (
     SELECT id, state = 'done' AND fingerprint = %(fingerprint)s AS done, attempts FROM aegis_chunk_task

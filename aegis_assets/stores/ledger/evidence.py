@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from aegis_assets.model.graph import Triple
@@ -90,7 +90,8 @@ class Contribution(NamedTuple):
     content: object
 
 
-Contributions = dict[tuple[UUID, UUID], Contribution]  # document and entity, or document and relation
+Object = TypeVar("Object", UUID, Triple)  # an entity, or a relation
+Contributions = dict[tuple[UUID, Object], Contribution]  # by document and object
 
 
 class Change:
@@ -105,12 +106,12 @@ class Change:
         """Let these objects be compared with the ledger and written. Relations: `mark_relations`."""
         self.keys.update(Key(kind, id) for id in ids)
 
-    def mark_relations(self, triples: Iterable[Triple]) -> None:
-        """Mark relations, by their canonical ends."""
-        for triple in triples:
-            id = relation_id(*triple)
-            self._triples[id] = triple
-            self.keys.add(Key(Kind.RELATION, id))
+    def mark_relations(self, triples: Iterable[Triple]) -> list[UUID]:
+        """Mark relations, by their canonical ends. Return their ids."""
+        by_id = {relation_id(*triple): triple for triple in triples}
+        self._triples |= by_id
+        self.mark(Kind.RELATION, by_id)
+        return list(by_id)
 
     @contextmanager
     def tracked(self, documents: Collection[UUID], names: Collection[UUID] | None = None) -> Iterator[None]:
@@ -120,8 +121,8 @@ class Change:
         after = self._contributions(documents, names)
         entities, relations = _difference(before[0], after[0]), _difference(before[1], after[1])
         self.mark(Kind.ENTITY, entities)
-        self.mark_relations(self._triples[id] for id in relations)
-        self._apply(entities, relations)
+        ids = self.mark_relations(relations)
+        self._apply(entities, dict(zip(ids, relations.values(), strict=True)))
 
     def regroup(self, entities: Iterable[UUID]) -> set[UUID]:
         """Follow the merges around these names. Return the names that stand for themselves or for another one since now."""
@@ -149,18 +150,19 @@ class Change:
             }
             self._connection.execute(MARK, {"collection": self._collection, "owner": owner, **marks})
 
-    def _contributions(self, documents: Collection[UUID], names: Collection[UUID] | None) -> tuple[Contributions, Contributions]:
+    def _contributions(
+        self, documents: Collection[UUID], names: Collection[UUID] | None
+    ) -> tuple[Contributions[UUID], Contributions[Triple]]:
         if not documents:
             return {}, {}
         asked = {"documents": list(documents), "names": list(names or ())}
         said = rows(self._connection, ALL_ENTITIES if names is None else NAMED_ENTITIES, **asked)
         entities = {(row["document"], row["entity"]): Contribution(row["chunks"], tuple(row["names"])) for row in said}
-        relations: Contributions = {}
-        for row in rows(self._connection, ALL_RELATIONS if names is None else NAMED_RELATIONS, **asked):
-            triple = (row["source"], row["type"], row["target"])
-            id = relation_id(*triple)
-            self._triples[id] = triple
-            relations[(row["document"], id)] = Contribution(row["chunks"], row["statements"])
+        stated = rows(self._connection, ALL_RELATIONS if names is None else NAMED_RELATIONS, **asked)
+        relations = {
+            (row["document"], (row["source"], row["type"], row["target"])): Contribution(row["chunks"], row["statements"])
+            for row in stated
+        }
         return entities, relations
 
     def _apply(self, entities: Mapping[UUID, Sequence[int]], relations: Mapping[UUID, Sequence[int]]) -> None:
@@ -216,9 +218,9 @@ def regroup(connection: Connection, collection: UUID, names: Iterable[UUID], own
         change.regroup(names)
 
 
-def _difference(before: Contributions, after: Contributions) -> dict[UUID, list[int]]:
+def _difference(before: Contributions[Object], after: Contributions[Object]) -> dict[Object, list[int]]:
     """Return by how many chunks and documents each entity or relation gained, of those of which anything differs."""
-    deltas: dict[UUID, list[int]] = defaultdict(lambda: [0, 0])
+    deltas: dict[Object, list[int]] = defaultdict(lambda: [0, 0])
     for key in before.keys() | after.keys():
         old, new = before.get(key), after.get(key)
         if old != new:

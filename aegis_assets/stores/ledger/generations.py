@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from aegis_assets.errors import NotFound, Superseded
 from aegis_assets.model import ids
-from aegis_assets.model.ledger import GenerationRow
+from aegis_assets.model.ledger import GenerationRow, ParseSource
 from aegis_assets.model.parsing import Inspection, WindowPlan
 from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, many, one, reads, rows, writes
 from aegis_assets.stores.ledger.evidence import placing
@@ -25,6 +25,11 @@ COLUMNS: Final = (
     """g.id, g.document_id AS document, g.number, g.state, g.sha256, g.blob, g.size, g.inspection, g.plan_fingerprint, g.pages"""
 )
 GENERATION: Final = f"SELECT {COLUMNS} FROM aegis_generation g WHERE g.id = %(generation)s"
+# Without the parts, of which a long document has thousands: every window asks.
+PARSE_SOURCE: Final = """
+SELECT g.blob, g.inspection ->> 'format' AS format, g.inspection ->> 'unit' AS unit, g.inspection ->> 'whole' AS whole,
+    jsonb_array_length(g.inspection -> 'parts') AS length, g.inspection -> 'facts' AS facts
+FROM aegis_generation g WHERE g.id = %(generation)s AND g.inspection IS NOT NULL"""
 OF_DOCUMENT: Final = f"""
 SELECT {COLUMNS}, g.id = d.making_id AS is_making, g.id = d.live_id AS is_live
 FROM aegis_document d JOIN aegis_generation g ON g.id IN (d.making_id, d.live_id) WHERE d.id = %(document)s"""
@@ -55,9 +60,12 @@ UPDATE aegis_document SET format = %(format)s, media_type = %(media_type)s, pars
 
 class Generations(Base):
     @reads
-    def generation(self, connection: Connection, generation: int) -> GenerationRow:
-        """Raises NotFound."""
-        return _generation(connection, generation)
+    def parse_source(self, connection: Connection, generation: int) -> ParseSource:
+        """Return what the generation's windows are parsed from. Raises NotFound before it is planned."""
+        row = one(connection, PARSE_SOURCE, generation=generation)
+        if row is None:
+            raise NotFound(f"There is no generation {generation} with a plan.")
+        return ParseSource.model_validate(row)
 
     @writes
     def generation_for(

@@ -89,7 +89,8 @@ WHERE p.generation_id = ANY(%(generations)s) AND s.canonical_id <> t.canonical_i
 
 # counters: as they should stand in the graph. dirty: they are still to be written there, or being written just now.
 STATED: Final = """
-SELECT said.generation, said.source, said.type, said.target, coalesce(g.chunks, 0) AS chunks, coalesce(g.documents, 0) AS documents,
+SELECT g.id, said.generation, said.source, said.type, said.target,
+    coalesce(g.chunks, 0) AS chunks, coalesce(g.documents, 0) AS documents,
     EXISTS (SELECT 1 FROM aegis_outbox o WHERE o.collection_id = g.collection_id AND o.kind = 'relation' AND o.key = g.id) AS dirty
 FROM (
     SELECT DISTINCT p.generation_id AS generation, s.canonical_id AS source, r.type, t.canonical_id AS target
@@ -172,7 +173,7 @@ class GraphFacts:
         for row in self._rows(STATED, generations=list(generations)):
             triple = (row["source"], row["type"], row["target"])
             stated[row["generation"]].append(
-                Stated(relation_id(*triple), triple, (row["chunks"], row["documents"]), bool(row["dirty"]))
+                Stated(row["id"] or relation_id(*triple), triple, (row["chunks"], row["documents"]), bool(row["dirty"]))
             )
         return stated
 

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from aegis_assets.errors import NotFound, Superseded
 from aegis_assets.model.document import Mark, Stage
-from aegis_assets.model.ledger import WindowRow
+from aegis_assets.model.ledger import WindowHeadings, WindowRow
 from aegis_assets.model.parsing import ParsedWindow
 from aegis_assets.stores.ledger.base import Base, Connection, clean_json, one, reads, rows, writes
 from aegis_assets.stores.ledger.fence import fence
@@ -23,6 +23,10 @@ COLUMNS: Final = """w.id, w.document_id AS document, w.generation_id AS generati
 WINDOW: Final = f"SELECT {COLUMNS} FROM aegis_window w WHERE w.id = %(window)s"
 # Grows with: the windows of the document.
 WINDOWS: Final = f"SELECT {COLUMNS} FROM aegis_window w WHERE w.generation_id = %(generation)s ORDER BY w.ordinal"
+# Grows with: the document's windows and their headings.
+HEADINGS: Final = """
+SELECT headings AS at_start, coalesce(parsed -> 'headings', '[]') AS inside FROM aegis_window
+WHERE generation_id = %(generation)s AND ordinal < %(ordinal)s ORDER BY ordinal"""
 # Grows with: the document's windows.
 UNPARSED: Final = """
 SELECT count(*) AS n FROM aegis_window
@@ -110,6 +114,12 @@ class Windows(Base):
     def windows(self, connection: Connection, generation: int) -> list[WindowRow]:
         """In order."""
         return [WindowRow.model_validate(row) for row in rows(connection, WINDOWS, generation=generation)]
+
+    @reads
+    def headings_before(self, connection: Connection, generation: int, ordinal: int) -> list[WindowHeadings]:
+        """Return the headings of the windows before this place, in order."""
+        found = rows(connection, HEADINGS, generation=generation, ordinal=ordinal)
+        return [WindowHeadings.model_validate(row) for row in found]
 
     @reads
     def unparsed_before(self, connection: Connection, generation: int, ordinal: int) -> int:

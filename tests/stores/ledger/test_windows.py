@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from aegis_assets.errors import BadInput
+import pytest
+
+from aegis_assets.errors import BadInput, NotFound
 from aegis_assets.model import ids
 from aegis_assets.model.document import Mark, Stage, State
 from aegis_assets.model.parsing import Heading
@@ -49,7 +51,9 @@ def test_the_same_bytes_keep_their_generation_and_others_make_a_new_one(ledger: 
     assert ledger.generation_for(document, RUN, sha("one"), "b", 3, PLAN).id == first.id
     second = ledger.generation_for(document, RUN, sha("two"), "b", 3, PLAN)
     assert (second.number, second.inspection) == (2, None)
-    assert ledger.generation(first.id).state == "superseded"
+    assert ledger.parse_source(first.id).length == 2
+    with pytest.raises(NotFound):
+        ledger.parse_source(second.id)
     assert ledger.windows(first.id) == []
     assert ledger.document(document).making == second.id
 
@@ -88,6 +92,17 @@ def test_a_window_that_is_cut_as_before_keeps_its_row_and_result(ledger: Ledger)
     assert (replaced.key, replaced.parse_state, replaced.parsed) == ("k9", Mark.PENDING, None)
     assert added.ordinal == 2
     assert ledger.counts(document).chunks == 1
+
+
+def test_the_headings_before_a_window_come_in_order_with_what_is_known_of_each(ledger: Ledger) -> None:
+    document = running(ledger)
+    generation = planned(ledger, document, "k1", "k2", "k3")
+    first, second, _ = ledger.windows(generation.id)
+    ledger.save_parsed(first.id, RUN, parsed(), PARSE, 0.1)
+    assert ledger.headings_before(generation.id, 0) == []
+    before = ledger.headings_before(generation.id, 2)
+    assert [(one.at_start, one.inside) for one in before] == [(None, parsed().headings), (None, ())]
+    assert second.parsed is None
 
 
 def test_a_new_plan_may_bring_new_headings_to_the_same_windows(ledger: Ledger) -> None:
