@@ -34,10 +34,11 @@ def sentence(state: str, message: str, waiting: Waiting, now: datetime | None = 
     """Return what goes with the state: why the document waits and until when, else its message."""
     if state != State.PENDING or waiting.not_before is None:
         return message
-    left = duration((waiting.not_before - (now or datetime.now(UTC))).total_seconds())
+    seconds = (waiting.not_before - (now or datetime.now(UTC))).total_seconds()
+    when = f"in {duration(seconds)}" if seconds > 0 else "now"
     if waiting.waiting_for:
-        return f"Waiting for {waiting.waiting_for}, next try in {left}. {message}"
-    return f"{message} Next try in {left}."
+        return f"Waiting for {waiting.waiting_for}, next try {when}. {message}"
+    return f"{message} Next try {when}."
 
 
 def gave_up(server: str, seconds: float) -> str:

@@ -233,6 +233,10 @@ def test_a_time_is_said_in_steps(seconds: float, said: str) -> None:
 def test_only_a_pending_document_says_that_it_waits() -> None:
     waiting = Waiting(waiting_for="the bucket", not_before=NOW + timedelta(seconds=35))
     assert sentence("pending", "It is away.", waiting, NOW) == "Waiting for the bucket, next try in 40 s. It is away."
+    assert (
+        sentence("pending", "It is away.", waiting, NOW + timedelta(minutes=1))
+        == "Waiting for the bucket, next try now. It is away."
+    )
     assert sentence("queued", "", waiting, NOW) == ""
     assert sentence("pending", "Uploaded.", Waiting(), NOW) == "Uploaded."
 

@@ -7,7 +7,9 @@ from typing import Final
 DOCUMENTS: Final = {
     # Waiting for a server
     "Waiting for {server:said}, next try in {time}. {why:said}": "Wartet auf: {server}. Nächster Versuch in {time}. {why}",
+    "Waiting for {server:said}, next try now. {why:said}": "Wartet auf: {server}. Nächster Versuch jetzt. {why}",
     "{why:said} Next try in {time}.": "{why} Nächster Versuch in {time}.",
+    "{why:said} Next try now.": "{why} Nächster Versuch jetzt.",
     "Gave up waiting for {server:said} after {time} (AEGIS_OUTAGE_HOURS). Retry takes up what is missing.": (
         "Nach {time} aufgegeben (AEGIS_OUTAGE_HOURS), gewartet auf: {server}. „Erneut versuchen“ holt nach, was fehlt."
     ),
