@@ -35,10 +35,11 @@ def sentence(state: str, message: str, waiting: Waiting, now: datetime | None = 
     if state != State.PENDING or waiting.not_before is None:
         return message
     seconds = (waiting.not_before - (now or datetime.now(UTC))).total_seconds()
-    when = f"in {duration(seconds)}" if seconds > 0 else "now"
-    if waiting.waiting_for:
-        return f"Waiting for {waiting.waiting_for}, next try {when}. {message}"
-    return f"{message} Next try {when}."
+    server = waiting.waiting_for
+    if seconds <= 0:
+        return f"Waiting for {server}, next try now. {message}" if server else f"{message} Next try now."
+    left = duration(seconds)
+    return f"Waiting for {server}, next try in {left}. {message}" if server else f"{message} Next try in {left}."
 
 
 def gave_up(server: str, seconds: float) -> str:

@@ -64,7 +64,7 @@ class Generations(Base):
         """Return what the generation's windows are parsed from. Raises NotFound before it is planned."""
         row = one(connection, PARSE_SOURCE, generation=generation)
         if row is None:
-            raise NotFound(f"There is no generation {generation} with a plan.")
+            raise NotFound(f"There is no generation {generation}.")
         return ParseSource.model_validate(row)
 
     @writes
