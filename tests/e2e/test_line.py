@@ -95,12 +95,12 @@ def test_materializing_from_dagsters_page_works_as_from_the_admin(person: Person
 @pytest.mark.timeout(600)
 def test_a_killed_run_is_noticed_and_its_document_ends_by_itself_as_if_nothing_had_been(person: Person, tmp_path: Path) -> None:
     paper = tmp_path / "engines.pdf"
-    paper.write_bytes(paged(chapters(64)))
+    paper.write_bytes(paged(chapters(32)))
     (straight,) = person.ingest(paper, collection="straight")
     assert straight["state"] == "succeeded", straight
     wanted = {key: straight[key] for key in ("pages", "windows", "chunks", "vectors", "entities", "relations")}
 
-    (tmp_path / "later.pdf").write_bytes(paged(chapters(64)))
+    (tmp_path / "later.pdf").write_bytes(paged(chapters(32)))
     for number, moment in enumerate((0.1, 0.5, 0.9)):
         collection = f"killed-{number}"
         document = person.launch(tmp_path / "later.pdf", collection)

@@ -96,7 +96,7 @@ def test_there_may_be_nothing_to_rebuild(site: Path) -> None:
 
 
 def test_a_rebuild_killed_in_mid_work_is_gone_on_with_by_the_same_command(world: World) -> None:
-    for number in range(60):
+    for number in range(20):
         world.ingest(f"{number}.md", [[f"Ada uses Tool{number}"]])
     before = world.state()
     lost(world)

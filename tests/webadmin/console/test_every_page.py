@@ -3,7 +3,8 @@ seriously wrong, and what comes from outside is text.
 
 Each walk loads each page once and looks at it in the size and theme of `first`, and then of `second`. A page that is loaded again
 costs as much as ten such looks. An admin, who sees every page, walks in both languages; others see the same templates with less on
-them. The document runs, and a search finds its chunks. No graph store is there: pages say so, and are sound all the same.
+them, in `make test-full`. The document runs, and a search finds its chunks. No graph store is there: pages say so, and are sound
+all the same.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ from tests.webadmin.console.stuffed import HOSTILE, TOKEN, answering, stuffed
 AXE = Path(__file__).parents[2] / "e2e" / "vendor" / "axe" / "axe.min.js"
 GRAVE = ("serious", "critical")
 Look = tuple[int, str]
-WALKS: tuple[tuple[str, str, Look, Look], ...] = (
+WALKS = (
     ("admin", "en", (1280, "light"), (390, "light")),
     ("admin", "de", (390, "dark"), (1280, "dark")),
-    ("operator", "de", (1280, "dark"), (390, "light")),
-    ("viewer", "en", (390, "light"), (1280, "dark")),
+    pytest.param("operator", "de", (1280, "dark"), (390, "light"), marks=pytest.mark.slow),
+    pytest.param("viewer", "en", (390, "light"), (1280, "dark"), marks=pytest.mark.slow),
 )
 FEWEST = {"admin": 18, "operator": 12, "viewer": 8}  # a walk that finds less has lost its way
 HITS = f"{reverse('console:search')}?q=Ada"
