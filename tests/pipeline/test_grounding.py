@@ -8,12 +8,11 @@ import unicodedata
 import pytest
 
 from aegis_assets.model.extraction import Extraction, Schema
+from aegis_assets.pipeline.folded_text import MAX_PLACES, FoldedText
 from aegis_assets.pipeline.grounding import (
     MAX_ENTITIES,
     MAX_NAME,
-    MAX_PLACES,
     MAX_TYPE,
-    FoldedText,
     allowed_type,
     clean_name,
     ground,
