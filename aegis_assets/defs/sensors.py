@@ -161,8 +161,9 @@ def run_request(ledger: FlowLedger, group: Sequence[DocumentRow]) -> dg.RunReque
 
 @dg.sensor(minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def housekeeping(context: dg.SensorEvaluationContext, platform: PlatformResource) -> None:
-    """Take up what ended without a word. Each task for itself: what one cannot do now, the next tick tries again."""
-    for task in (partial(reap, context.instance, platform.use().ledger), partial(sweep_outbox, platform.use())):
+    """Take up what ended without a word. Each task for itself: what one cannot do now, the next tick tries again, without waiting
+    for a store that is away: the ticks of all sensors take turns."""
+    for task in (partial(reap, context.instance, platform.use().ledger), partial(sweep_outbox, platform.probe())):
         try:
             task()
         except AegisError as error:
@@ -173,7 +174,7 @@ def housekeeping(context: dg.SensorEvaluationContext, platform: PlatformResource
 def purge_handovers(context: dg.SensorEvaluationContext, platform: PlatformResource) -> None:
     """Delete what steps left behind after their run was over, and late writes for documents that are gone."""
     try:
-        sweep_removed(platform.use())
+        sweep_removed(platform.probe())
         count = purge(platform.use().bucket, lambda run: alive(context.instance, run), datetime.now(UTC))
     except AegisError as error:
         log.warning("not_purged", kind=error.kind)  # the next tick tries again

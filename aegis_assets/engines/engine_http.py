@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, TypedDict, TypeVar
 
 import httpx
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from aegis_assets.engines.service.wire import BUSY, WAITED, decode_error
 from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable, EngineUnreachable
+from aegis_assets.outages import OutageClock
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -26,11 +27,12 @@ CONNECT_SECONDS: Final = 5.0
 # The server notices a model that hangs and says so; until then a call may wait for its turn behind the texts of other callers.
 CALL_SECONDS: Final = 1800.0
 BUSY_PAUSE: Final = 0.05  # the server itself has held the request for half a minute
-RETRY: Final[_Backoff] = {"attempts": None, "wait_initial": 0.2, "wait_max": 5.0, "wait_jitter": 1.0}
+RETRY: Final[_Backoff] = {"attempts": None, "timeout": None, "wait_initial": 0.2, "wait_max": 5.0, "wait_jitter": 1.0}
 
 
 class _Backoff(TypedDict):
     attempts: None
+    timeout: None
     wait_initial: float
     wait_max: float
     wait_jitter: float
@@ -99,7 +101,7 @@ class EngineHttp:
     ) -> Answer:
         """waited: None where the caller does not come back, and a busy server is one that is away."""
         headers = {WAITED: f"{waited:.3f}"} if waited else {}
-        for attempt in stamina.retry_context(on=_Away, timeout=self._patience, **RETRY):
+        for attempt in stamina.retry_context(on=self._waits(), **RETRY):
             with attempt:
                 try:
                     response = self._client.request(method, path, content=content, headers=headers, timeout=timeout(seconds))
@@ -126,7 +128,7 @@ class EngineHttp:
         A client per call: a kept connection belongs to the event loop that made it, and each op has its own.
         """
         content, headers = _encode(body), {WAITED: f"{waited:.3f}"} if waited else {}
-        async for attempt in stamina.retry_context(on=_Away, timeout=self._patience, **RETRY):
+        async for attempt in stamina.retry_context(on=self._waits(), **RETRY):
             with attempt:
                 try:
                     async with httpx.AsyncClient(**self._options) as client:  # type: ignore[arg-type]
@@ -135,6 +137,11 @@ class EngineHttp:
                     raise self._failure(error, seconds) from error
                 return _decode(response, answer, queues=waited is not None)
         raise AssertionError("stamina ends with an answer or an error")
+
+    def _waits(self) -> Callable[[Exception], bool]:
+        """Return whether to call once more, for one call: for as long as its patience, counted from its first failure."""
+        clock = OutageClock(self._patience)
+        return lambda error: isinstance(error, _Away) and clock.keep_waiting()
 
     def _failure(self, error: httpx.HTTPError, seconds: float) -> AegisError:
         if isinstance(error, httpx.ReadTimeout):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Final
 
@@ -25,7 +26,7 @@ class OcrVision:
         return self._engine.server_info().ocr
 
     async def check(self) -> None:
-        self._engine.server_info()
+        await asyncio.to_thread(self._engine.server_info)
 
     async def describe(self, picture: Picture, png: bytes, slot: Slot = free_slot) -> PictureDescription:
         """slot: not needed, since the engine server has a queue of its own."""

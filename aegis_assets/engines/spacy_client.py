@@ -41,7 +41,7 @@ class SpacyClient:
         return fingerprint(spacy=self._engine.server_info().extractor_fingerprint, schema=read)
 
     async def check(self, schema: Schema | None = None) -> None:
-        self._engine.server_info()
+        await asyncio.to_thread(self._engine.server_info)
 
     async def extract(self, text: str, schema: Schema, slot: Slot = free_slot) -> Extraction:
         """Cancelling it does not stop the work on a text that was sent."""

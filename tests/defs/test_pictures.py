@@ -32,7 +32,7 @@ def illustrated(texts: list[str], pictures: Sequence[int] = ()) -> bytes:
     for number, text in zip(pictures or range(1, len(texts) + 1), texts, strict=True):
         canvas.setFont("Helvetica", 10)
         canvas.drawString(50, 490, text)
-        image = Image.new("RGB", (200, 200), (40 * number, 120, 200))
+        image = Image.new("RGB", (200, 200), (20 * number, 120, 200))
         ImageDraw.Draw(image).ellipse((20, 20, 60 + 30 * number, 180), fill=(250, 250, 10))
         canvas.drawImage(ImageReader(image), 50, 200, 200, 200)
         canvas.showPage()
@@ -105,6 +105,21 @@ def test_a_picture_that_is_met_several_times_at_once_is_described_once(
     assert bench.result(document)["state"] == State.SUCCEEDED, bench.result(document)
     assert asked(ollama) == 1
     assert sum(key.startswith("descriptions/") for key in keys(bench, document)) == 1
+
+
+@pytest.mark.slow
+def test_a_model_that_answers_nothing_is_asked_about_few_pictures_and_the_document_waits(
+    ollama: OllamaDouble, environment: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    environment.setenv("AEGIS_LLM_FIRST_TOKEN_TIMEOUT", "0.5")
+    environment.setenv("AEGIS_OUTAGE_SECONDS", "0.5")
+    bench: Bench = request.getfixturevalue("bench")
+    ollama.fault("never", match="no caption")
+    document = bench.register("silent.pdf", illustrated([*TEXTS * 4]))
+    bench.materialize(document)
+    row = bench.platform.ledger.document(document)
+    assert (row.state, row.waiting_for) == (State.PENDING, "the language model")
+    assert asked(ollama) < 20, "two for each picture, and more, unless the others stop with the first"
 
 
 def test_where_one_asks_in_vain_the_next_one_asks(ollama: OllamaDouble, bench: Bench) -> None:

@@ -37,8 +37,8 @@ def embedding(text: str) -> Embedding:
 
 
 class Engine:
-    """Breaks on a call that holds a bad text, and says nothing to one that holds a mute text; away when told so. narrows: a batch
-    size that somebody sets during the first call."""
+    """Breaks on a call that holds a bad text, and says nothing to one that holds a mute text; away when told so. returns: with
+    the next probe. narrows: a batch size that somebody sets during the first call."""
 
     lease = None
 
@@ -46,7 +46,7 @@ class Engine:
         self.ledger = ledger
         self.bad = set(bad)
         self.mute = ""
-        self.away = False
+        self.away = self.returns = False
         self.narrows = 0
         self.calls: list[int] = []
         self.batches: list[int] = []
@@ -57,6 +57,8 @@ class Engine:
     def embed(self, texts: Sequence[str], _: Literal["passage", "query"], batch: int = 0) -> list[Embedding]:
         self.calls.append(len(texts))
         self.batches.append(batch)
+        if self.returns and list(texts) == [PROBE]:
+            self.mute = ""
         if self.away or self.mute in texts:
             raise EngineUnavailable("The engine server is away.")
         if list(texts) == [PROBE]:
@@ -160,6 +162,15 @@ def test_a_text_that_gets_no_answer_while_others_do_fails_its_chunk(desk: Desk) 
     assert [row["chunk_id"] for row in desk.rows(FAILURES)] == [chunks[7]]
     assert desk.marked("done") == desk.stored() == {*chunks} - {chunks[7]}
     assert desk.ledger.document(desk.document).state == State.RUNNING
+
+
+def test_a_single_text_is_asked_once_more_of_an_embedder_that_came_back_with_the_probe(desk: Desk) -> None:
+    engine = Engine(desk.ledger)
+    engine.mute, engine.returns = "0", True
+    chunks = desk.chunked(1)
+    desk.embed(engine)
+    assert desk.rows(FAILURES) == []
+    assert desk.marked("done") == desk.stored() == set(chunks)
 
 
 def test_a_run_that_is_over_neither_asks_nor_fails_anything(desk: Desk) -> None:

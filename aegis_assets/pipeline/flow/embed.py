@@ -30,7 +30,7 @@ from aegis_assets.model.embedding import Embedding, VectorPoint
 from aegis_assets.model.ledger import ChunkRow, WindowRow
 from aegis_assets.pipeline.flow.fingerprints import of_collection
 from aegis_assets.pipeline.flow.late import undone_if_removed
-from aegis_assets.pipeline.flow.pause import answers
+from aegis_assets.pipeline.flow.pause import FAULTS, answers
 from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.points import payloads
 
@@ -68,8 +68,12 @@ def _read(platform: Platform, windows: Sequence[UUID]) -> list[_Text]:
     return found
 
 
-async def _attempt(platform: Platform, run_id: str, batch: Sequence[_Text]) -> None:
-    """Embed a batch, or parts of it. Every failure is data when this ends."""
+async def _attempt(platform: Platform, run_id: str, batch: Sequence[_Text], faults: int = 0) -> None:
+    """Embed a batch, or parts of it. Every failure is data when this ends.
+
+    faults: how often it got no answer from an embedder that answers. A single text is asked once more then: the embedder may have
+    come back while that was found out.
+    """
     try:
         ours = await asyncio.to_thread(platform.ledger.check_many, list({one.window.document for one in batch}), run_id)
         batch = [one for one in batch if one.window.document in ours]
@@ -78,13 +82,16 @@ async def _attempt(platform: Platform, run_id: str, batch: Sequence[_Text]) -> N
     except Superseded:
         return
     except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
-        error = await _judged(platform, error)
-        if len(batch) > 1 and not isinstance(error, NO_TEXTS_FAULT):
+        judged = await _judged(platform, error)
+        if judged is not error and len(batch) == 1 and faults + 1 < FAULTS:
+            await _attempt(platform, run_id, batch, faults + 1)
+            return
+        if len(batch) > 1 and not isinstance(judged, NO_TEXTS_FAULT):
             half = len(batch) // 2
             await _attempt(platform, run_id, batch[:half])
             await _attempt(platform, run_id, batch[half:])
             return
-        await asyncio.to_thread(_failed, platform, run_id, error, batch)
+        await asyncio.to_thread(_failed, platform, run_id, judged, batch)
 
 
 async def _judged(platform: Platform, error: Exception) -> Exception:

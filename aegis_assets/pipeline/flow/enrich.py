@@ -11,6 +11,8 @@ import base64
 import hashlib
 import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from uuid import UUID
 
@@ -23,6 +25,7 @@ from aegis_assets.pipeline.flow.fingerprints import Fingerprints, of_collection
 from aegis_assets.pipeline.flow.headings import after
 from aegis_assets.pipeline.flow.late import delete_files, undone_if_removed
 from aegis_assets.pipeline.flow.platform import Platform, record
+from aegis_assets.pipeline.ports import Permit
 
 HEADING_POLL_SECONDS = 0.25
 # What a vision model is asked about to see whether it answers: 64 white pixels square.
@@ -102,22 +105,34 @@ def _chunk(
 async def _describe(
     platform: Platform, row: WindowRow, parsed: ParsedWindow, run_id: str
 ) -> tuple[tuple[PictureDescription, ...], bool]:
+    """Return what is said of the pictures, and whether of all. Raises the first outage: the others are not asked about then."""
     asked: list[str] = []
-    results = await asyncio.gather(
-        *(_picture(platform, picture, row.document, asked) for picture in parsed.pictures), return_exceptions=True
-    )
-    if platform.vision.lease is not None:  # a model's call, where OCR is none
-        await asyncio.to_thread(platform.ledger.add_calls, run_id, row.document, len(asked))
-    failed = [result for result in results if isinstance(result, BaseException)]
-    for error in failed:
-        if is_outage(error):
-            raise error
+
+    async def one(picture: Picture) -> PictureDescription | Exception:
+        try:
+            return await _picture(platform, picture, row.document, run_id, asked)
+        except Exception as error:
+            if is_outage(error) or isinstance(error, Superseded):
+                raise
+            return error
+
+    async with platform.asking(row.document, run_id):
+        tasks = [asyncio.create_task(one(picture)) for picture in parsed.pictures]
+        try:
+            results = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if platform.vision.lease is not None:  # a model's call, where OCR is none
+                await asyncio.to_thread(platform.ledger.add_calls, run_id, row.document, len(asked))
+    failed = [result for result in results if isinstance(result, Exception)]
     for error in failed[:1]:  # one sentence for the window, not one per picture
         await _failed(platform, error, row, run_id)
     return tuple(result for result in results if isinstance(result, PictureDescription) and result.text.strip()), not failed
 
 
-async def _picture(platform: Platform, picture: Picture, document: UUID, asked: list[str]) -> PictureDescription:
+async def _picture(platform: Platform, picture: Picture, document: UUID, run_id: str, asked: list[str]) -> PictureDescription:
     """Of a picture that was described before, in whatever window or generation of the document, what was said then. Of windows that
     meet it together, one asks. asked: takes up the picture when the engine has to be asked."""
     png = await asyncio.to_thread(platform.bucket.get, picture.image)
@@ -127,9 +142,17 @@ async def _picture(platform: Platform, picture: Picture, document: UUID, asked: 
             known = PictureDescription.model_validate_json(await asyncio.to_thread(platform.bucket.get, key))
             return known.model_copy(update={"ref": picture.ref})
         asked.append(picture.ref)
-        slot = partial(platform.lease, platform.vision.lease, document)
-        described = await platform.pause("vision").through_outages(
-            lambda: platform.vision.describe(picture, png, slot), lambda: platform.vision.describe(BLANK, BLANK_PNG, slot)
+        pause, lease = platform.pause("vision"), partial(platform.lease, platform.vision.lease, document)
+        require_running = partial(platform.require_running, document, run_id)
+
+        @asynccontextmanager
+        async def slot() -> AsyncIterator[Permit]:
+            async with pause.request(require_running), lease() as permit:
+                require_running()
+                yield permit
+
+        described = await pause.through_outages(
+            lambda: platform.vision.describe(picture, png, slot), lambda: platform.vision.describe(BLANK, BLANK_PNG, lease)
         )
         await asyncio.to_thread(platform.bucket.put, key, described.model_dump_json().encode())
         return described
