@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Generator, Iterator, Mapping
 from threading import Lock
 from typing import Any, Final
 
@@ -42,7 +41,7 @@ class BucketWatcher:
         self._seen = KeySet()
         self._blind = False
 
-    def listings(self, settle_seconds: float, now: datetime) -> Generator[Listing, None, None]:
+    def listings(self, settle_seconds: float, clock: Callable[[], float] = time.time) -> Generator[Listing, None, None]:
         """Yield a listing for each page, then one of what is gone. Raises Misconfigured, StoreUnavailable."""
         with self._guard:
             started, pages = time.monotonic(), self._pages
@@ -51,20 +50,20 @@ class BucketWatcher:
             self._pages = None  # whatever stops us meanwhile, the next look begins anew
             try:
                 for page in pages:
-                    yield self._listing(page, settle_seconds, now)
+                    yield self._listing(page, settle_seconds, clock)
                     if time.monotonic() - started > self._look_seconds:
                         self._pages = pages
                         return
             except _BadKey:
-                yield from self._by_level(settle_seconds, now)
+                yield from self._by_level(settle_seconds, clock)
                 return
             yield Listing(complete=False, seen=None if self._blind else self._seen) if self._seen else Listing()
 
     def look_again(self) -> None:
         """Nothing to do: each look lists everything."""
 
-    def _listing(self, page: list[Meta], settle_seconds: float, now: datetime) -> Listing:
-        found = Found(settle_seconds, now.timestamp())
+    def _listing(self, page: list[Meta], settle_seconds: float, clock: Callable[[], float]) -> Listing:
+        found = Found(settle_seconds, clock)
         for meta in page:
             key, size = meta["path"], meta["size"]
             name = key.rsplit("/", 1)[-1]
@@ -84,10 +83,10 @@ class BucketWatcher:
         except (BaseError, OSError, ValueError) as error:
             raise translated(error, f"watched bucket {self._url}") from error
 
-    def _by_level(self, settle_seconds: float, now: datetime) -> Generator[Listing, None, None]:
+    def _by_level(self, settle_seconds: float, clock: Callable[[], float]) -> Generator[Listing, None, None]:
         """One key that is no path spoils a flat listing; level by level it spoils only its own folder. Nothing counts as gone."""
         for level in self._levels():
-            listing = self._listing(level, settle_seconds, now)
+            listing = self._listing(level, settle_seconds, clock)
             yield listing.model_copy(update={"problems": (*listing.problems, BAD_KEY)})
 
     def _levels(self) -> Iterator[list[Meta]]:
