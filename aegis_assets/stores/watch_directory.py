@@ -40,7 +40,10 @@ Changes = set[tuple[Any, str]]
 
 
 class DirectoryWatcher:
-    """Use from one thread at a time; another waits. It starts no thread of Python, and ends with its process."""
+    """Use from one thread at a time; a look that begins while another is under way sees nothing.
+
+    It starts no thread of Python, and ends with its process.
+    """
 
     def __init__(self, root: Path, is_told: Callable[[Path], bool] | None = None) -> None:
         """is_told: whether the operating system tells of changes there."""
@@ -59,7 +62,9 @@ class DirectoryWatcher:
 
     def listings(self, settle_seconds: float, clock: Callable[[], float] = time.time) -> Generator[Listing, None, None]:
         """Yield at most one listing. Where its reader fails, the next one is of everything. Raises Misconfigured."""
-        with self._guard:
+        if not self._guard.acquire(blocking=False):
+            return  # ticks that wait would pile up behind a scan that takes longer than a tick may
+        try:
             listing = self._look(settle_seconds, clock)
             if listing is None:
                 return
@@ -69,6 +74,8 @@ class DirectoryWatcher:
             self._unsettled = listing.pending
             for key in listing.gone:
                 self._missing.pop(key, None)
+        finally:
+            self._guard.release()
 
     def look_again(self) -> None:
         """List everything soon: something of what was listed could not be stored yet."""

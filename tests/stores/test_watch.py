@@ -7,6 +7,7 @@ import io
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
@@ -254,6 +255,47 @@ def test_one_s3_key_that_is_no_path_hides_only_its_folder_and_stops_deletions(s3
     assert keys(listing) == ["good/a.md", "top.md"]
     assert not listing.complete
     assert len(listing.problems) == 1
+
+
+def test_a_listing_of_s3_with_a_key_that_is_no_path_goes_on_in_pages_too(s3: S3, tmp_path: Path) -> None:
+    url = f"s3://watched/{tmp_path.name}"
+    bucket, names = open_bucket(url, s3.settings()), {"good/a.md", "good/b.md", "good/deep/c.md", "top.md", "up.md"}
+    for name in names:
+        bucket.put(name, b"a")
+    place = f"{s3.filer}/buckets/watched/{tmp_path.name}"
+    assert httpx.put(f"{place}/bad/line%0Abreak.md", files={"file": ("x", b"hostile")}).status_code == 201
+
+    hurried = BucketWatcher(url, s3.settings(), page=1, look_seconds=0.0)
+    parts: list[Listing] = []
+    for _ in range(20):
+        look = list(hurried.listings(0.0, clock(LATER)))
+        assert sum(len(part.objects) for part in look) <= 1, "a look that has no time stores one page"
+        parts += look
+        if any(part.problems for part in look):
+            break
+    assert sorted(key for part in parts for key in keys(part)) == sorted(names)
+    assert parts[-1].problems == hurried.problems == (watch_s3.BAD_KEY,)
+    assert not any(part.complete or part.seen for part in parts), "nothing counts as gone"
+    assert httpx.delete(f"{place}/bad?recursive=true").status_code == 204
+    for _ in range(len(names) + 1):
+        pages(hurried)
+    assert hurried.problems == ()
+
+
+@pytest.mark.parametrize("kind", ["directory", "s3"])
+def test_a_look_that_begins_during_another_sees_nothing_and_does_not_wait(
+    request: pytest.FixtureRequest, inbox: Path, kind: str
+) -> None:
+    settings, url = Settings(), inbox.as_uri()
+    (inbox / "a.md").write_text("x")
+    if kind == "s3":
+        settings, url = request.getfixturevalue("s3").settings(), f"s3://watched/{inbox.parent.name}"
+        open_bucket(url, settings).put("a.md", b"x")
+    watcher = open_watcher(url, settings)
+    with ThreadPoolExecutor(1) as pool, closing(watcher.listings(0.0, clock(LATER))) as parts:
+        assert keys(next(parts)) == ["a.md"]
+        assert pool.submit(lambda: list(watcher.listings(0.0))).result(timeout=10) == []
+    assert keys(next(iter(watcher.listings(0.0, clock(LATER))))) == ["a.md"]
 
 
 def test_thousands_of_s3_objects_are_all_seen(s3: S3, tmp_path: Path) -> None:
