@@ -70,7 +70,7 @@ def watch_bucket(context: dg.SensorEvaluationContext, platform: PlatformResource
 def sync_watched(ledger: FlowLedger, watching: Watcher) -> tuple[bool, str]:
     """Store what the watcher lists, part by part. Return whether anything was news, and what a person should look at."""
     chosen, news, said = settings(), False, dict[str, None]()
-    with closing(watching.listings(chosen.watch_settle_seconds, datetime.now(UTC))) as listings:
+    with closing(watching.listings(chosen.watch_settle_seconds)) as listings:
         for part in listings:
             gone = part.gone if part.seen is None else ledger.unlisted(chosen.watch_address, part.seen)
             seen = ledger.sync_objects(chosen.watch_address, chosen.watch_collection, part.objects, part.complete, gone)

@@ -13,7 +13,6 @@ import stat
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -41,7 +40,10 @@ Changes = set[tuple[Any, str]]
 
 
 class DirectoryWatcher:
-    """Use from one thread at a time; another waits. It starts no thread of Python, and ends with its process."""
+    """Use from one thread at a time; a look that begins while another is under way sees nothing.
+
+    It starts no thread of Python, and ends with its process.
+    """
 
     def __init__(self, root: Path, is_told: Callable[[Path], bool] | None = None) -> None:
         """is_told: whether the operating system tells of changes there."""
@@ -58,10 +60,12 @@ class DirectoryWatcher:
         self._missing: dict[str, float] = {}  # key -> when it was first not there
         self._deaf_until = 0.0
 
-    def listings(self, settle_seconds: float, now: datetime) -> Generator[Listing, None, None]:
+    def listings(self, settle_seconds: float, clock: Callable[[], float] = time.time) -> Generator[Listing, None, None]:
         """Yield at most one listing. Where its reader fails, the next one is of everything. Raises Misconfigured."""
-        with self._guard:
-            listing = self._look(Found(settle_seconds, now.timestamp()), settle_seconds, now.timestamp())
+        if not self._guard.acquire(blocking=False):
+            return  # ticks that wait would pile up behind a scan that takes longer than a tick may
+        try:
+            listing = self._look(settle_seconds, clock)
             if listing is None:
                 return
             until, self._full_at = self._full_at, 0.0
@@ -70,23 +74,27 @@ class DirectoryWatcher:
             self._unsettled = listing.pending
             for key in listing.gone:
                 self._missing.pop(key, None)
+        finally:
+            self._guard.release()
 
     def look_again(self) -> None:
         """List everything soon: something of what was listed could not be stored yet."""
         self._again_at = time.monotonic() + AGAIN_SECONDS
 
-    def _look(self, found: Found, settle_seconds: float, now: float) -> Listing | None:
+    def _look(self, settle_seconds: float, clock: Callable[[], float]) -> Listing | None:
         place = self._identity()
         changed = self._changed() if place == self._place else None
         if changed is None or time.monotonic() >= min(self._full_at, self._again_at):
-            return self._everything(found, place)
+            return self._everything(Found(settle_seconds, clock), place)
         keys = self._unsettled | self._missing.keys() | {key for key in map(self._key, changed) if key is not None}
         if not keys:
             return None
-        certain = all(self._visit(key, found, now) for key in keys)
+        found = Found(settle_seconds, clock)
+        certain = all(self._visit(key, found, clock()) for key in keys)
+        now = clock()
         gone = tuple(sorted(key for key, since in self._missing.items() if now - since >= settle_seconds))
         if not certain or len(gone) >= MANY:
-            return self._everything(Found(settle_seconds, now), place)
+            return self._everything(Found(settle_seconds, clock), place)
         if not (found.objects or found.problems or gone):
             self._unsettled = frozenset(found.pending)
             return None

@@ -7,8 +7,10 @@ seen or is still being written, because taking a half-seen bucket for a deletion
 from __future__ import annotations
 
 import hashlib
+import time
 from array import array
 from bisect import bisect_left
+from collections.abc import Callable
 
 from pydantic import ConfigDict
 
@@ -71,24 +73,30 @@ class Listing(Frozen):
 
 
 class Found:
-    """A listing in the making."""
+    """A listing in the making. clock: seconds since the epoch."""
 
-    def __init__(self, settle_seconds: float, now: float) -> None:
+    def __init__(self, settle_seconds: float, clock: Callable[[], float] = time.time) -> None:
         self.objects: list[SeenObject] = []
         self.pending: set[str] = set()
         self.problems: list[str] = []
         self.blind = False  # a part of the bucket was not seen
-        self._now = now
-        self._settled = now - settle_seconds
+        self._clock = clock
+        self._settle_seconds = settle_seconds
 
     def add(self, key: str, etag: str, size: int, *changes: float) -> None:
-        """changes: times of changes; a stamp from the future (a wrong clock, a crafted archive) says nothing."""
+        """Add the object, as pending if one of its changes is young.
+
+        Trade-off: a file server's clock may be ahead by a little, so a stamp up to `settle_seconds` from now is young too and
+        settles once it is past. One further in the future (a wrong clock, a crafted archive) says nothing: it would never settle.
+        The clock is read here and not once per listing: what was written during a long scan would be in its future.
+        """
         try:
             checked(key)
         except BadInput:
             self.problem("Objects whose names are no valid keys are left out.")  # never a known key: nothing is missed
             return
-        if any(self._settled < change <= self._now for change in changes):
+        now = self._clock()
+        if any(abs(now - change) < self._settle_seconds for change in changes):
             self.pending.add(key)
         else:
             self.objects.append(SeenObject(key=key, etag=etag, size=size))

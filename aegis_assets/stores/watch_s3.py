@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Generator, Iterator, Mapping
 from threading import Lock
 from typing import Any, Final
 
@@ -30,78 +29,96 @@ Meta = Mapping[str, Any]
 
 
 class BucketWatcher:
-    """Use from one thread at a time; another waits."""
+    """Use from one thread at a time; a look that begins while another is under way sees nothing."""
 
     def __init__(self, url: str, settings: Settings, page: int = PAGE, look_seconds: float = LOOK_SECONDS) -> None:
-        self.problems: tuple[str, ...] = ()  # each listing says them
+        self.problems: tuple[str, ...] = ()
         self._url = url
         self._store = s3_store(url, settings)
         self._page, self._look_seconds = page, look_seconds
         self._guard = Lock()
         self._pages: Iterator[list[Meta]] | None = None  # what is left of a listing that takes long
         self._seen = KeySet()
-        self._blind = False
+        self._spoiled = False  # a key that is no path was met: nothing counts as gone
 
-    def listings(self, settle_seconds: float, now: datetime) -> Generator[Listing, None, None]:
+    def listings(self, settle_seconds: float, clock: Callable[[], float] = time.time) -> Generator[Listing, None, None]:
         """Yield a listing for each page, then one of what is gone. Raises Misconfigured, StoreUnavailable."""
-        with self._guard:
-            started, pages = time.monotonic(), self._pages
-            if pages is None:
-                pages, self._seen, self._blind = self._listed(), KeySet(), False
-            self._pages = None  # whatever stops us meanwhile, the next look begins anew
-            try:
-                for page in pages:
-                    yield self._listing(page, settle_seconds, now)
-                    if time.monotonic() - started > self._look_seconds:
-                        self._pages = pages
-                        return
-            except _BadKey:
-                yield from self._by_level(settle_seconds, now)
-                return
-            yield Listing(complete=False, seen=None if self._blind else self._seen) if self._seen else Listing()
+        if not self._guard.acquire(blocking=False):
+            return  # ticks that wait would pile up behind a look that takes longer than a tick may
+        try:
+            yield from self._look(settle_seconds, clock)
+        finally:
+            self._guard.release()
 
     def look_again(self) -> None:
         """Nothing to do: each look lists everything."""
 
-    def _listing(self, page: list[Meta], settle_seconds: float, now: datetime) -> Listing:
-        found = Found(settle_seconds, now.timestamp())
+    def _look(self, settle_seconds: float, clock: Callable[[], float]) -> Generator[Listing, None, None]:
+        started, pages = time.monotonic(), self._pages
+        if pages is None:
+            pages, self._seen, self._spoiled = self._listed(), KeySet(), False
+        self._pages = None  # whatever stops us meanwhile, the next look begins anew
+        for page in pages:
+            if page:
+                yield self._listing(page, settle_seconds, clock)
+            if time.monotonic() - started > self._look_seconds:
+                self._pages = pages
+                return
+        self.problems = (BAD_KEY,) if self._spoiled else ()
+        if self._spoiled:
+            yield Listing(complete=False, problems=self.problems)
+        else:
+            yield Listing(complete=False, seen=self._seen) if self._seen else Listing()
+
+    def _listing(self, page: list[Meta], settle_seconds: float, clock: Callable[[], float]) -> Listing:
+        found = Found(settle_seconds, clock)
         for meta in page:
             key, size = meta["path"], meta["size"]
             name = key.rsplit("/", 1)[-1]
             if any(unfinished(part) for part in key.split("/")) or (size == 0 and "." not in name):  # a folder's marker
                 continue
-            self._seen.add(key)
+            if not self._spoiled:
+                self._seen.add(key)
             etag = (meta["e_tag"] or hashlib.sha256(f"{size}-{meta['last_modified']}".encode()).hexdigest()).strip('"')
             found.add(key, etag, size, meta["last_modified"].timestamp())
-        self._blind = self._blind or found.blind
         return found.listing(whole=False)
 
     def _listed(self) -> Iterator[list[Meta]]:
+        """Yield pages, empty ones too: the caller looks at its time after each.
+
+        One key that is no path spoils the flat listing of every folder above it. Those are listed level by level, and their other
+        folders flat, so that it hides only the objects beside it. Pages that came before it come again, which is no news then.
+        Trade-off: the client reads a level at once, so one that holds a spoiled folder and very many objects takes their memory.
+        """
+        folders: list[str] = [""]
+        while folders:
+            folder = folders.pop()
+            try:
+                yield from self._flat(folder)
+            except _BadKey:
+                self._spoiled, self.problems = True, (BAD_KEY,)
+                objects, below = self._level(folder)
+                folders += below
+                for start in range(0, max(1, len(objects)), self._page):
+                    yield objects[start : start + self._page]
+
+    def _flat(self, folder: str) -> Iterator[list[Meta]]:
         try:
-            yield from obstore.list(self._store, chunk_size=self._page)
+            yield from obstore.list(self._store, folder or None, chunk_size=self._page)
         except InvalidPathError as error:
             raise _BadKey from error
         except (BaseError, OSError, ValueError) as error:
             raise translated(error, f"watched bucket {self._url}") from error
 
-    def _by_level(self, settle_seconds: float, now: datetime) -> Generator[Listing, None, None]:
-        """One key that is no path spoils a flat listing; level by level it spoils only its own folder. Nothing counts as gone."""
-        for level in self._levels():
-            listing = self._listing(level, settle_seconds, now)
-            yield listing.model_copy(update={"problems": (*listing.problems, BAD_KEY)})
-
-    def _levels(self) -> Iterator[list[Meta]]:
-        stack: list[str] = [""]
-        while stack:
-            place = stack.pop()
-            try:
-                level = obstore.list_with_delimiter(self._store, place or None)
-            except (InvalidPathError, ValueError):
-                continue
-            except (BaseError, OSError) as error:
-                raise translated(error, f"watched bucket {self._url}") from error
-            stack.extend(level["common_prefixes"])
-            yield list(level["objects"])
+    def _level(self, folder: str) -> tuple[list[Meta], list[str]]:
+        """Return the objects and the folders in a folder, none if a key among them is no path."""
+        try:
+            level = obstore.list_with_delimiter(self._store, folder or None)
+        except (InvalidPathError, ValueError):
+            return [], []
+        except (BaseError, OSError) as error:
+            raise translated(error, f"watched bucket {self._url}") from error
+        return list(level["objects"]), list(level["common_prefixes"])
 
 
 class _BadKey(Exception):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from aegis_assets.errors import BadInput, Misconfigured, NotFound, StoreUnavailable
+from aegis_assets.errors import BadInput, Misconfigured, NotFound, StoreUnavailable, is_outage
 from aegis_assets.settings import Settings
-from aegis_assets.stores import watch_s3
+from aegis_assets.stores import watch, watch_s3
 from aegis_assets.stores.bucket import open_bucket, s3_store
 from aegis_assets.stores.watch import fetch, open_watcher
 from aegis_assets.stores.watch_listing import Listing
@@ -24,13 +28,17 @@ from tests.stores.conftest import S3
 LATER = timedelta(seconds=60)
 
 
+def clock(ahead: timedelta) -> Callable[[], float]:
+    return lambda: time.time() + ahead.total_seconds()
+
+
 def seen(root: Path, later: timedelta = LATER, settle: float = 5.0) -> Listing:
     return listed(root.as_uri(), Settings(), settle, later)
 
 
 def listed(url: str, settings: Settings, settle: float, later: timedelta = LATER) -> Listing:
     """What a fresh watcher sees, in one listing."""
-    parts = list(open_watcher(url, settings).listings(settle, datetime.now(UTC) + later))
+    parts = list(open_watcher(url, settings).listings(settle, clock(later)))
     return Listing(
         objects=tuple(sorted((one for part in parts for one in part.objects), key=lambda one: one.key)),
         pending=frozenset(key for part in parts for key in part.pending),
@@ -78,6 +86,11 @@ def test_a_copy_with_old_time_stamps_is_young_and_a_stamp_from_the_future_settle
 
     assert seen(inbox, later=timedelta(0)).pending == {"old.md", "future.md"}
     assert keys(seen(inbox)) == ["future.md", "old.md"]
+
+
+def test_a_file_server_s_clock_that_is_a_little_ahead_does_not_settle_a_file_at_once(inbox: Path) -> None:
+    (inbox / "a.md").write_text("x")
+    assert seen(inbox, later=timedelta(seconds=-2)).pending == {"a.md"}
 
 
 def test_the_etag_changes_with_the_content_even_at_the_same_size(inbox: Path) -> None:
@@ -148,6 +161,63 @@ def test_fetch_copies_the_bytes_and_refuses_what_is_over_the_limit(inbox: Path, 
     assert os.listdir(tmp_path / "out") == ["a"]
 
 
+def fetched(inbox: Path, key: str = "a.md") -> Path:
+    target = inbox.parent / "fetched"
+    fetch(inbox.as_uri(), Settings(), key, target)
+    return target
+
+
+@pytest.mark.parametrize("mount_point", ["missing", "empty", "hidden files only"])
+def test_an_object_of_a_directory_that_is_not_mounted_waits(inbox: Path, mount_point: str) -> None:
+    if mount_point == "missing":
+        inbox.rmdir()
+    elif mount_point == "hidden files only":
+        (inbox / ".not-mounted").touch()
+    with pytest.raises(StoreUnavailable, match="is it mounted") as caught:
+        fetched(inbox, "sub/a.md")
+    assert is_outage(caught.value)
+    assert caught.value.server == "the watched bucket"
+
+
+def test_an_object_that_is_gone_from_a_mounted_directory_is_not_waited_for(inbox: Path) -> None:
+    (inbox / "other.md").write_text("x")
+    with pytest.raises(NotFound):
+        fetched(inbox)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE])
+def test_a_disk_that_fails_while_it_is_read_is_an_outage_and_leaves_no_half_file(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    class FailsAfterABlock(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell():
+                raise OSError(code, os.strerror(code))
+            return super().read(size) or b""
+
+    (inbox / "a.md").write_bytes(bytes(watch.BLOCK + 1))
+    monkeypatch.setattr(watch, "_opened", lambda root, key: FailsAfterABlock(root / key))
+    with pytest.raises(StoreUnavailable) as caught:
+        fetched(inbox)
+    assert caught.value.server == "the watched bucket"
+    assert os.listdir(inbox.parent) == ["inbox"]
+
+
+def test_a_file_that_may_not_be_read_is_no_outage(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (inbox / "a.md").write_text("x")
+    open_file = os.open
+
+    def refusing(path: str | Path, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if str(path).endswith("a.md"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_file(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", refusing)  # the tests may run as root, whom no mode keeps out
+    with pytest.raises(Misconfigured, match="permission") as caught:
+        fetched(inbox)
+    assert not is_outage(caught.value)
+
+
 def test_s3_objects_are_listed_by_their_etag_and_fetched(s3: S3, tmp_path: Path) -> None:
     url = f"s3://watched/{tmp_path.name}"
     bucket = open_bucket(url, s3.settings())
@@ -187,6 +257,47 @@ def test_one_s3_key_that_is_no_path_hides_only_its_folder_and_stops_deletions(s3
     assert len(listing.problems) == 1
 
 
+def test_a_listing_of_s3_with_a_key_that_is_no_path_goes_on_in_pages_too(s3: S3, tmp_path: Path) -> None:
+    url = f"s3://watched/{tmp_path.name}"
+    bucket, names = open_bucket(url, s3.settings()), {"good/a.md", "good/b.md", "good/deep/c.md", "top.md", "up.md"}
+    for name in names:
+        bucket.put(name, b"a")
+    place = f"{s3.filer}/buckets/watched/{tmp_path.name}"
+    assert httpx.put(f"{place}/bad/line%0Abreak.md", files={"file": ("x", b"hostile")}).status_code == 201
+
+    hurried = BucketWatcher(url, s3.settings(), page=1, look_seconds=0.0)
+    parts: list[Listing] = []
+    for _ in range(20):
+        look = list(hurried.listings(0.0, clock(LATER)))
+        assert sum(len(part.objects) for part in look) <= 1, "a look that has no time stores one page"
+        parts += look
+        if any(part.problems for part in look):
+            break
+    assert sorted(key for part in parts for key in keys(part)) == sorted(names)
+    assert parts[-1].problems == hurried.problems == (watch_s3.BAD_KEY,)
+    assert not any(part.complete or part.seen for part in parts), "nothing counts as gone"
+    assert httpx.delete(f"{place}/bad?recursive=true").status_code == 204
+    for _ in range(len(names) + 1):
+        pages(hurried)
+    assert hurried.problems == ()
+
+
+@pytest.mark.parametrize("kind", ["directory", "s3"])
+def test_a_look_that_begins_during_another_sees_nothing_and_does_not_wait(
+    request: pytest.FixtureRequest, inbox: Path, kind: str
+) -> None:
+    settings, url = Settings(), inbox.as_uri()
+    (inbox / "a.md").write_text("x")
+    if kind == "s3":
+        settings, url = request.getfixturevalue("s3").settings(), f"s3://watched/{inbox.parent.name}"
+        open_bucket(url, settings).put("a.md", b"x")
+    watcher = open_watcher(url, settings)
+    with ThreadPoolExecutor(1) as pool, closing(watcher.listings(0.0, clock(LATER))) as parts:
+        assert keys(next(parts)) == ["a.md"]
+        assert pool.submit(lambda: list(watcher.listings(0.0))).result(timeout=10) == []
+    assert keys(next(iter(watcher.listings(0.0, clock(LATER))))) == ["a.md"]
+
+
 def test_thousands_of_s3_objects_are_all_seen(s3: S3, tmp_path: Path) -> None:
     url = f"s3://watched/{tmp_path.name}"
     bucket = open_bucket(url, s3.settings())
@@ -196,7 +307,7 @@ def test_thousands_of_s3_objects_are_all_seen(s3: S3, tmp_path: Path) -> None:
 
 
 def pages(watcher: BucketWatcher) -> list[list[str]]:
-    return [keys(part) for part in watcher.listings(0.0, datetime.now(UTC) + LATER)]
+    return [keys(part) for part in watcher.listings(0.0, clock(LATER))]
 
 
 def test_s3_is_listed_in_pages_and_what_is_gone_is_told_at_the_end(s3: S3, tmp_path: Path) -> None:
@@ -204,7 +315,7 @@ def test_s3_is_listed_in_pages_and_what_is_gone_is_told_at_the_end(s3: S3, tmp_p
     bucket, names = open_bucket(url, s3.settings()), {"a/1.md", "a-b.md", "B.md", "c.md", "ü.md"}
     for name in names:
         bucket.put(name, b"x")
-    *parts, last = BucketWatcher(url, s3.settings(), page=2).listings(0.0, datetime.now(UTC) + LATER)
+    *parts, last = BucketWatcher(url, s3.settings(), page=2).listings(0.0, clock(LATER))
     assert [len(part.objects) for part in parts] == [2, 2, 1]
     assert {key for part in parts for key in keys(part)} == names
     assert all(not part.complete and part.seen is None for part in parts), "no part says that the others are gone"
@@ -212,7 +323,7 @@ def test_s3_is_listed_in_pages_and_what_is_gone_is_told_at_the_end(s3: S3, tmp_p
     assert {name for name in (*names, "d.md") if name not in last.seen} == {"d.md"}
     for name in names:
         bucket.delete(name)
-    (empty,) = BucketWatcher(url, s3.settings()).listings(0.0, datetime.now(UTC) + LATER)
+    (empty,) = BucketWatcher(url, s3.settings()).listings(0.0, clock(LATER))
     assert empty.complete
 
 
@@ -224,7 +335,7 @@ def test_a_listing_of_s3_that_takes_long_goes_on_and_one_that_broke_off_begins_a
     hurried = BucketWatcher(url, s3.settings(), page=1, look_seconds=0.0)
     assert [pages(hurried) for _ in range(5)] == [[["a.md"]], [["b.md"]], [["c.md"]], [[]], [["a.md"]]]
     watcher = BucketWatcher(url, s3.settings(), page=1)
-    with closing(watcher.listings(0.0, datetime.now(UTC) + LATER)) as parts:
+    with closing(watcher.listings(0.0, clock(LATER))) as parts:
         next(parts)
         assert keys(next(parts)) == ["b.md"], "and here its reader fails"
     assert pages(watcher) == [["a.md"], ["b.md"], ["c.md"], []]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,10 @@ from aegis_assets.stores.watch_listing import Listing
 from tests.waiting import until
 
 LATER = timedelta(seconds=60)
+
+
+def clock(ahead: timedelta) -> Callable[[], float]:
+    return lambda: time.time() + ahead.total_seconds()
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def watcher(inbox: Path) -> Iterator[DirectoryWatcher]:
 
 
 def look(watcher: DirectoryWatcher, settle: float = 5.0, later: timedelta = LATER) -> list[Listing]:
-    return list(watcher.listings(settle, datetime.now(UTC) + later))
+    return list(watcher.listings(settle, clock(later)))
 
 
 def seen(watcher: DirectoryWatcher, enough: Callable[[Listing], object], settle: float = 5.0) -> Listing:
@@ -91,6 +96,22 @@ def test_a_file_is_looked_at_until_it_is_settled_and_then_listed_once(watcher: D
     assert look(watcher, later=timedelta(0)) == []
     assert [names(part) for part in look(watcher)] == [["young.md"]]
     assert look(watcher) == []
+
+
+def test_a_file_that_is_written_during_a_long_scan_is_not_settled(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the scan's beginning is compared with lies in its future, and so says nothing."""
+    scandir, ahead = os.scandir, [timedelta(seconds=-60)]
+
+    def a_minute_later(path: Path) -> object:
+        if path.name == "sub":
+            ahead[0] = timedelta(0)
+            (path / "growing.md").write_text("half")
+        return scandir(path)
+
+    monkeypatch.setattr(watch_directory.os, "scandir", a_minute_later)
+    (listing,) = DirectoryWatcher(inbox, is_told=lambda _: False).listings(30.0, lambda: clock(ahead[0])())
+    assert "sub/growing.md" in listing.pending
+    assert not listing.complete
 
 
 def test_a_deleted_file_is_gone_once_that_has_lasted(watcher: DirectoryWatcher, inbox: Path) -> None:
@@ -145,7 +166,7 @@ def test_hidden_files_and_links_to_folders_are_left_out(watcher: DirectoryWatche
 def test_where_the_reader_fails_everything_is_listed_again(watcher: DirectoryWatcher, inbox: Path) -> None:
     (inbox / "a.md").write_text("x")
     until(lambda: watcher._unsettled or look(watcher, later=timedelta(0)))
-    with closing(watcher.listings(5.0, datetime.now(UTC) + LATER)) as parts:
+    with closing(watcher.listings(5.0, clock(LATER))) as parts:
         assert names(next(parts)) == ["a.md"], "and here its reader fails"
     (listing,) = look(watcher)
     assert (names(listing), listing.complete) == (["a.md", "sub/first.md"], True)
@@ -219,9 +240,9 @@ def test_file_systems_of_a_network_tell_nothing(kind: str, told: bool, tmp_path:
 
 def test_watching_ends_with_its_process(inbox: Path) -> None:
     script = (
-        "import sys; from datetime import datetime, UTC; from pathlib import Path\n"
+        "import sys; from pathlib import Path\n"
         "from aegis_assets.stores.watch_directory import DirectoryWatcher\n"
-        "watcher = DirectoryWatcher(Path(sys.argv[1])); print(len(list(watcher.listings(0.0, datetime.now(UTC)))))"
+        "watcher = DirectoryWatcher(Path(sys.argv[1])); print(len(list(watcher.listings(0.0))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(inbox)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False

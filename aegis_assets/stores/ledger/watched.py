@@ -15,7 +15,7 @@ from psycopg.rows import DictRow
 from aegis_assets.model import ids
 from aegis_assets.model.ledger import SeenObject, SyncResult
 from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows, writes
-from aegis_assets.stores.ledger.documents import add_collection
+from aegis_assets.stores.ledger.documents import NOT_WAITING, add_collection
 from aegis_assets.stores.ledger.fence import lock_name
 from aegis_assets.stores.ledger.naming import document_name, holdable
 
@@ -37,12 +37,12 @@ SELECT id, document_id FROM aegis_bucket_object WHERE bucket = %(bucket)s AND ke
 
 # Grows with: what is new or changed. A row whose document is on its way out is left alone, and its object not noted as seen: the
 # next full listing brings it again.
-UPSERT: Final = """
+UPSERT: Final = f"""
 INSERT INTO aegis_document AS d (id, collection_id, name, source, source_key, state, size)
 SELECT fresh.id, %(collection)s, fresh.name, 'bucket', fresh.key, 'pending', fresh.size
 FROM unnest(%(ids)s::uuid[], %(names)s::text[], %(keys)s::text[], %(sizes)s::bigint[]) AS fresh(id, name, key, size)
 ORDER BY fresh.id
-ON CONFLICT (id) DO UPDATE SET size = EXCLUDED.size, blob = '', sha256 = '',
+ON CONFLICT (id) DO UPDATE SET size = EXCLUDED.size, blob = '', sha256 = '', {NOT_WAITING},
     run_claimed_at = CASE WHEN d.state IN ('running', 'queued') THEN coalesce(d.run_claimed_at, now()) END,
     message = CASE WHEN d.state IN ('running', 'queued') THEN d.message ELSE '' END,
     state = CASE WHEN d.state IN ('running', 'queued') THEN d.state ELSE 'pending' END

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from aegis_assets.errors import NotAllowed
+from aegis_assets.errors import NotAllowed, StoreUnavailable
 from aegis_assets.model.document import State
 from aegis_assets.model.ledger import SeenObject, SyncResult
 from aegis_assets.stores.ledger import Ledger, watched
@@ -46,6 +46,17 @@ def test_a_changed_object_makes_its_document_pending_and_to_be_fetched(ledger: L
     assert sync(ledger, a="2") == SyncResult(new=(), changed=(document,), deleted=())
     row = ledger.document(document)
     assert (row.state, row.blob, row.sha256) == (State.PENDING, "", "")
+
+
+def test_newer_bytes_do_not_wait_for_what_the_older_ones_waited_for(ledger: Ledger) -> None:
+    (document,) = sync(ledger, a="1").new
+    ledger.begin(document, RUN, dead)
+    ledger.put_back(document, RUN, StoreUnavailable("The graph server does not answer.", server="the graph server"))
+    assert ledger.claim(5) == []
+    sync(ledger, a="2")
+    row = ledger.document(document)
+    assert (row.waiting_for, row.not_before, row.waiting_since, row.waits) == ("", None, None, 0)
+    assert ledger.claim(5) == [document]
 
 
 def test_an_object_that_changes_while_it_is_fetched_is_fetched_again(ledger: Ledger) -> None:

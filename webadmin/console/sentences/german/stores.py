@@ -174,5 +174,10 @@ STORES: Final = {
         "Das beobachtete Objekt ist keine Datei im beobachteten Ordner."
     ),
     "The watched object is gone.": "Das beobachtete Objekt ist nicht mehr da.",
+    "The watched directory is missing or empty: is it mounted?": "Der beobachtete Ordner fehlt oder ist leer: Ist er eingehängt?",
+    "The watched object may not be read: give the platform's user the permission to read it, then retry.": (
+        "Das beobachtete Objekt darf nicht gelesen werden: Geben Sie dem Benutzer der Plattform das Leserecht, und versuchen Sie es"
+        " erneut."
+    ),
     "The watched object cannot be read ({error}).": "Das beobachtete Objekt ist nicht lesbar ({error}).",
 }
