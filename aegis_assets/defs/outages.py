@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
-import json
+import time
+from typing import Final
+from uuid import uuid4
 
 import dagster as dg
+from pydantic import ValidationError
 
 from aegis_assets.defs.loop import wait_for
 from aegis_assets.defs.platform import PlatformResource
+from aegis_assets.model.parsing import Frozen
 from aegis_assets.pipeline.flow.preflight import outages
+from aegis_assets.settings import settings
+
+PROCESS: Final = uuid4().hex  # tells this process's probes from those of a process before it
+SETTLE_SECONDS: Final = 600.0  # which servers get to start beside the platform, before documents fail because one is away
+
+
+class LastProbe(Frozen):
+    """What a sensor's cursor remembers. process: whose probe it was. away: since when, by that process's monotonic clock."""
+
+    process: str = ""
+    away: dict[str, float] = {}
 
 
 def servers_away(context: dg.SensorEvaluationContext, resource: PlatformResource) -> set[str]:
-    """Return the servers that do not answer, if documents wait for one. Fail documents that have waited too long.
+    """Return the servers that do not answer, if documents wait for one. Fail documents whose server is away for too long.
 
-    Only a server that a look before this one, which the cursor remembers, did not find has come back: one that answers the probe
-    and not the work, as a language model that hangs, is tried again when each document's time has come.
+    Only a server that a probe before this one, which the cursor remembers, did not find has come back: one that answers the probe
+    and not the work, as a language model that hangs, is tried again when each document's time has come. A server that no probe
+    asks for, as Dagster itself or the broker, is never away here: runs are launched for it with back-off.
     """
     ledger = resource.use().ledger
-    ledger.fail_overdue()
-    before = set(json.loads(context.cursor or "[]"))
+    before, now = last_probe(context.cursor), time.monotonic()
     waited_for = ledger.waited_for()
     away = wait_for(outages(resource.probe(), set().union(*waited_for.values()))) if waited_for else set()
-    if back := before - away:
+    if back := before.away.keys() - away:
         ledger.try_now(back)
-    if away != before:
-        context.update_cursor(json.dumps(sorted(away)))
+    known = before.away if before.process == PROCESS else {}
+    settle = min(SETTLE_SECONDS, settings().outage_hours * 3600)
+    if lasting := {server for server in away & known.keys() if now - known[server] >= settle}:
+        ledger.fail_overdue(lasting)
+    probe = LastProbe(process=PROCESS, away={server: known.get(server, now) for server in sorted(away)})
+    if probe.away != before.away:
+        context.update_cursor(probe.model_dump_json())
     return away
+
+
+def last_probe(cursor: str | None) -> LastProbe:
+    """Return what the cursor remembers; nothing of one that an earlier version wrote."""
+    try:
+        return LastProbe.model_validate_json(cursor or "{}")
+    except ValidationError:
+        return LastProbe()

@@ -18,8 +18,9 @@ from aegis_assets.pipeline.flow.ledger import FlowLedger
 
 log = logger(__name__)
 CLAIM_SECONDS: Final = 30.0  # in which Dagster makes the run of a claim
-STOPPED: Final = "The run was stopped from outside before it could finish."
+LOST: Final = "The run ended before it could finish this document."
 UNREACHED: Final = "The run ended before it reached this document; its page in Dagster says why."
+LAUNCHER: Final = "Dagster"  # what a document waits for that no run has begun: it cannot be what ends its runs
 SUBMIT_SECONDS: Final = 300.0  # in which a run that was made gets into Dagster's queue
 UNSUBMITTED: Final = "Whoever made this run ended before it was put into the queue."
 
@@ -44,8 +45,10 @@ def release(ledger: FlowLedger, holder: str, status: dg.DagsterRunStatus | None)
     """Let go of what an ended run holds, as it ended. status: None for a run that Dagster does not know any more."""
     if status == dg.DagsterRunStatus.CANCELED:
         ledger.cancel_run(holder)
+    elif holder.startswith(CLAIM):
+        ledger.lose_run(holder, UNREACHED, LAUNCHER)
     else:
-        ledger.lose_run(holder, UNREACHED if holder.startswith(CLAIM) else STOPPED)
+        ledger.lose_run(holder, LOST)
 
 
 def holders_of(run: dg.DagsterRun) -> list[str]:

@@ -16,7 +16,8 @@ MOST_WAIT: Final = 600.0
 
 
 class Waiting(Frozen):
-    """waiting_for: the public name of the server, '' where the last run was lost. not_before: the next try. waits: tries so far."""
+    """waiting_for: the public name of the server, '' where the last run was lost. waits: tries so far.
+    not_before: the next try, later where a server is away then or others are first."""
 
     waiting_for: str = ""
     not_before: datetime | None = None
@@ -31,13 +32,18 @@ def back_off(server: str, waits: int) -> float:
 
 
 def sentence(state: str, message: str, waiting: Waiting, now: datetime | None = None) -> str:
-    """Return what goes with the state: why the document waits and until when, else its message."""
+    """Return what goes with the state: why the document waits and until when, else its message.
+
+    No time is said of a document that is due: it waits for its turn, or for a server that is away, another one's included.
+    """
     if state != State.PENDING or waiting.not_before is None:
         return message
     seconds = (waiting.not_before - (now or datetime.now(UTC))).total_seconds()
     server = waiting.waiting_for
+    if seconds <= 0 and server:
+        return f"Waiting for {server}. {message}" if message else f"Waiting for {server}."  # a launch that did not come about
     if seconds <= 0:
-        return f"Waiting for {server}, next try now. {message}" if server else f"{message} Next try now."
+        return message
     left = duration(seconds)
     return f"Waiting for {server}, next try in {left}. {message}" if server else f"{message} Next try in {left}."
 

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from aegis_assets.defs.platform import PlatformResource
-from aegis_assets.defs.reaper import STOPPED, UNSUBMITTED
+from aegis_assets.defs.reaper import LOST, UNSUBMITTED
 from aegis_assets.defs.sensors import after_failure, housekeeping
 from aegis_assets.model.document import State
 from aegis_assets.model.launch import CLAIM_TAG
@@ -51,7 +51,7 @@ def test_a_running_document_whose_run_is_over_waits_for_another(light: Light, st
     light.ledger.begin(document, light.run(status) if status else "a run that Dagster does not know", lambda _: False)
     found, message = ends(light)["a.md"]
     assert found == state
-    assert (message == STOPPED) == (state == State.PENDING)
+    assert (message == LOST) == (state == State.PENDING)
 
 
 @pytest.mark.parametrize(

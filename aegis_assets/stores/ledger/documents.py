@@ -23,6 +23,8 @@ COLUMNS: Final = """id, collection_id AS collection, name, source, source_key, s
     media_type, parser, extractor, embedder, live_id AS live, making_id AS making, run_id, cancel_requested, fraction,
     waiting_for, not_before, waiting_since, waits, created_at, updated_at"""
 NOT_WAITING: Final = "waiting_for = '', not_before = NULL, waiting_since = NULL, waits = 0"
+# Time in which a document was due and nobody tried it is no part of an outage.
+TRIED_SINCE: Final = "waiting_since + greatest(now() - coalesce(not_before, now()), interval '0')"
 DOCUMENT: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = %(document)s"
 DOCUMENTS: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = ANY(%(documents)s)"
 COLLECTION: Final = "SELECT id, name, entity_types, relation_types, prompt, model FROM aegis_collection WHERE id = %(collection)s"

@@ -10,11 +10,12 @@ from uuid import UUID
 from aegis_assets.model.launch import ALONE_AFTER, BYTES_PER_SECOND, DOCUMENTS_PER_RUN, MAX_SECONDS, SMALL_BYTES
 from aegis_assets.model.ledger import UNLIMITED, WaitingRuns
 from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows, writes
+from aegis_assets.stores.ledger.documents import TRIED_SINCE
 from aegis_assets.stores.ledger.fence import lock_name
 
 # In the order in which Dagster's queue would take them (`turn` in defs/coordinator.py), as many as make so many runs.
 # Costs: reads and sorts all pending documents of the platform; writes what is claimed.
-CLAIM: Final = """
+CLAIM: Final = f"""
 WITH next AS (
     SELECT id, created_at + make_interval(secs => least(size / %(bytes_per_second)s::float, %(most)s)) AS turn,
         size < %(small)s AS small,
@@ -29,7 +30,8 @@ WITH next AS (
     WHERE d.state = 'pending' AND counted.runs <= CASE WHEN small THEN %(small_runs)s::int ELSE %(large_runs)s END
     ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED
 ), claimed AS (
-    UPDATE aegis_document d SET state = 'queued', run_claimed_at = now(), run_id = '', message = '', cancel_requested = false
+    UPDATE aegis_document d SET state = 'queued', run_claimed_at = now(), run_id = '', message = '', cancel_requested = false,
+        waiting_since = {TRIED_SINCE}, not_before = CASE WHEN not_before IS NOT NULL THEN now() END
     FROM chosen WHERE d.id = chosen.id RETURNING d.id, chosen.turn
 )
 SELECT id FROM claimed ORDER BY turn, id"""

@@ -12,7 +12,7 @@ from aegis_assets.errors import NotAllowed, NotFound, Superseded
 from aegis_assets.model.document import State
 from aegis_assets.model.ledger import DocumentRow, Ending
 from aegis_assets.stores.ledger.base import Base, Connection, clean, one, reads, rows, writes
-from aegis_assets.stores.ledger.documents import ALL_FOR_UPDATE, DOCUMENT, FOR_UPDATE, NOT_WAITING, REMOVING
+from aegis_assets.stores.ledger.documents import ALL_FOR_UPDATE, DOCUMENT, FOR_UPDATE, NOT_WAITING, REMOVING, TRIED_SINCE
 from aegis_assets.stores.ledger.fence import fence_all, lock, require_running
 from aegis_assets.stores.ledger.progress import settle
 
@@ -20,9 +20,10 @@ PEEK: Final = "SELECT id, state, run_id, cancel_requested FROM aegis_document WH
 PEEK_MANY: Final = """
 SELECT id FROM aegis_document
 WHERE id = ANY(%(documents)s) AND run_id = %(run_id)s AND state = 'running' AND NOT cancel_requested"""
-BEGIN: Final = """
+BEGIN: Final = f"""
 UPDATE aegis_document SET state = 'running', run_id = %(run_id)s, run_claimed_at = NULL, cancel_requested = false, message = '',
-    not_before = NULL, fraction = CASE WHEN waiting_since IS NULL THEN 0 ELSE fraction END WHERE id = %(document)s"""
+    waiting_since = {TRIED_SINCE}, not_before = NULL,
+    fraction = CASE WHEN waiting_since IS NULL THEN 0 ELSE fraction END WHERE id = %(document)s"""
 RUN_BEGINS: Final = """
 INSERT INTO aegis_run_document (run_id, document_id) VALUES (%(run_id)s, %(document)s)
 ON CONFLICT (run_id, document_id) DO UPDATE SET finished_at = NULL"""

@@ -1,6 +1,8 @@
 """A document whose run met an outage, or was lost, is pending again and tried later; it fails only after AEGIS_OUTAGE_HOURS.
 
 Progress between two waits starts the count anew (`progress.ADVANCE`): a document that gets on, however slowly, never fails for it.
+Time in which it could have been tried and was not, behind others or while the platform was off, is taken out of the count where the
+document is claimed and where its run begins.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ UPDATE aegis_document SET not_before = now()
 WHERE state = 'pending' AND not_before > now() AND waiting_for = ANY(%(servers)s)"""
 OVERDUE: Final = """
 SELECT id, waiting_for, extract(epoch FROM now() - waiting_since)::float AS seconds FROM aegis_document
-WHERE state = 'pending' AND not_before IS NOT NULL AND waiting_for <> ''
+WHERE state = 'pending' AND not_before IS NOT NULL AND waiting_for = ANY(%(servers)s)
     AND waiting_since < now() - make_interval(secs => %(seconds)s)
 ORDER BY id LIMIT 1000"""
 
@@ -84,10 +86,13 @@ class Waits(Base):
         return connection.execute(TRY_NOW, {"servers": sorted(servers)}).rowcount
 
     @writes
-    def fail_overdue(self, connection: Connection) -> list[UUID]:
-        """Fail what has waited for AEGIS_OUTAGE_HOURS, at most 1000 documents. Return them."""
+    def fail_overdue(self, connection: Connection, servers: Collection[str]) -> list[UUID]:
+        """Fail what has waited for one of these servers for AEGIS_OUTAGE_HOURS, at most 1000 documents. Return them.
+
+        servers: those that are away now. What waits for another one may be tried, and is put back or fails by that.
+        """
         failed = []
-        for overdue in rows(connection, OVERDUE, seconds=settings().outage_hours * 3600):
+        for overdue in rows(connection, OVERDUE, servers=sorted(servers), seconds=settings().outage_hours * 3600):
             lock(connection, overdue["id"])
             row = one(connection, FOR_UPDATE, document=overdue["id"])
             if row is not None and row["state"] == State.PENDING:

@@ -145,17 +145,50 @@ def test_it_fails_after_the_hours_of_the_setting_with_a_sentence_that_says_so(le
         age(ledger, waiting, 71.9)
     put_back(ledger, document)
     assert ledger.document(document).state == State.PENDING
-    assert ledger.fail_overdue() == []
+    assert ledger.fail_overdue(["the graph server"]) == []
     age(ledger, document, 0.2)
     age(ledger, other, 0.2)
     put_back(ledger, document)
-    assert ledger.fail_overdue() == [other], "also where no run is launched any more"
+    assert ledger.fail_overdue(["the bucket"]) == [], "its server answers, so it may be tried"
+    assert ledger.fail_overdue(["the graph server", "the bucket"]) == [other], "also where no run is launched any more"
     for waiting in (document, other):
         row = ledger.document(waiting)
         assert row.state == State.FAILED
         assert row.message == (
             "Gave up waiting for the graph server after 72 h (AEGIS_OUTAGE_HOURS). Retry takes up what is missing."
         )
+
+
+@pytest.mark.parametrize("launched", [True, False], ids=["launched", "begun by hand"])
+def test_time_in_which_it_was_due_and_not_tried_counts_for_no_outage(ledger: Ledger, launched: bool) -> None:
+    document = register(ledger).document
+    put_back(ledger, document)
+    with ledger.connection() as connection:
+        connection.execute(
+            "UPDATE aegis_document SET waiting_since = now() - interval '80 hours', not_before = now() - interval '79 hours'"
+        )
+    if launched:
+        assert ledger.claim(1) == [document]
+        ledger.launched([document], "claim:1")
+        ledger.lose_run("claim:1", KILLED, "Dagster")
+        row = ledger.document(document)
+        assert (row.state, row.waiting_for) == (State.PENDING, "Dagster")
+    put_back(ledger, document)
+    row = ledger.document(document)
+    assert (row.state, row.waiting_for) == (State.PENDING, "the graph server")
+    assert row.waiting_since is not None
+    waited = datetime.now(UTC) - row.waiting_since
+    assert timedelta(minutes=59) < waited < timedelta(minutes=61), "the hour until it was due counts"
+
+
+def test_a_launch_that_did_not_come_about_leaves_what_it_waits_for(ledger: Ledger) -> None:
+    waits, fresh = register(ledger, "a.md", "a").document, register(ledger, "b.md", "b").document
+    put_back(ledger, waits)
+    ledger.try_now({"the graph server"})
+    assert set(ledger.claim(2)) == {waits, fresh}
+    ledger.unclaim([waits, fresh], "")
+    assert ledger.document(waits).sentence == "Waiting for the graph server."
+    assert (ledger.document(fresh).sentence, ledger.document(fresh).not_before) == ("", None)
 
 
 def test_without_hours_an_outage_fails_the_document_at_once(ledger: Ledger, hours: pytest.MonkeyPatch) -> None:
@@ -233,10 +266,9 @@ def test_a_time_is_said_in_steps(seconds: float, said: str) -> None:
 def test_only_a_pending_document_says_that_it_waits() -> None:
     waiting = Waiting(waiting_for="the bucket", not_before=NOW + timedelta(seconds=35))
     assert sentence("pending", "It is away.", waiting, NOW) == "Waiting for the bucket, next try in 40 s. It is away."
-    assert (
-        sentence("pending", "It is away.", waiting, NOW + timedelta(minutes=1))
-        == "Waiting for the bucket, next try now. It is away."
-    )
+    later = NOW + timedelta(minutes=1)
+    assert sentence("pending", "It is away.", waiting, later) == "Waiting for the bucket. It is away."
+    assert sentence("pending", "It was lost.", Waiting(not_before=NOW), later) == "It was lost."
     assert sentence("queued", "", waiting, NOW) == ""
     assert sentence("pending", "Uploaded.", Waiting(), NOW) == "Uploaded."
 

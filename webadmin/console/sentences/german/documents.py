@@ -7,9 +7,9 @@ from typing import Final
 DOCUMENTS: Final = {
     # Waiting for a server
     "Waiting for {server:said}, next try in {time}. {why:said}": "Wartet auf: {server}. Nächster Versuch in {time}. {why}",
-    "Waiting for {server:said}, next try now. {why:said}": "Wartet auf: {server}. Nächster Versuch jetzt. {why}",
+    "Waiting for {server:said}. {why:said}": "Wartet auf: {server}. {why}",
+    "Waiting for {server:said}.": "Wartet auf: {server}.",
     "{why:said} Next try in {time}.": "{why} Nächster Versuch in {time}.",
-    "{why:said} Next try now.": "{why} Nächster Versuch jetzt.",
     "Gave up waiting for {server:said} after {time} (AEGIS_OUTAGE_HOURS). Retry takes up what is missing.": (
         "Nach {time} aufgegeben (AEGIS_OUTAGE_HOURS), gewartet auf: {server}. „Erneut versuchen“ holt nach, was fehlt."
     ),
@@ -33,7 +33,7 @@ DOCUMENTS: Final = {
     "Only {free} MB of disk are free under {home} and a run needs {needed}: free some space.": (
         "Unter {home} sind nur {free} MB der Platte frei, und ein Lauf braucht {needed}: Geben Sie Speicherplatz frei."
     ),
-    "The run was stopped from outside before it could finish.": "Der Lauf wurde von außen beendet, bevor er fertig war.",
+    "The run ended before it could finish this document.": "Der Lauf endete, bevor er mit diesem Dokument fertig war.",
     "The run ended before it reached this document; its page in Dagster says why.": (
         "Der Lauf endete, bevor er bei diesem Dokument war; seine Seite in Dagster sagt, warum."
     ),
