@@ -20,7 +20,7 @@ from aegis_assets.pipeline.outbox import Stores
 log = logger(__name__)
 
 BY_PERSON = "person"  # the reason of a merge that a person made; resolve's own reasons are others
-SECONDS: Final = 20.0  # a person waits for what others write just now
+SECONDS: Final = 20.0  # a person waits; what is not written by then is swept
 
 
 class Decided(Frozen):
@@ -48,7 +48,7 @@ class Pair(Frozen):
 def write_decided(decided: Decided, stores: Stores) -> None:
     """Write to the graph what a decision changed. What cannot be written now is swept later."""
     try:
-        drain(stores, decided.collection, decided.keys, SECONDS)
+        drain(stores, decided.collection, decided.keys, SECONDS, SECONDS)
     except StoreUnavailable as error:
         log.warning("decision_not_written", decision=decided.decision, kind=error.kind)
 

@@ -7,6 +7,7 @@ for. Nobody waits while holding a claim that another one may wait for, so any nu
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -29,9 +30,16 @@ SWEPT: Final = 1000  # objects that a sweep takes at once
 SWEEP_SECONDS: Final = 10.0
 
 
-def drain(stores: Stores, collection: UUID, keys: Iterable[Key], seconds: float = SECONDS) -> None:
-    """Write these objects where they are marked, and wait for those that others write. Raises StoreUnavailable after `seconds`."""
-    _Drain(stores, collection, keys, seconds).run()
+class OutOfTime(StoreUnavailable):
+    """A drain has worked for as long as it may. What is left stays marked."""
+
+
+def drain(stores: Stores, collection: UUID, keys: Iterable[Key], seconds: float = SECONDS, most: float = math.inf) -> None:
+    """Write these objects where they are marked, and wait for those that others write.
+
+    seconds: of waiting without writing anything. most: of work; no batch is begun after them. Raises StoreUnavailable, OutOfTime.
+    """
+    _Drain(stores, collection, keys, seconds, most).run()
 
 
 def sweep(stores: Stores, seconds: float = SWEEP_SECONDS) -> int:
@@ -43,8 +51,10 @@ def sweep(stores: Stores, seconds: float = SWEEP_SECONDS) -> int:
     while left := stores.ledger.leftovers(SWEPT, list(failed)):
         for collection, keys in left.items():
             try:
-                drain(stores, collection, keys, seconds)
+                drain(stores, collection, keys, seconds, max(0.0, end - time.monotonic()))
                 swept += len(keys)
+            except OutOfTime:
+                break
             except AegisError as error:
                 failed[collection] = error
         if time.monotonic() > end:
@@ -57,11 +67,12 @@ def sweep(stores: Stores, seconds: float = SWEEP_SECONDS) -> int:
 class _Drain:
     """written: entities that are in the graph by this drain. late: what has no evidence any more, to be deleted last."""
 
-    def __init__(self, stores: Stores, collection: UUID, keys: Iterable[Key], seconds: float) -> None:
+    def __init__(self, stores: Stores, collection: UUID, keys: Iterable[Key], seconds: float, most: float) -> None:
         self._stores, self._collection = stores, collection
         self._ledger, self._graph, self._facts = stores.ledger, stores.graph, stores.ledger.graph_facts()
         self._claimer = uuid4().hex
-        self._end, self._pause = time.monotonic() + seconds, PAUSES[0]
+        self._seconds, self._pause = seconds, PAUSES[0]
+        self._give_up, self._stop = time.monotonic() + seconds, time.monotonic() + most
         self._todo: dict[Kind, set[UUID]] = defaultdict(set)
         self._late: dict[Kind, set[UUID]] = defaultdict(set)
         self._written: set[UUID] = set()
@@ -73,7 +84,7 @@ class _Drain:
 
     def run(self) -> None:
         try:
-            while any(self._todo.values()):
+            while any(self._todo.values()) or any(self._late.values()):
                 self._contents()
                 self._entities()
                 self._chunks()
@@ -98,6 +109,8 @@ class _Drain:
         while todo:
             waiting: set[UUID] = set()
             for batch in batches(sorted(todo), size):
+                if time.monotonic() > self._stop:
+                    raise OutOfTime("There is more to write to the graph than there is time for. It is written in the background.")
                 claimed = self._ledger.claim_dirty(self._collection, kind, batch, self._claimer)
                 if claimed:
                     yield claimed
@@ -113,14 +126,15 @@ class _Drain:
             self._todo[Kind.CONTENT] |= contents
             self._contents()
             return
-        if time.monotonic() > self._end:
-            raise StoreUnavailable("Other documents of the collection took too long to publish. Retry publishes this one.")
+        if time.monotonic() > self._give_up:
+            raise StoreUnavailable("Other documents of the collection took too long to publish.")
         time.sleep(self._pause)
         self._pause = min(2 * self._pause, PAUSES[1])
 
     def _settle(self, claimed: Sequence[Dirty]) -> None:
         if claimed:
             self._ledger.settle_dirty(self._collection, claimed, self._claimer)
+            self._give_up = time.monotonic() + self._seconds
 
     def _contents(self) -> None:
         """Write the nodes of live documents and of their chunks."""

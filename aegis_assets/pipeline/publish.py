@@ -145,21 +145,22 @@ def consistency(document: UUID, ledger: PublishLedger, vectors: Vectors, graph: 
 def compare(targets: Sequence[Target], facts: Facts, vectors: Vectors | None, graph: Graph) -> dict[UUID, Consistency]:
     """Compare the stores for each document. targets: of one collection. vectors: None leaves them out.
 
-    Where they differ, the ledger says once more what should be where, and what of it is being written just now: that is no
-    difference.
+    The ledger is read before the stores and, where they differ, after them. What is being written just now for another document is
+    no difference, and neither is what was so at the first look.
     """
     if not targets:
         return {}
     collection, documents, asked = targets[0].collection, [target.document for target in targets], generations(targets)
     in_graph = graph.chunks_of(collection, documents)
     in_vectors = None if vectors is None else vectors.chunks_of(collection, documents)
-    stated = facts.stated(asked)
+    stated, moving = facts.stated(asked), facts.moving(asked)
     triples = {one.id: one.triple for relations in stated.values() for one in relations}
     named, counters = graph.entity_counts(collection, documents), graph.relations_held(collection, triples)
-    if any(counters.get(one.id) != one.counters for relations in stated.values() for one in relations):
+    same = {one.id for relations in stated.values() for one in relations if one.dirty or counters.get(one.id) == one.counters}
+    if len(same) < len(triples):
         stated = facts.stated(asked)
     placed, embedded = facts.placed(asked), facts.embedded(asked)
-    counted, moving = facts.count_entities(asked), facts.moving(asked)
+    counted, moving = facts.count_entities(asked), moving | facts.moving(asked)
     compared: dict[UUID, Consistency] = {}
     for document, generation in zip(documents, asked, strict=True):
         chunks, nodes = placed[generation], in_graph[document]
@@ -172,7 +173,7 @@ def compare(targets: Sequence[Target], facts: Facts, vectors: Vectors | None, gr
             entities=counted[generation],
             graph_entities=counted[generation] if generation in moving else named[document],
             relations=len(stated[generation]),
-            graph_relations=sum(one.dirty or counters.get(one.id) == one.counters for one in stated[generation]),
+            graph_relations=sum(one.id in same or one.dirty or counters.get(one.id) == one.counters for one in stated[generation]),
             lost=len(chunks - nodes) + len(embedded[generation] - points),
             stray=len(nodes - chunks) + len(points - chunks),
         )

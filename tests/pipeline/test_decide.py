@@ -129,6 +129,19 @@ def test_undoing_puts_back_exactly_what_was(world: World, kind: str) -> None:
         undo(world, decision)
 
 
+def test_a_name_that_only_waited_for_a_decision_goes_when_that_is_undone(world: World) -> None:
+    document = world.ingest("a.md", [["Robot moves Stones", "Enigma breaks Codes"]])
+    decision = merge(world, "Robot", "Enigma")
+    again(world, document, "a.md", [["Robot moves Stones"]], "run-2")
+    named = "SELECT count(*) AS n FROM aegis_entity WHERE normalised = 'enigma'"
+    assert world.rows(named)[0]["n"] == 1
+
+    undo(world, decision)
+
+    assert world.rows(named)[0]["n"] == 0
+    assert world.agreed(document)
+
+
 def test_what_was_split_can_be_merged_again_and_the_later_decision_is_undone_first(world: World) -> None:
     world.ingest("a.md", [["Robot moves Stones", "Robots see Light", "Robotss run Fast"]], merges=True)
     before = (world.state(), merges(world))

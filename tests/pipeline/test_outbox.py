@@ -12,7 +12,7 @@ import pytest
 from aegis_assets.errors import NotAllowed, StoreUnavailable
 from aegis_assets.model.document import State
 from aegis_assets.model.outbox import Kind
-from aegis_assets.pipeline.drain import drain, sweep
+from aegis_assets.pipeline.drain import OutOfTime, drain, sweep
 from aegis_assets.pipeline.outbox import Stores
 from aegis_assets.pipeline.publish import publish
 from aegis_assets.pipeline.remove import remove
@@ -168,10 +168,13 @@ def test_who_waits_for_another_ones_claim_ends_with_a_sentence(world: World) -> 
     assert len(world.view.claim_dirty(collection, Kind.ENTITY, entities, "another")) == len(entities)
     stores = Stores(world.view, world.vectors, world.graph)
 
-    with pytest.raises(StoreUnavailable, match="Retry publishes this one"):
+    with pytest.raises(StoreUnavailable, match="took too long to publish"):
         drain(stores, collection, keys, seconds=0.1)
 
     world.view.release_dirty("another")
+    with pytest.raises(OutOfTime):
+        drain(stores, collection, keys, most=0.0)
+    assert world.dirty() != []
     drain(stores, collection, keys)
     assert world.dirty() == []
     assert world.agreed(document)

@@ -47,8 +47,8 @@ def delete_files(platform: Platform, document: UUID) -> None:
 def sweep_removed(platform: Platform) -> int:
     """Delete late writes for removed documents. Return for how many that was looked after; twice is once.
 
-    A document that has come back under its id is left alone: its own publish compares the stores. Should it come back in the very
-    moment in which its points are deleted, that comparison finds them missing, and writes them again.
+    A document that has come back under its id is left alone. Should it come back in the very moment in which its points and nodes
+    are deleted, all of it is marked to be written again.
     """
     swept, started = 0, time.monotonic()
     while due := platform.ledger.removed_before(platform.numbers.longest_call_seconds, ROWS):
@@ -56,10 +56,12 @@ def sweep_removed(platform: Platform) -> int:
             if time.monotonic() - started > SWEEP_SECONDS:
                 return swept
             try:
-                if not row.back:
+                if not row.back and platform.ledger.is_removed(row.document):
                     platform.vectors.delete_document(row.collection, row.document)
                     platform.graph.delete_document(row.collection, row.document)
                     delete_files(platform, row.document)
+                    if not platform.ledger.is_removed(row.document):
+                        platform.ledger.mark_documents(row.collection, [row.document])
             except StoreUnavailable:
                 raise
             except AegisError as error:

@@ -16,7 +16,7 @@ from aegis_assets.pipeline.resolve import EntityName, MergeDecision, Reason, com
 from aegis_assets.stores.ledger.base import Connection, rows
 
 # Both what a chain of merges connects now and what was connected before: a group that fell apart must be seen whole.
-# Cost: the names of the groups that the given names are in, and their merges.
+# Cost: the names that any chain of merges joins with the given ones, those that guards keep apart too, and their merges.
 CLOSURE: Final = """
 WITH RECURSIVE joined(id) AS (
     SELECT id FROM aegis_entity WHERE id = ANY(%(entities)s) AND collection_id = %(collection)s

@@ -18,6 +18,7 @@ from aegis_assets.pipeline.resolve import EntityName, components
 from aegis_assets.stores.ledger.base import Base, Connection, one, rows, writes
 from aegis_assets.stores.ledger.canonical import edge_of, name_of
 from aegis_assets.stores.ledger.evidence import changing
+from aegis_assets.stores.ledger.graph_drop import drop_unnamed
 
 MOST_PAIRS: Final = 20_000
 
@@ -107,6 +108,7 @@ class Deciding(Base):
                     raise NotAllowed("A later decision speaks of the same names: undo that one first.")
             _save(connection, collection, before)
             change.regroup(sorted(there))
+            drop_unnamed(connection, change, there)  # what only waited for this decision
         return Decided(decision=decision, collection=collection, keys=frozenset(change.keys))
 
 

@@ -187,7 +187,7 @@ class Change:
 def changing(connection: Connection, collection: UUID, owner: UUID | None = None) -> Iterator[Change]:
     """Change live evidence in the caller's transaction. owner: the document whose publishing writes what is marked.
 
-    Lock documents before: whoever has this lock waits for nobody.
+    Lock documents before: whoever has this lock waits for no other lock that is held for long.
     """
     lock_name(connection, f"canonical:{collection}")
     change = Change(connection, collection)

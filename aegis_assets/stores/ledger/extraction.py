@@ -64,6 +64,11 @@ WITH given AS (
 )
 INSERT INTO aegis_entity_block (collection_id, key, entity_id)
 SELECT %(collection)s, key, id FROM added JOIN given USING (id) CROSS JOIN unnest(blocks) AS key"""
+# Of two spellings of a name the first by their characters, whichever chunk is done first: after a kill it may be another one. In a
+# statement of its own, which sees what the one before has waited for.
+RESPELL: Final = """
+UPDATE aegis_entity e SET name = r.name FROM jsonb_to_recordset(%(rows)s) AS r(id uuid, name text)
+WHERE e.id = r.id AND e.id = ANY(%(names)s) AND r.name COLLATE "C" < e.name COLLATE "C" RETURNING e.canonical_id AS id"""
 ADD_MENTIONS: Final = """
 INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, start, "end")
 SELECT r.chunk, %(document)s, r.entity, r.name, r.start, r."end"
@@ -150,23 +155,29 @@ def _replace(connection: Connection, collection: UUID, document: UUID, found: Se
     entities, mentions, relations = _rows(collection, found)
     names = {UUID(entity["id"]) for entity in entities}
     live = [row["id"] for row in rows(connection, LIVE, document=document, chunks=chunks)]
+    respelled: set[UUID] = set()
 
     def write() -> None:
         if before:
             connection.execute(FORGET_RELATIONS, {"chunks": chunks})
             connection.execute(FORGET_MENTIONS, {"chunks": chunks})
         connection.execute(ADD_ENTITIES, {"collection": collection, "rows": Jsonb(entities)})
+        respelled.update(row["id"] for row in rows(connection, RESPELL, rows=Jsonb(entities), names=list(names)))
         connection.execute(ADD_MENTIONS, {"document": document, "rows": Jsonb(mentions)})
         connection.execute(ADD_RELATIONS, {"document": document, "rows": Jsonb(relations)})
 
     if not live and before <= names:
         write()
+        if respelled:
+            with changing(connection, collection, document) as change:
+                change.mark(Kind.ENTITY, respelled)
         return
     with changing(connection, collection, document) as change:
         whole = {row["id"] for row in rows(connection, GROUPS, names=list(before | names))} | names
         with change.tracked([document] if live else [], whole):
             write()
         change.mark(Kind.CHUNK, live)
+        change.mark(Kind.ENTITY, respelled)
         stated = rows(connection, STATED, chunks=live)  # also what is as before: the schema may name its type only now
         change.mark_relations((row["source"], row["type"], row["target"]) for row in stated)
         drop_unnamed(connection, change, before - names)
@@ -179,7 +190,9 @@ def _rows(collection: UUID, found: Sequence[Extracted]) -> tuple[list[dict[str, 
     relations: list[dict[str, Any]] = []
     for one in found:
         named = [_entity(collection, mention.type, mention.name) for mention in one.extraction.mentions]
-        entities |= {entity["id"]: entity for entity in named if entity is not None}
+        for entity in named:
+            if entity is not None and entity["name"] <= entities.get(entity["id"], entity)["name"]:
+                entities[entity["id"]] = entity
         chunk = {"chunk": str(one.chunk)}
         mentions += [
             {**chunk, "entity": entity["id"], "name": entity["said"], "start": mention.start, "end": mention.end}

@@ -25,7 +25,8 @@ CLAIM: Final = f"""
 UPDATE aegis_outbox c SET claimed_by = %(claimer)s, claimed_at = now()
 FROM (
     SELECT o.id FROM aegis_outbox o
-    WHERE o.collection_id = %(collection)s AND o.kind = %(kind)s AND o.key = ANY(%(keys)s) AND {FREE}
+    WHERE o.collection_id = %(collection)s AND o.kind = %(kind)s AND o.key = ANY(%(keys)s)
+        AND ({FREE} OR o.claimed_by = %(claimer)s)
         AND (o.kind <> 'chunk' OR NOT EXISTS (
             SELECT 1 FROM aegis_chunk k JOIN aegis_outbox n ON n.collection_id = o.collection_id AND n.key = k.document_id
             WHERE k.id = o.key AND n.kind = 'content'))
@@ -44,8 +45,13 @@ SELECT DISTINCT n.key FROM aegis_chunk k JOIN aegis_outbox n ON n.key = k.docume
 WHERE k.id = ANY(%(chunks)s) AND n.collection_id = %(collection)s AND n.kind = 'content'"""
 # Cost of these three: the rows that the claimer has, that the documents' publishing left, or the limit and what is claimed.
 RELEASE: Final = """
-UPDATE aegis_outbox SET claimed_by = '', claimed_at = NULL
-WHERE claimed_by = %(claimer)s AND claimed_by <> '' AND (%(kind)s::text IS NULL OR kind = %(kind)s)"""
+UPDATE aegis_outbox o SET claimed_by = '', claimed_at = NULL
+FROM (
+    SELECT id FROM aegis_outbox
+    WHERE claimed_by = %(claimer)s AND claimed_by <> '' AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+    ORDER BY kind, key FOR UPDATE
+) mine
+WHERE o.id = mine.id"""
 LEFT_BY: Final = "SELECT collection_id AS collection, kind, key FROM aegis_outbox WHERE document_id = ANY(%(documents)s)"
 LEFTOVERS: Final = f"""
 SELECT o.collection_id AS collection, o.kind, o.key FROM aegis_outbox o

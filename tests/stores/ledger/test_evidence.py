@@ -125,6 +125,18 @@ def test_the_same_statement_elsewhere_in_a_live_chunk_is_written_again(ledger: L
     assert dirty(ledger) == {"chunk": 1, "relation": 1}
 
 
+def test_of_two_spellings_the_first_by_its_characters_stands_whoever_comes_first(ledger: Ledger) -> None:
+    live(ledger, extraction("onelab"))
+    written(ledger)
+    prepared(ledger, extraction("OneLab", "ONELAB"), "b.md", "run-2")
+    assert rows(ledger, "SELECT name FROM aegis_entity") == [("ONELAB",)]
+    assert dirty(ledger) == {"entity": 1}
+    written(ledger)
+    prepared(ledger, extraction("Onelab"), "c.md", "run-3")
+    assert rows(ledger, "SELECT name FROM aegis_entity") == [("ONELAB",)]
+    assert dirty(ledger) == {}
+
+
 def test_a_name_that_a_new_extraction_no_longer_finds_goes_though_it_never_was_live(ledger: Ledger) -> None:
     document, (chunk, other) = prepared(ledger, MET)
     ledger.save_extractions(document, RUN, "extract-2", [Extracted(chunk, extraction("Ada"), seconds=0.1)])

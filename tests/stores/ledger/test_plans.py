@@ -33,7 +33,7 @@ ON_PATH: Final = {
     "evidence": """ADD_ENTITIES ADD_RELATIONS ALL_ENTITIES ALL_RELATIONS DROP_ENTITIES DROP_RELATIONS LIVE MARK MENTIONING
         NAMED_ENTITIES NAMED_RELATIONS PLACED SET_CANONICAL""",
     "extraction": """ADD_ENTITIES ADD_MENTIONS ADD_RELATIONS CACHE CACHED CHUNKS COUNT FORGET_MENTIONS FORGET_RELATIONS GROUPS LIVE
-        MARK MENTIONED STATED""",
+        MARK MENTIONED RESPELL STATED""",
     "failures": "ADD ADD_CALLS ADD_SECONDS ALL BEFORE FAIL_CHUNK FAIL_CHUNKS FAIL_WINDOW OPEN SET_TIMES",
     "fence": "FENCE LOCK LOCK_ALL LOCK_NAMED LOCK_SHARED OURS",
     "generations": """ADD ADD_WINDOW DROP DROP_FAILURES DROP_PLACEMENTS DROP_WINDOWS GENERATION OF_DOCUMENT PARSE_SOURCE SAVE_FORMAT
@@ -107,6 +107,7 @@ OF_ITS_OWN: Final[dict[str, dict[str, Any]]] = {
     "evidence.ADD_ENTITIES": {"documents": [1, 1]},
     "evidence.ADD_RELATIONS": {"documents": [1, 1]},
     "extraction.GROUPS": {"names": NAMES},
+    "extraction.RESPELL": {"names": NAMES, "rows": Jsonb([{"id": str(one), "name": "A"} for one in NAMES])},
     "graph_drop": {"ids": NAMES, "forget": False},
     "graph_facts": {
         "entities": NAMES,

@@ -89,7 +89,7 @@ ALTER TABLE aegis_tally ADD FOREIGN KEY (window_id) REFERENCES aegis_window ON D
 ALTER TABLE aegis_tally SET (fillfactor = 50);
 """
 
-# A call that was cancelled may come back after its document has gone: what it wrote is swept later (pipeline/flow/sweep.py).
+# A call that was cancelled may come back after its document has gone: what it wrote is swept later (pipeline/flow/late.py).
 NOTE_REMOVED = """
 CREATE FUNCTION aegis_note_removed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

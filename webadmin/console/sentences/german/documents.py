@@ -23,8 +23,11 @@ DOCUMENTS: Final = {
     "Ledger, vectors and graph do not hold the same of this document. Retry repairs them.": (
         "Verzeichnis, Vektoren und Graph enthalten von diesem Dokument nicht dasselbe. „Erneut versuchen“ bringt das in Ordnung."
     ),
-    "Other documents of the collection took too long to publish. Retry publishes this one.": (
-        "Das Veröffentlichen anderer Dokumente der Sammlung dauerte zu lange. „Erneut versuchen“ veröffentlicht dieses."
+    "Other documents of the collection took too long to publish.": (
+        "Das Veröffentlichen anderer Dokumente der Sammlung dauerte zu lange."
+    ),
+    "There is more to write to the graph than there is time for. It is written in the background.": (
+        "Für den Graphen gibt es mehr zu schreiben, als jetzt Zeit ist. Es geschieht im Hintergrund."
     ),
     "Only {free} MB of memory are free and a run needs {needed}: stop something, or add memory.": (
         "Nur {free} MB Arbeitsspeicher sind frei, und ein Lauf braucht {needed}: Beenden Sie etwas, oder erweitern Sie den"
