@@ -20,11 +20,12 @@ from aegis_assets.model.graph import GraphDocument, Triple
 from aegis_assets.model.outbox import Dirty, Key, Kind
 from aegis_assets.pipeline.graph_embeddings import add_embeddings
 from aegis_assets.pipeline.outbox import Stores, Target, generations
-from aegis_assets.pipeline.points import batches, payloads, write_payloads
+from aegis_assets.pipeline.points import payloads, write_payloads
 
-BATCH: Final = 500
-DOCUMENTS: Final = 50
-SECONDS: Final = 900.0  # a large document takes a minute; claims of a process that died expire after two
+BATCH: Final = 500  # entities, chunks or relations that are claimed together: 0.1 to 1 s of work
+DOCUMENTS: Final = (10, 50)  # the same of documents, first and most: nobody knows how large they are
+SLOW: Final = 20.0  # seconds for a batch, after which the next is smaller: claims expire after 120
+SECONDS: Final = 900.0  # a large document takes a minute
 PAUSES: Final = (0.02, 0.5)  # seconds between two looks at what others write: the first, the longest
 SWEPT: Final = 1000  # objects that a sweep takes at once
 SWEEP_SECONDS: Final = 10.0
@@ -103,18 +104,23 @@ class _Drain:
         self._entities(delete=True)
         self._add(Key(kind, id) for kind, ids in more.items() for id in ids)
 
-    def _claimed(self, kind: Kind, size: int = BATCH) -> Iterator[list[Dirty]]:
-        """Claim batch after batch of what is to do, until each object was claimed, or written by another one."""
+    def _claimed(self, kind: Kind, size: int = BATCH, most: int = BATCH) -> Iterator[list[Dirty]]:
+        """Claim batch after batch of what is to do, until each object was claimed, or written by another one.
+
+        size, most: of the first batch, and of any.
+        """
         todo = self._todo.pop(kind, set())
         while todo:
-            waiting: set[UUID] = set()
-            for batch in batches(sorted(todo), size):
+            waiting, rest = set[UUID](), sorted(todo)
+            while rest:
+                batch, rest, began = rest[:size], rest[size:], time.monotonic()
                 if time.monotonic() > self._stop:
                     raise OutOfTime("There is more to write to the graph than there is time for. It is written in the background.")
                 claimed = self._ledger.claim_dirty(self._collection, kind, batch, self._claimer)
                 if claimed:
                     yield claimed
                     self._pause = PAUSES[0]
+                size = max(1, size // 2) if time.monotonic() - began > SLOW else min(2 * size, most)
                 if left := set(batch) - {one.key.id for one in claimed}:
                     waiting |= self._ledger.still_dirty(self._collection, kind, left)
             todo = waiting
@@ -138,7 +144,7 @@ class _Drain:
 
     def _contents(self) -> None:
         """Write the nodes of live documents and of their chunks."""
-        for claimed in self._claimed(Kind.CONTENT, DOCUMENTS):
+        for claimed in self._claimed(Kind.CONTENT, *DOCUMENTS):
             targets = self._ledger.live_targets([one.key.id for one in claimed])
             if targets:
                 nodes = [GraphDocument(id=target.document, name=target.name, generation=target.number) for target in targets]
@@ -200,7 +206,7 @@ class _Drain:
 
     def _documents(self) -> None:
         """Let the live chunks answer searches, and delete everything of the documents that is not live."""
-        for claimed in self._claimed(Kind.DOCUMENT, DOCUMENTS):
+        for claimed in self._claimed(Kind.DOCUMENT, *DOCUMENTS):
             documents = [one.key.id for one in claimed]
             self._todo[Kind.CONTENT] |= self._ledger.still_dirty(self._collection, Kind.CONTENT, documents)
             self._contents()
