@@ -8,6 +8,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
+
+# A look at a clock that comes later than this finds that its own process stood still: stopped, or its machine asleep. That time is
+# nobody else's fault, so it counts for no limit.
+STANDSTILL_SECONDS: Final = 5.0
 
 
 class OutageClock:

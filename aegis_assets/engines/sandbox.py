@@ -31,6 +31,7 @@ from typing import Any, Final
 from aegis_assets.engines.family import family, tree_mb
 from aegis_assets.errors import AegisError, EngineFailed, LimitExceeded, public
 from aegis_assets.logs import configure, logger
+from aegis_assets.outages import STANDSTILL_SECONDS
 
 WATCH_SECONDS: Final = 0.15
 ANSWER_MB: Final = 64  # larger results belong in files
@@ -149,7 +150,7 @@ class Child:
         started = time.monotonic()
         try:
             self._pipe.send_bytes(os.fsencode(folder))
-            peak = self._watch(started, limits, subject, cancelled)
+            peak = self._watch(limits, subject, cancelled)
             result = _answer(folder / "answer.json", subject)
         except (BrokenPipeError, ConnectionResetError):
             raise self._death(subject) from None
@@ -161,9 +162,10 @@ class Child:
             raise _error(fields)
         return Outcome(result["result"], time.monotonic() - started, peak)
 
-    def _watch(self, started: float, limits: Limits, subject: str, cancelled: Event) -> float:
-        """Until the child has answered. Returns its peak."""
-        peak = 0.0
+    def _watch(self, limits: Limits, subject: str, cancelled: Event) -> float:
+        """Wait until the child has answered, and return its peak. Time in which this process stood still is no time of the child's:
+        it stood still too, or is done."""
+        peak, taken, looked = 0.0, 0.0, time.monotonic()
         while True:
             ready = connection.wait([self._pipe, self._process.sentinel], timeout=WATCH_SECONDS)
             if self.observe is not None:
@@ -176,7 +178,9 @@ class Child:
                 raise self._death(subject)
             if cancelled.is_set():
                 raise Cancelled
-            if time.monotonic() - started > limits.seconds:
+            taken += min(time.monotonic() - looked, STANDSTILL_SECONDS)
+            looked = time.monotonic()
+            if taken > limits.seconds:
                 raise LimitExceeded(f"{subject} took longer than {limits.seconds:g} s and was stopped ({limits.seconds_setting}).")
             if used > limits.memory_mb:
                 raise LimitExceeded(f"{subject} needed more than {limits.memory_mb} MB and was stopped ({limits.memory_setting}).")

@@ -55,6 +55,11 @@ def hang(payload: Json) -> Json:
         time.sleep(3600)
 
 
+def rest(payload: Json) -> Json:
+    time.sleep(payload["seconds"])
+    return {"rested": payload["seconds"]}
+
+
 def eat(_: Json) -> Json:
     hoard = []
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -35,6 +37,7 @@ from tests.engines.sandbox_jobs import (
     leave,
     name_of,
     refuse,
+    rest,
     who,
 )
 
@@ -80,6 +83,15 @@ def test_a_hanging_child_is_killed_and_the_sentence_names_the_setting(run: Run, 
         run(hang, Limits(seconds=4, memory_mb=1000), file=str(tmp_path / "pid"))
     assert not error.value.retryable
     assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_time_in_which_the_server_itself_stood_still_is_no_time_of_the_child(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock jumps by an hour between two looks, as after SIGSTOP and SIGCONT or a machine's sleep."""
+    looks = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + (3600 if next(looks) > 4 else 0))
+    monkeypatch.setattr("aegis_assets.engines.sandbox.time", clock)
+    assert run(rest, Limits(seconds=20, memory_mb=1000), seconds=2).result == {"rested": 2}
+    assert next(looks) > 6, "it was looked at after the jump"
 
 
 def test_a_child_that_eats_memory_is_killed(run: Run) -> None:

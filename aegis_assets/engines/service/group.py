@@ -23,6 +23,7 @@ from aegis_assets.engines.service.wire import SOCKET, EmbedAnswer, EmbedBody, Ex
 from aegis_assets.errors import AegisError, EngineFailed, EngineUnavailable
 from aegis_assets.logs import logger
 from aegis_assets.model.embedding import EmbedderInfo
+from aegis_assets.outages import STANDSTILL_SECONDS
 
 # A model that answers nobody for this long hangs: the first, and so much more for each text that waits. BGE-M3 on two busy cores
 # takes 4 s a text, and must not be killed for being slow.
@@ -180,9 +181,12 @@ class Models:
             while True:
                 last = max(started, self._answered.get(path, 0.0))
                 left = last + HANG_SECONDS + HANG_SECONDS_PER_TEXT * self._waiting[path] - time.monotonic()
+                looked = time.monotonic()
                 if (await asyncio.wait((request,), timeout=max(0.0, left)))[0]:
                     return await request
-                if left <= 0:
+                if time.monotonic() - looked > max(0.0, left) + STANDSTILL_SECONDS:
+                    started = time.monotonic()
+                elif left <= 0:
                     break
         finally:
             request.cancel()
