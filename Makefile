@@ -7,7 +7,8 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+# More than two cores: tests wait for servers, and a core would be idle meanwhile.
+JOBS ?= 3
 SELECT ?= not slow
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))

@@ -179,6 +179,7 @@ def test_a_killed_workers_steps_are_done_by_another_and_nothing_else_again(desk:
     assert not any(password in text for text in everywhere)
 
 
+@pytest.mark.slow
 def test_where_one_queue_loses_its_worker_all_end_and_those_that_come_do_what_is_left(desk: Desk) -> None:
     """A queue that nobody serves would end the run long before the others have answered their last question."""
     desk.ollama.configure(latency="constant:100")

@@ -131,6 +131,7 @@ def test_a_model_that_answers_nothing_puts_the_document_back_and_uses_up_no_atte
     assert result["work"]["parsed_windows"] == 0  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_a_failed_chunk_beside_an_outage_ends_partial_after_the_rest_is_done(ollama: OllamaDouble, bench: Bench) -> None:
     ollama.fault("junk", match="Chapter 3")
     ollama.fault("never")
