@@ -105,13 +105,11 @@ def _planned(context: dg.OpExecutionContext, platform: Platform, document: UUID)
 
 
 def give_up(context: dg.OpExecutionContext, platform: Platform, document: UUID, failure: AegisError) -> None:
-    """Fail the document with the sentence, or put it back in an outage, unless it has ended, another run holds it, or the ledger
-    is away."""
+    """Fail the document with the sentence, or put it back in an outage, unless this run has ended it, another one holds it, or the
+    ledger is away."""
     with suppress(AegisError):
         row = platform.ledger.document(document)
-        if row.state not in (State.PENDING, State.QUEUED, State.RUNNING):  # ended where the failure was met, or by another
-            return
-        if row.state == State.PENDING and row.run_id == context.run_id:  # put back where the outage was met
+        if row.state != State.RUNNING and row.run_id == context.run_id:  # put back or given up where the outage was met
             return
         if row.state != State.RUNNING or row.run_id != context.run_id:
             platform.ledger.begin(document, context.run_id, lambda run: alive(context.instance, run))

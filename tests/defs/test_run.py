@@ -46,10 +46,13 @@ def test_a_document_that_waited_too_long_when_its_plan_met_an_outage_stays_faile
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.PARTIAL, State.FAILED])
-def test_what_has_ended_is_not_begun_again_to_be_given_up(light: Light, state: State) -> None:
-    document = light.register("a.md")
-    light.ledger.begin(document, "another run", lambda _: False)
-    light.ledger.finish(document, "another run", state, "It ended.")
-    give_up(op_context(light), PlatformResource().use(), document, AWAY)
-    row = light.ledger.document(document)
-    assert (row.state, row.message, row.run_id) == (state, "It ended.", "another run")
+def test_what_this_run_has_ended_is_not_begun_again_and_what_another_one_has_waits_like_any(light: Light, state: State) -> None:
+    context = op_context(light)
+    ours, others = light.register("a.md"), light.register("b.md")
+    for document, run in ((ours, context.run_id), (others, "another run")):
+        light.ledger.begin(document, run, lambda _: False)
+        light.ledger.finish(document, run, state, "It ended.")
+        give_up(context, PlatformResource().use(), document, AWAY)
+    row = light.ledger.document(ours)
+    assert (row.state, row.message) == (state, "It ended.")
+    assert light.ledger.document(others).state == State.PENDING
