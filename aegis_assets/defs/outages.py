@@ -20,7 +20,7 @@ SETTLE_SECONDS: Final = 600.0  # which servers get to start beside the platform,
 
 
 class LastProbe(Frozen):
-    """What a sensor's cursor remembers. process: whose probe it was. away: since when, by that process's monotonic clock."""
+    """The last probe, as a sensor's cursor keeps it. process: whose probe it was. away: since when, by its monotonic clock."""
 
     process: str = ""
     away: dict[str, float] = {}

@@ -122,7 +122,7 @@ class GenerationRow(Frozen):
 
 
 class ParseSource(Frozen):
-    """What a generation's windows are parsed from; see `Inspection`. length: number of parts."""
+    """The part of a generation's `Inspection` that each of its windows is parsed from. length: number of parts."""
 
     blob: str
     format: str

@@ -90,3 +90,11 @@ def local_vectors(tmp_path: Path) -> QdrantVectors:
     store = QdrantVectors(path=tmp_path / "vectors")
     store.ensure(ONE, INFO)
     return store
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    """A watched directory, empty."""
+    path = tmp_path / "inbox"
+    path.mkdir()
+    return path

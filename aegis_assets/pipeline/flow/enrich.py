@@ -108,7 +108,7 @@ async def _describe(
     """Return what is said of the pictures, and whether of all. Raises the first outage: the others are not asked about then."""
     asked: list[str] = []
 
-    async def one(picture: Picture) -> PictureDescription | Exception:
+    async def describe(picture: Picture) -> PictureDescription | Exception:
         try:
             return await _picture(platform, picture, row.document, run_id, asked)
         except Exception as error:
@@ -117,7 +117,7 @@ async def _describe(
             return error
 
     async with platform.asking(row.document, run_id):
-        tasks = [asyncio.create_task(one(picture)) for picture in parsed.pictures]
+        tasks = [asyncio.create_task(describe(picture)) for picture in parsed.pictures]
         try:
             results = await asyncio.gather(*tasks)
         finally:
