@@ -29,18 +29,22 @@ SECONDS: Final = 900.0  # a large document takes a minute
 PAUSES: Final = (0.02, 0.5)  # seconds between two looks at what others write: the first, the longest
 SWEPT: Final = 1000  # objects that a sweep takes at once
 SWEEP_SECONDS: Final = 10.0
+CLAIMER: Final = 64  # characters that the ledger keeps of a claimer; the id of a run has 36
 
 
 class OutOfTime(StoreUnavailable):
     """A drain has worked for as long as it may. What is left stays marked."""
 
 
-def drain(stores: Stores, collection: UUID, keys: Iterable[Key], seconds: float = SECONDS, most: float = math.inf) -> None:
+def drain(
+    stores: Stores, collection: UUID, keys: Iterable[Key], seconds: float = SECONDS, most: float = math.inf, run_id: str = ""
+) -> None:
     """Write these objects where they are marked, and wait for those that others write.
 
-    seconds: of waiting without writing anything. most: of work; no batch is begun after them. Raises StoreUnavailable, OutOfTime.
+    seconds: of waiting without writing anything. most: of work; no batch is begun after them. run_id: its end
+    frees at once what it claimed and did not write. Raises StoreUnavailable, OutOfTime.
     """
-    _Drain(stores, collection, keys, seconds, most).run()
+    _Drain(stores, collection, keys, seconds, most, run_id).run()
 
 
 def sweep(stores: Stores, seconds: float = SWEEP_SECONDS) -> int:
@@ -68,10 +72,10 @@ def sweep(stores: Stores, seconds: float = SWEEP_SECONDS) -> int:
 class _Drain:
     """written: entities that are in the graph by this drain. late: what has no evidence any more, to be deleted last."""
 
-    def __init__(self, stores: Stores, collection: UUID, keys: Iterable[Key], seconds: float, most: float) -> None:
+    def __init__(self, stores: Stores, collection: UUID, keys: Iterable[Key], seconds: float, most: float, run_id: str) -> None:
         self._stores, self._collection = stores, collection
         self._ledger, self._graph, self._facts = stores.ledger, stores.graph, stores.ledger.graph_facts()
-        self._claimer = uuid4().hex
+        self._claimer = f"{run_id}:{uuid4().hex}"[:CLAIMER]
         self._seconds, self._pause = seconds, PAUSES[0]
         self._give_up, self._stop = time.monotonic() + seconds, time.monotonic() + most
         self._todo: dict[Kind, set[UUID]] = defaultdict(set)

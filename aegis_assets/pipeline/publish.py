@@ -118,11 +118,11 @@ def publish(
         return {}
     stores = Stores(ledger, vectors, graph)
     collection, live = switching.targets[0].collection, [target.document for target in switching.targets]
-    drain(stores, collection, switching.keys | left.get(collection, set()))
+    drain(stores, collection, switching.keys | left.get(collection, set()), run_id=run_id)
     targets = [target for target in ledger.publish_targets(live, run_id) if target in switching.targets]
     held = compare(targets, ledger.graph_facts(), vectors, graph)
     if differing := [document for document, stand in held.items() if not stand.agree]:
-        drain(stores, collection, ledger.mark_documents(collection, differing))
+        drain(stores, collection, ledger.mark_documents(collection, differing), run_id=run_id)
         held = compare(targets, ledger.graph_facts(), vectors, graph)
     drop_files(list(held), ledger, bucket)
     return {one: PublishResult(held=held[one], **switching.counts[one].model_dump()) for one in held}

@@ -43,7 +43,7 @@ SELECT key FROM aegis_outbox WHERE collection_id = %(collection)s AND kind = %(k
 CONTENTS: Final = """
 SELECT DISTINCT n.key FROM aegis_chunk k JOIN aegis_outbox n ON n.key = k.document_id
 WHERE k.id = ANY(%(chunks)s) AND n.collection_id = %(collection)s AND n.kind = 'content'"""
-# Cost of these three: the rows that the claimer has, that the documents' publishing left, or the limit and what is claimed.
+# Cost: the rows that the claimer has.
 RELEASE: Final = """
 UPDATE aegis_outbox o SET claimed_by = '', claimed_at = NULL
 FROM (
@@ -52,6 +52,15 @@ FROM (
     ORDER BY kind, key FOR UPDATE
 ) mine
 WHERE o.id = mine.id"""
+# Cost: what is claimed just now, by anybody.
+RELEASE_RUN: Final = """
+UPDATE aegis_outbox o SET claimed_by = '', claimed_at = NULL
+FROM (
+    SELECT id FROM aegis_outbox
+    WHERE claimed_by <> '' AND starts_with(claimed_by, %(run_id)s || ':') ORDER BY kind, key FOR UPDATE
+) theirs
+WHERE o.id = theirs.id"""
+# Cost of these two: what the documents' publishing left, or the limit and what is claimed.
 LEFT_BY: Final = "SELECT collection_id AS collection, kind, key FROM aegis_outbox WHERE document_id = ANY(%(documents)s)"
 LEFTOVERS: Final = f"""
 SELECT o.collection_id AS collection, o.kind, o.key FROM aegis_outbox o
@@ -80,7 +89,7 @@ UNION SELECT source_id, type, target_id FROM aegis_graph_relation WHERE target_i
 
 
 class Outbox(Base):
-    """claimer: a word that no other claim has."""
+    """claimer: a word that no other claim has. It begins with the id of the run that claims and a colon."""
 
     @writes
     def claim_dirty(self, connection: Connection, collection: UUID, kind: Kind, keys: Sequence[UUID], claimer: str) -> list[Dirty]:
@@ -152,6 +161,12 @@ class Outbox(Base):
         with changing(connection, collection, documents[0]) as change:
             mark_whole(connection, change, documents)
         return change.keys
+
+
+def release_claims(connection: Connection, run_id: str) -> None:
+    """Let others have what a run claimed that is over. If it is not, what it still writes counts as lost, as after any claim."""
+    if run_id:
+        connection.execute(RELEASE_RUN, {"run_id": run_id})
 
 
 def mark_whole(connection: Connection, change: Change, documents: Collection[UUID]) -> None:

@@ -14,6 +14,7 @@ from aegis_assets.model.ledger import DocumentRow, Ending
 from aegis_assets.stores.ledger.base import Base, Connection, clean, one, reads, rows, writes
 from aegis_assets.stores.ledger.documents import ALL_FOR_UPDATE, DOCUMENT, FOR_UPDATE, NOT_WAITING, REMOVING, TRIED_SINCE
 from aegis_assets.stores.ledger.fence import fence_all, lock, require_running
+from aegis_assets.stores.ledger.outbox import release_claims
 from aegis_assets.stores.ledger.progress import settle
 
 PEEK: Final = "SELECT id, state, run_id, cancel_requested FROM aegis_document WHERE id = %(document)s"
@@ -89,6 +90,8 @@ class Runs(Base):
             return None
         if row["state"] == State.CANCELLED and (row["run_id"] == run_id or row["run_claimed_at"] is not None):
             raise NotAllowed("This document was cancelled before the run took it up. Retry starts it again.")
+        if row["run_id"] != run_id:
+            release_claims(connection, row["run_id"])
         set_marks_back(connection, document)
         connection.execute(BEGIN, {"document": document, "run_id": run_id})
         connection.execute(RUN_BEGINS, {"document": document, "run_id": run_id})
@@ -143,8 +146,9 @@ class Runs(Base):
 
 
 def end_all(connection: Connection, run_id: str, ending: Callable[[DictRow], None]) -> list[UUID]:
-    """End the run's work on what it still holds. Its cost grows with those documents."""
+    """End the run's work on what it still holds, also in the outbox. Its cost grows with those documents."""
     ended = []
+    release_claims(connection, run_id)
     for found in rows(connection, OF_RUN, run_id=run_id):  # by id, so that two callers cannot wait for each other
         lock(connection, found["id"])
         row = one(connection, FOR_UPDATE, document=found["id"])

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from aegis_assets.model.document import State
 from aegis_assets.model.outbox import Dirty, Kind
 from aegis_assets.stores.ledger import Ledger, outbox
 from tests.stores.ledger.build import RUN, collection, extraction
@@ -41,6 +42,27 @@ def test_one_claims_what_another_one_cannot_then_and_what_is_written_is_gone(led
     assert claim(ledger, Kind.ENTITY, entities, "another") == []
     ledger.release_dirty("me")
     assert [one.key for one in claim(ledger, Kind.ENTITY, entities, "another")] == [mine[1].key]
+
+
+@pytest.mark.parametrize("end", ["lose", "cancel", "fail", "take over"])
+def test_what_a_run_claimed_is_free_when_the_run_is_over(ledger: Ledger, marked: UUID, end: str) -> None:
+    entities = keys(ledger, Kind.ENTITY)
+    ledger.finish(marked, RUN, State.SUCCEEDED, "")
+    ledger.begin(marked, "run-12", lambda _: False)
+    claim(ledger, Kind.ENTITY, entities[:1], "run-12:abc")
+    claim(ledger, Kind.ENTITY, entities[1:], "run-1:abc")
+
+    match end:
+        case "lose":
+            ledger.lose_run("run-12", "The machine is gone.")
+        case "cancel":
+            ledger.cancel_run("run-12")
+        case "fail":
+            ledger.fail_run("run-12", "Nobody knows this machine.")
+        case _:
+            ledger.begin(marked, "run-13", lambda _: False)
+
+    assert [one.key.id for one in claim(ledger, Kind.ENTITY, entities, "another")] == entities[:1]
 
 
 def test_what_is_marked_again_while_it_is_written_stays_and_is_free(ledger: Ledger, marked: UUID) -> None:

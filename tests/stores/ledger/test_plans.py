@@ -64,6 +64,7 @@ OFF_PATH: Final = {
     "embeddings.SHOWING": "a rebuild of the vectors, which reads the collection",
     "lease_sql": "its tables have a row for each request under way",
     "measures": "a scrape",
+    "outbox.RELEASE_RUN": "reads a partial index, of what is claimed just now, whole",
     "rebuilding": "pages of a rebuild of the graph, which reads the collection",
     "waiting.OVERDUE": "reads a partial index, of the documents that wait, whole",
     "waiting.WAITED_FOR": "reads a partial index, of the documents that wait, whole",
