@@ -9,20 +9,23 @@ import json
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import stamina
 
 from aegis_assets.errors import AegisError, Misconfigured, StoreUnavailable
 from aegis_assets.network import is_near, may_use_proxy, tls_context
 from aegis_assets.outages import OutageClock
+from aegis_assets.stores.qdrant_points import Fields, Payload, of_documents, pages_of, selected
 from aegis_assets.stores.qdrant_shape import Shape, shape_of
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
     from qdrant_client.http.exceptions import UnexpectedResponse
+    from qdrant_client.models import PointsSelector, PointStruct
 
 T = TypeVar("T")
 
@@ -38,11 +41,18 @@ WARNINGS: Final = ("Api key is used with an insecure connection", "Unable to clo
 
 
 class Qdrant(Protocol):
-    """run: `missing` is the answer where the collection does not exist. make: the action must create it."""
+    """run: `missing` is the answer where the collection does not exist. make: the action must create it.
+
+    payloads: id and payload of each point of the documents. selectors: which name those of the points that are there. wrote: tells
+    what an action has added.
+    """
 
     def run(self, name: str, action: Callable[[QdrantClient], T], missing: T) -> T: ...
     def make(self, name: str, action: Callable[[QdrantClient], None]) -> None: ...
     def shape(self, client: QdrantClient, name: str) -> Shape: ...
+    def payloads(self, client: QdrantClient, name: str, documents: Sequence[UUID], fields: Fields) -> Iterator[Payload]: ...
+    def selectors(self, client: QdrantClient, name: str, points: Sequence[UUID]) -> Iterator[PointsSelector]: ...
+    def wrote(self, name: str, rows: Sequence[PointStruct]) -> None: ...
     def drop(self, name: str) -> None: ...
     def check(self) -> str: ...
     def close(self) -> None: ...
@@ -108,6 +118,17 @@ class ServerQdrant:
             known = (time.monotonic() + SHAPE_SECONDS, shape_of(client.get_collection(name)))
             self._shapes[name] = known
         return known[1]
+
+    def payloads(self, client: QdrantClient, name: str, documents: Sequence[UUID], fields: Fields) -> Iterator[Payload]:
+        shape = self.shape(client, name)
+        for start in range(0, len(documents), shape.ids):
+            yield from pages_of(client, name, shape.page, of_documents(documents[start : start + shape.ids]), fields)
+
+    def selectors(self, client: QdrantClient, name: str, points: Sequence[UUID]) -> Iterator[PointsSelector]:
+        return selected(points, self.shape(client, name).ids)
+
+    def wrote(self, name: str, rows: Sequence[PointStruct]) -> None:
+        """The server has indexes of its own."""
 
     def drop(self, name: str) -> None:
         self._shapes.pop(name, None)

@@ -19,18 +19,22 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import UUID
 
 from aegis_assets.errors import Misconfigured, StoreUnavailable
 from aegis_assets.stores.qdrant import REFUSED, VECTORS
+from aegis_assets.stores.qdrant_local_index import DocumentIndex, retrieved
+from aegis_assets.stores.qdrant_points import Fields, Payload
 from aegis_assets.stores.qdrant_shape import Shape
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
+    from qdrant_client.models import PointsSelector, PointStruct
 
 T = TypeVar("T")
 
@@ -49,6 +53,7 @@ class _Open:
     handle: int
     due: float
     used: float
+    index: DocumentIndex = field(default_factory=DocumentIndex)
 
 
 class LocalQdrant:
@@ -123,6 +128,20 @@ class LocalQdrant:
 
     def shape(self, client: QdrantClient, name: str) -> Shape:
         return Shape()
+
+    def payloads(self, client: QdrantClient, name: str, documents: Sequence[UUID], fields: Fields) -> Iterator[Payload]:
+        ids = self._open[name].index.points_of(client, name, map(str, documents))
+        return retrieved(client, name, ids, fields)
+
+    def selectors(self, client: QdrantClient, name: str, points: Sequence[UUID]) -> Iterator[PointsSelector]:
+        from qdrant_client.models import PointIdsList
+
+        present: list[int | str | UUID] = [str(id) for id, _ in retrieved(client, name, [str(point) for point in points], False)]
+        if present:
+            yield PointIdsList(points=present)
+
+    def wrote(self, name: str, rows: Sequence[PointStruct]) -> None:
+        self._open[name].index.add(rows)
 
     def close(self) -> None:
         """Another operation opens again."""

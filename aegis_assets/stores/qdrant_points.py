@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DENSE: Final = "dense"
 SPARSE: Final = "sparse"
+Payload = tuple[UUID, dict[str, Any]]  # of a point, by its id
+Fields = bool | list[str]  # of a payload that are read
 BARE: Final = ("document", "live", "name")  # of a payload without texts, and what tells one that has them
 
 
@@ -108,10 +110,8 @@ def overwrite(client: QdrantClient, name: str, size: int, payloads: Sequence[tup
         client.batch_update_points(name, operations, wait=True)
 
 
-def pages_of(
-    client: QdrantClient, name: str, size: int, of: Filter | None, fields: bool | list[str]
-) -> Iterator[tuple[UUID, dict[str, Any]]]:
-    """Yield id and payload of each point, `size` of them to an answer. fields: of the payload."""
+def pages_of(client: QdrantClient, name: str, size: int, of: Filter | None, fields: Fields) -> Iterator[Payload]:
+    """Yield id and payload of each point, `size` of them to an answer."""
     offset: Any = None
     while True:
         page, offset = client.scroll(name, of, limit=size, offset=offset, with_payload=fields, with_vectors=False)

@@ -9,7 +9,7 @@ the others.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -29,9 +29,7 @@ from aegis_assets.stores.qdrant_points import (
     payload_of,
     requests_of,
     row_of,
-    selected,
 )
-from aegis_assets.stores.qdrant_shape import Shape
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -135,6 +133,7 @@ class QdrantVectors:
             size = self._qdrant.shape(client, name).batch
             for start in range(0, len(rows), size):
                 client.upsert(name, rows[start : start + size], wait=True)
+            self._qdrant.wrote(name, rows)
             return True
 
         if not self._qdrant.run(name, write, missing=False):
@@ -150,7 +149,8 @@ class QdrantVectors:
 
         def write(client: QdrantClient) -> set[UUID]:
             shape = self._qdrant.shape(client, name)
-            present = dict(self._payloads(client, name, shape, documents))
+            fields = True if self.carries_text else list(BARE)  # without texts unless points carry them
+            present = dict(self._qdrant.payloads(client, name, documents, fields))
             hidden, others = [], []
             for point in points:
                 payload, wanted = present.get(point.id), payload_of(point, self._admin_address)
@@ -158,7 +158,7 @@ class QdrantVectors:
                     hidden.append(point.id)
                 elif payload is not None and payload != wanted:
                     others.append((point.id, wanted))
-            for selector in selected(hidden, shape.ids):
+            for selector in self._qdrant.selectors(client, name, hidden):
                 client.set_payload(name, {"live": True}, points=selector, wait=True)
             overwrite(client, name, shape.batch, others)
             return {point.id for point in points} - present.keys()
@@ -169,7 +169,7 @@ class QdrantVectors:
         name = named(collection)
 
         def write(client: QdrantClient) -> None:
-            for selector in selected(chunks, self._qdrant.shape(client, name).ids):
+            for selector in self._qdrant.selectors(client, name, chunks):
                 client.delete(name, selector, wait=True)
 
         self._qdrant.run(name, write, missing=None)
@@ -196,8 +196,7 @@ class QdrantVectors:
 
         def read(client: QdrantClient) -> dict[UUID, set[UUID]]:
             chunks: dict[UUID, set[UUID]] = {document: set() for document in documents}
-            shape = self._qdrant.shape(client, name)
-            for chunk, payload in self._scroll(client, name, shape, documents, ["document"]):
+            for chunk, payload in self._qdrant.payloads(client, name, documents, ["document"]):
                 chunks[UUID(payload["document"])].add(chunk)
             return chunks
 
@@ -242,18 +241,6 @@ class QdrantVectors:
 
     def close(self) -> None:
         self._qdrant.close()
-
-    def _payloads(
-        self, client: QdrantClient, name: str, shape: Shape, documents: Sequence[UUID]
-    ) -> Iterator[tuple[UUID, dict[str, Any]]]:
-        """Yield id and payload of each point of the documents, without texts unless points carry them."""
-        return self._scroll(client, name, shape, documents, True if self.carries_text else list(BARE))
-
-    def _scroll(
-        self, client: QdrantClient, name: str, shape: Shape, documents: Sequence[UUID], fields: bool | list[str]
-    ) -> Iterator[tuple[UUID, dict[str, Any]]]:
-        for start in range(0, len(documents), shape.ids):
-            yield from pages_of(client, name, shape.page, of_documents(documents[start : start + shape.ids]), fields)
 
 
 def named(collection: UUID) -> str:

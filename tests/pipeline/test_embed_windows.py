@@ -73,16 +73,17 @@ class Engine:
 
 @dataclass
 class Desk:
-    """The platform of a run, and the one window of its document."""
+    """The platform of a run, and a window of its document."""
 
     ledger: Ledger
     vectors: QdrantVectors
 
-    def chunked(self, count: int, name: str = "a.md", first: int = 0, content: str = "") -> list[UUID]:
-        """Of the numbers `first`, ... as texts."""
+    def chunked(self, count: int, name: str = "a.md", first: int = 0, content: str = "", windows: int = 2) -> list[UUID]:
+        """The chunks of a new document's first window. Their texts are the numbers `first`, ..."""
         content = content or name
         self.document = running(self.ledger, name, content=content)
-        (window,) = self.ledger.windows(planned(self.ledger, self.document, "key", content=content).id)
+        keys = [f"key {number}" for number in range(windows)]
+        window, *_ = self.ledger.windows(planned(self.ledger, self.document, *keys, content=content).id)
         self.window = window.id
         self.vectors.ensure(collection(), INFO)
         return enriched(self.ledger, self.window, [str(first + n) for n in range(count)])
@@ -249,6 +250,13 @@ def test_where_points_carry_texts_a_chunk_that_may_not_be_seen_yet_has_no_point(
     assert desk.marked("done") == {*chunks, *revised}
     assert desk.stored() == set(chunks)
     assert set(desk.ledger.embeddings(revised)) == set(revised)
+
+
+def test_a_document_made_in_one_piece_gets_its_points_when_it_goes_live(desk: Desk) -> None:
+    chunks = desk.chunked(2, windows=1)
+    desk.embed(Engine(desk.ledger))
+    assert desk.marked("done") == set(desk.ledger.embeddings(chunks)) == set(chunks)
+    assert desk.stored() == set()
 
 
 def _making(desk: Desk) -> int:

@@ -134,8 +134,14 @@ def _save(platform: Platform, run_id: str, batch: Sequence[_Text], embeddings: S
 
 
 def _upsert(platform: Platform, batch: Sequence[_Text], made: Mapping[UUID, Embedding]) -> None:
-    """Write the points of chunks that answer searches, and of the others where a point may be hidden."""
+    """Write the points of chunks that answer searches, and of the others where a point may be hidden.
+
+    Not those of a document that is made in one piece: it is published in a moment, together with others, and gets its points then.
+    Qdrant's local mode, which one process at a time has open, would else be opened anew for each of a few small documents.
+    """
     ledger, vectors = platform.ledger, platform.vectors
+    whole = ledger.of_one_window({text.window.generation for text in batch})
+    batch = [text for text in batch if text.window.generation not in whole]
     generations = {text.chunk.id: text.window.generation for text in batch}
     visible = ledger.visible(generations)
     by_collection: defaultdict[UUID, dict[UUID, UUID]] = defaultdict(dict)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 
@@ -41,13 +41,17 @@ class RebuildProgress:
 
 
 class Mark(Frozen):
-    """Where a rebuild stands. shape: of what it writes, and where to. after: the last id of the phase that is done."""
+    """Where a rebuild stands. shape: of what it writes, and where to. after: the last id of the phase that is done.
+
+    writer: the name under which it claims what it writes, so that who goes on after a kill need not wait for its claims to expire.
+    """
 
     shape: str
     phase: int
     after: UUID | None
     done: int
     total: int
+    writer: str
 
 
 class RebuildLedger(PublishLedger, Protocol):
@@ -62,6 +66,7 @@ class RebuildLedger(PublishLedger, Protocol):
     def stray_relations(self, relations: Iterable[Triple]) -> set[Triple]: ...
     def mark_page(self, collection: UUID, kind: Kind, ids: Sequence[UUID]) -> set[Key]: ...
     def mark_relations(self, collection: UUID, relations: Iterable[Triple]) -> set[Key]: ...
+    def release_run(self, run_id: str) -> None: ...
 
 
 class RebuiltGraph(Graph, Protocol):
@@ -85,8 +90,8 @@ class _Phase:
 class _Rebuild:
     """One collection's rebuild. differing: documents of which the graph still does not have what the ledger has."""
 
-    def __init__(self, ledger: RebuildLedger, vectors: Vectors, graph: RebuiltGraph, collection: UUID) -> None:
-        self._ledger, self._graph, self._collection = ledger, graph, collection
+    def __init__(self, ledger: RebuildLedger, vectors: Vectors, graph: RebuiltGraph, collection: UUID, writer: str) -> None:
+        self._ledger, self._graph, self._collection, self._writer = ledger, graph, collection, writer
         self._stores, self._facts = Stores(ledger, vectors, graph), ledger.graph_facts()
         self.differing: list[Target] = []
         self.without_embedding = 0
@@ -105,14 +110,17 @@ class _Rebuild:
             _Phase(ledger.published_page, DOCUMENTS, self._check),
         ]
 
+    def _drain(self, marked: Iterable[Key]) -> None:
+        drain(self._stores, self._collection, marked, run_id=self._writer)
+
     def _write(self, kind: Kind, page: Sequence[UUID]) -> None:
-        drain(self._stores, self._collection, self._ledger.mark_page(self._collection, kind, page))
+        self._drain(self._ledger.mark_page(self._collection, kind, page))
 
     def _delete_strays(self, page: Sequence[UUID]) -> None:
         """Delete entities without evidence, and relations of the page's entities; a relation belongs to its source's page."""
         sources, triples = set(page), self._graph.relation_triples_of(self._collection, page)
         if stray := self._ledger.stray_relations(triple for triple in triples if triple[0] in sources):
-            drain(self._stores, self._collection, self._ledger.mark_relations(self._collection, stray))
+            self._drain(self._ledger.mark_relations(self._collection, stray))
         if gone := self._ledger.stray_entities(page):
             self._write(Kind.ENTITY, sorted(gone))
 
@@ -125,8 +133,7 @@ class _Rebuild:
         """Write a document that differs whole once more: the mark may be of a graph whose data were lost since."""
         targets = self._ledger.live_targets(page)
         if differing := self._differing(targets):
-            marked = self._ledger.mark_documents(self._collection, [target.document for target in differing])
-            drain(self._stores, self._collection, marked)
+            self._drain(self._ledger.mark_documents(self._collection, [target.document for target in differing]))
             self.differing += self._differing(differing)
         if self._graph.keeps_embeddings():
             documents = [target.document for target in targets]
@@ -150,9 +157,12 @@ def rebuild_graph(
     mark = None if anew else _read_mark(bucket, collection, shape)
     if mark is None:
         documents, entities, relations = ledger.sizes(collection)
-        mark = Mark(shape=shape, phase=0, after=None, done=0, total=5 * documents + 2 * entities + relations)
+        mark = Mark(shape=shape, phase=0, after=None, done=0, total=5 * documents + 2 * entities + relations, writer=str(uuid4()))
+        _keep(bucket, collection, mark)
+    else:
+        ledger.release_run(mark.writer)
     yield RebuildProgress(min(mark.done, mark.total), mark.total)
-    rebuild = _Rebuild(ledger, vectors, graph, collection)
+    rebuild = _Rebuild(ledger, vectors, graph, collection, mark.writer)
     for number, phase in enumerate(rebuild.phases()):
         if number < mark.phase:
             continue
@@ -161,7 +171,7 @@ def rebuild_graph(
         while page := phase.page(collection, mark.after, phase.limit):
             phase.write(page)
             mark = mark.model_copy(update={"after": page[-1], "done": mark.done + len(page)})
-            bucket.put(_mark_key(collection), mark.model_dump_json().encode())
+            _keep(bucket, collection, mark)
             yield RebuildProgress(min(mark.done, mark.total), mark.total)
     bucket.delete(_mark_key(collection))
     yield RebuildProgress(mark.total, mark.total)
@@ -186,6 +196,10 @@ def _require_whole(rebuild: _Rebuild) -> None:
 
 def _mark_key(collection: UUID) -> str:
     return f"rebuild/graph-{collection}.json"
+
+
+def _keep(bucket: Bucket, collection: UUID, mark: Mark) -> None:
+    bucket.put(_mark_key(collection), mark.model_dump_json().encode())
 
 
 def _read_mark(bucket: Bucket, collection: UUID, shape: str) -> Mark | None:

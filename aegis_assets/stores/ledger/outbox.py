@@ -134,6 +134,11 @@ class Outbox(Base):
         connection.execute(NO_WAIT)
         connection.execute(RELEASE, {"claimer": claimer, "kind": kind})
 
+    @writes
+    def release_run(self, connection: Connection, run_id: str) -> None:
+        """Let others have what everything claimed whose claimer begins with this id."""
+        release_claims(connection, run_id)
+
     @reads
     def still_dirty(self, connection: Connection, collection: UUID, kind: Kind, keys: Iterable[UUID]) -> set[UUID]:
         """Return those of the objects that are marked, whoever writes them."""

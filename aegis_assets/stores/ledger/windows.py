@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -23,6 +23,10 @@ COLUMNS: Final = """w.id, w.document_id AS document, w.generation_id AS generati
 WINDOW: Final = f"SELECT {COLUMNS} FROM aegis_window w WHERE w.id = %(window)s"
 # Grows with: the windows of the document.
 WINDOWS: Final = f"SELECT {COLUMNS} FROM aegis_window w WHERE w.generation_id = %(generation)s ORDER BY w.ordinal"
+# Grows with: the windows of the generations.
+WHOLE: Final = """
+SELECT generation_id AS id FROM aegis_window
+WHERE generation_id = ANY(%(generations)s) GROUP BY generation_id HAVING count(*) = 1"""
 # Grows with: the document's windows and their headings.
 HEADINGS: Final = """
 SELECT headings AS at_start, coalesce(parsed -> 'headings', '[]') AS inside FROM aegis_window
@@ -120,6 +124,11 @@ class Windows(Base):
         """Return the headings of the windows before this place, in order."""
         found = rows(connection, HEADINGS, generation=generation, ordinal=ordinal)
         return [WindowHeadings.model_validate(row) for row in found]
+
+    @reads
+    def of_one_window(self, connection: Connection, generations: Collection[int]) -> set[int]:
+        """Return those of the generations that are made in one piece."""
+        return {row["id"] for row in rows(connection, WHOLE, generations=sorted(generations))}
 
     @reads
     def unparsed_before(self, connection: Connection, generation: int, ordinal: int) -> int:
