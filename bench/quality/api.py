@@ -67,7 +67,7 @@ class Api:
         return _answered(self.client.get(path, params=dict(asked or {})))
 
     def _post(self, path: str, **sent: Any) -> Row:
-        headers = {"X-CSRFToken": self.client.cookies.get("csrftoken", ""), "Referer": str(self.client.base_url)}
+        headers = {"X-CSRFToken": self.client.cookies.get("csrftoken") or "", "Referer": str(self.client.base_url)}
         return _answered(self.client.post(path, headers=headers, **sent))
 
 

@@ -14,7 +14,7 @@ def distinct(documents: Iterable[str]) -> list[str]:
 
 def recall(ranking: Sequence[str], gold: AbstractSet[str], first: int) -> float:
     """Return the share of the gold documents among the first ones."""
-    return len(gold.intersection(ranking[:first])) / len(gold)
+    return len(gold & set(ranking[:first])) / len(gold)
 
 
 def has_all(ranking: Sequence[str], gold: AbstractSet[str], first: int) -> float:
