@@ -18,7 +18,7 @@ from aegis_assets.embedded.supervision import Supervisor
 from aegis_assets.settings import ROOT
 from bench import results
 from bench.harness import Stack, running
-from bench.login import logged_in
+from bench.login import kept_password, logged_in
 
 REQUESTS: Final = 10
 BARS: Final = {"first page of the documents, ms": 300.0, "memory, MB": 200.0}
@@ -67,7 +67,8 @@ def main() -> None:
         [report] = stack.ingest(ROOT / "samples" / "unix.md")
         for statement in MANY:
             stack.execute(statement)
-        with closing(logged_in(f"http://127.0.0.1:{stack.environment['AEGIS_ADMIN_PORT']}", stack.home)) as client:
+        address = f"http://127.0.0.1:{stack.environment['AEGIS_ADMIN_PORT']}"
+        with closing(logged_in(address, kept_password(stack.home))) as client:
             fresh = memory_mb(stack)
             rows: list[dict[str, Any]] = [
                 {"page": name, "ms": took(client, path.format(document=report["document"]))} for name, path in PAGES.items()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
+from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
@@ -15,14 +19,45 @@ FILES_PER_UPLOAD: Final = 100  # Django's limit
 IDS_PER_REQUEST: Final = 100  # addresses stay below 8 KB
 POLL_SECONDS: Final = 1.0
 INGEST_SECONDS: Final = 3600.0
+REMOVE_SECONDS: Final = 900.0
+ROWS_PER_PAGE: Final = 500
 ENDED: Final = frozenset({"succeeded", "partial", "failed", "cancelled"})
 
 
 @dataclass(frozen=True)
+class Ingested:
+    """documents: ids by file name. extractor: as the platform names it."""
+
+    collection: str
+    documents: dict[str, str]
+    seconds: float
+    extractor: str
+
+    def facts(self) -> Row:
+        """Return what a reader of figures has to know of the ingestion."""
+        return {"documents": len(self.documents), "ingest_s": round(self.seconds, 1), "extractor": self.extractor}
+
+
+@dataclass(frozen=True)
 class Api:
-    """client: knows the address, and carries a session or a token."""
+    """client: knows the address, and carries a session or a token. disposable: the platform goes, and its collections with it."""
 
     client: httpx.Client
+    disposable: bool = False
+
+    @contextmanager
+    def ingested(self, name: str, texts: Mapping[str, str], *, keep: bool = False) -> Iterator[Ingested]:
+        """Ingest Markdown texts by file name into a collection of their own, which is removed afterwards, or kept."""
+        collection = f"eval-{re.sub(r'[^a-z0-9]+', '-', name.lower())[:40]}-{uuid4().hex[:6]}"
+        began = time.monotonic()
+        try:
+            documents = self.upload(collection, texts)
+            self.wait(list(documents.values()))
+            seconds = time.monotonic() - began
+            yield Ingested(collection, documents, seconds, self.document(next(iter(documents.values())))["extractor"])
+        finally:
+            if not keep and not self.disposable:
+                self.remove(collection)
 
     def upload(self, collection: str, texts: Mapping[str, str]) -> dict[str, str]:
         """Upload Markdown texts by file name, and return the documents' ids by file name. They are ingested at once."""
@@ -59,6 +94,35 @@ class Api:
         answer = self.client.get("/api/search", params={"q": "graph", "limit": 1, "graph": "neither"})
         return answer.status_code == httpx.codes.BAD_REQUEST
 
+    def document(self, document: str) -> Row:
+        return self._get(f"/api/documents/{document}")
+
+    def entities(self, document: str) -> list[Row]:
+        return self._pages(f"/api/documents/{document}/entities", "entities")
+
+    def relations(self, document: str) -> list[Row]:
+        return self._pages(f"/api/documents/{document}/relations", "relations")
+
+    def remove(self, collection: str) -> None:
+        """Remove a collection with its documents, and wait until it is gone. Raise RuntimeError after a quarter of an hour."""
+        deadline = time.monotonic() + REMOVE_SECONDS
+        while time.monotonic() < deadline:
+            answer = self._send(f"/api/collections/{quote(collection)}/remove")
+            if answer.status_code == httpx.codes.NOT_FOUND or (answer.is_success and answer.json()["removed"]):
+                return
+            if answer.status_code != httpx.codes.CONFLICT:  # a document that runs yet
+                _answered(answer)
+            time.sleep(POLL_SECONDS)
+        raise RuntimeError(f"the collection {collection} is not removed after {REMOVE_SECONDS:.0f} s")
+
+    def _pages(self, path: str, kind: str) -> list[Row]:
+        found: list[Row] = []
+        after: str | None = ""
+        while after is not None:
+            page = self._get(path, {"limit": ROWS_PER_PAGE, "after": after})
+            found, after = found + page[kind], page["next"]
+        return found
+
     def _states(self, documents: Sequence[str]) -> list[Row]:
         rows: list[Row] = self._get("/api/documents/states", {"id": list(documents)})["documents"]
         return rows
@@ -67,8 +131,11 @@ class Api:
         return _answered(self.client.get(path, params=dict(asked or {})))
 
     def _post(self, path: str, **sent: Any) -> Row:
+        return _answered(self._send(path, **sent))
+
+    def _send(self, path: str, **sent: Any) -> httpx.Response:
         headers = {"X-CSRFToken": self.client.cookies.get("csrftoken") or "", "Referer": str(self.client.base_url)}
-        return _answered(self.client.post(path, headers=headers, **sent))
+        return self.client.post(path, headers=headers, **sent)
 
 
 def _answered(answer: httpx.Response) -> Row:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Final
-from uuid import uuid4
 
 from bench import results
 from bench.quality import platform
@@ -78,18 +77,14 @@ def _read_paragraphs(path: Path) -> QuestionSet:
 
 def score(api: Api, asked: QuestionSet, *, keep: bool = False) -> dict[str, Any]:
     """Ingest the documents, ask every question in every mode, and return the figures."""
-    collection = f"eval-{asked.name}-{uuid4().hex[:6]}"
-    began = time.monotonic()
-    documents = api.upload(collection, asked.documents)
-    api.wait(list(documents.values()))
-    seconds = time.monotonic() - began
-    names = {document: name for name, document in documents.items()}
-    modes = {"hybrid": False, "graph": True} if api.search_has_graph() else {"hybrid": False}
-    rows = [
-        {"mode": mode, **figures([ask(api, question, collection, names, graph=graph) for question in asked.questions])}
-        for mode, graph in modes.items()
-    ]
-    return {"set": asked.name, "documents": len(documents), "ingest_s": round(seconds, 1), "collection": collection, "modes": rows}
+    with api.ingested(asked.name, asked.documents, keep=keep) as ingested:
+        names = {document: name for name, document in ingested.documents.items()}
+        modes = {"hybrid": False, "graph": True} if api.search_has_graph() else {"hybrid": False}
+        rows = [
+            {"mode": mode, **figures([ask(api, question, ingested.collection, names, graph=graph) for question in asked.questions])}
+            for mode, graph in modes.items()
+        ]
+        return {"set": asked.name, **ingested.facts(), "modes": rows}
 
 
 def ask(api: Api, question: Question, collection: str, names: dict[str, str], *, graph: bool) -> Answer:
