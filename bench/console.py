@@ -6,7 +6,6 @@ hold that. memory_mb: of the admin's process, resident, when all pages have been
 
 from __future__ import annotations
 
-import re
 import time
 from contextlib import closing
 from statistics import median
@@ -19,6 +18,7 @@ from aegis_assets.embedded.supervision import Supervisor
 from aegis_assets.settings import ROOT
 from bench import results
 from bench.harness import Stack, running
+from bench.login import kept_password, logged_in
 
 REQUESTS: Final = 10
 BARS: Final = {"first page of the documents, ms": 300.0, "memory, MB": 200.0}
@@ -46,18 +46,6 @@ PAGES: Final = {
 }
 
 
-def logged_in(stack: Stack) -> httpx.Client:
-    address = f"http://127.0.0.1:{stack.environment['AEGIS_ADMIN_PORT']}"
-    client = httpx.Client(base_url=address, timeout=60, follow_redirects=True, trust_env=False)
-    form = client.get("/admin/login/").text
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
-    assert token is not None, "the log-in page has a form"
-    password = (stack.home / "admin-password").read_text().strip()
-    fields = {"username": "admin", "password": password, "csrfmiddlewaretoken": token[1], "next": "/admin/"}
-    client.post("/admin/login/", data=fields, headers={"Referer": address}).raise_for_status()
-    return client
-
-
 def took(client: httpx.Client, path: str) -> float:
     """Milliseconds."""
     client.get(path).raise_for_status()
@@ -79,7 +67,8 @@ def main() -> None:
         [report] = stack.ingest(ROOT / "samples" / "unix.md")
         for statement in MANY:
             stack.execute(statement)
-        with closing(logged_in(stack)) as client:
+        address = f"http://127.0.0.1:{stack.environment['AEGIS_ADMIN_PORT']}"
+        with closing(logged_in(address, kept_password(stack.home))) as client:
             fresh = memory_mb(stack)
             rows: list[dict[str, Any]] = [
                 {"page": name, "ms": took(client, path.format(document=report["document"]))} for name, path in PAGES.items()

@@ -6,6 +6,8 @@ from django.urls import URLPattern, URLResolver, path
 
 from webadmin.console.account import views as account
 from webadmin.console.api import documents, errors, knowledge
+from webadmin.console.api import graph as api_graph
+from webadmin.console.api.removal import remove_collection
 from webadmin.console.collections import views as collections
 from webadmin.console.dashboard import views as dashboard
 from webadmin.console.document import views as document
@@ -62,12 +64,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/documents/<uuid:document>", documents.document, name="document"),
     path("api/documents/<uuid:document>/progress", documents.progress, name="progress"),
     path("api/documents/<uuid:document>/events", live.of_document, name="document-events"),
+    path("api/documents/<uuid:document>/entities", api_graph.entities, name="document-entities"),
+    path("api/documents/<uuid:document>/relations", api_graph.relations, name="document-relations"),
     *(
         path(f"api/documents/<uuid:document>/{action.name}", documents.act, {"action": action}, name=f"document-{action.name}")
         for action in steering.ACTIONS
     ),
     path("api/search", knowledge.hits, name="api-search"),
     path("api/collections", knowledge.collections, name="collections"),
+    path("api/collections/<str:name>/remove", remove_collection, name="collection-remove"),
     path("api/", errors.unknown),
     path("api/<path:rest>", errors.unknown),
 ]

@@ -14,7 +14,7 @@ from aegis_assets.errors import BadInput
 from aegis_assets.model.document import State
 from webadmin.console import sentences
 from webadmin.console.api.errors import refused, said
-from webadmin.console.api.parameters import ids_of, number_of
+from webadmin.console.api.parameters import WRONG_PLACE, ids_of, number_of
 from webadmin.console.audit import trail
 from webadmin.console.live.topics import standing
 from webadmin.console.page import READING, WRITING, api
@@ -158,7 +158,7 @@ def _after(rows: QuerySet[Document], place: str) -> QuerySet[Document]:
     try:
         at, last = EPOCH + timedelta(microseconds=int(microseconds)), UUID(identity)
     except (ValueError, OverflowError) as error:
-        raise BadInput("`after` takes what `next` of the page before said.") from error
+        raise BadInput(WRONG_PLACE) from error
     return rows.filter(Q(created_at__lt=at) | Q(created_at=at, pk__gt=last))
 
 

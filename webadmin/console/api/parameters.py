@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 from django.http import HttpRequest
 
 from aegis_assets.errors import BadInput
+
+WRONG_PLACE: Final = "`after` takes what `next` of the page before said."
 
 
 def number_of(request: HttpRequest, name: str, default: int, most: int) -> int:

@@ -1,0 +1,1 @@
+"""Scores of the installed platform on question and annotation sets, by its public API alone: retrieval, entities, extraction."""

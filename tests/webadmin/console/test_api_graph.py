@@ -1,0 +1,144 @@
+"""What was extracted from a document, and the removal of a collection, as a script sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.test import Client
+
+from aegis_assets.model.document import State
+from aegis_assets.stores.ledger import Ledger
+from tests.doubles.dagster_graphql import DagsterDouble
+from tests.webadmin.conftest import browser
+from tests.webadmin.console.ledger_rows import entity, made, mention, relation
+from tests.webadmin.console.test_api import new, script
+from webadmin.console.models import AuditEntry
+from webadmin.documents.models import Collection, Document, Entity
+
+TEXT = "Ada Lovelace wrote notes. Lovelace knew Charles Babbage."
+
+
+@pytest.fixture
+def viewer(ledger: Ledger) -> Client:
+    return script("viewer")
+
+
+@pytest.fixture
+def document() -> UUID:
+    """Two chunks, in which Lovelace is another name of Ada Lovelace."""
+    document = made([2], text=TEXT)
+    first, second = document.chunks
+    for name in ("Lovelace", "Ada"):
+        Entity.objects.filter(pk=entity(name).pk).update(canonical=entity("Ada Lovelace"))
+    mention(first, "Ada Lovelace", 0, 12)
+    mention(first, "Lovelace", 26, 34)
+    mention(second, "Ada", 0, 3)
+    mention(second, "Charles Babbage", 40, 55)
+    relation(first, "Lovelace", "Charles Babbage", 26, 56, kind="KNOW")
+    relation(second, "Ada Lovelace", "Charles Babbage", 26, 56, kind="KNOW")
+    relation(second, "Charles Babbage", "Ada", 0, 25)
+    relation(second, "Ada", "Ada Lovelace", 0, 25, kind="IS")
+    return document.document
+
+
+def pages(client: Client, path: str, kind: str, limit: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        answer = client.get(path, {"limit": limit, "after": after}).json()
+        assert 0 < len(answer[kind]) <= limit
+        found, after = found + answer[kind], answer["next"]
+    return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_entities_have_their_names_type_and_chunks(viewer: Client, ledger: Ledger, document: UUID, limit: int) -> None:
+    rows = {row["name"]: row for row in pages(viewer, f"/api/documents/{document}/entities", "entities", limit)}
+    assert list(rows) == [row.name for row in sorted((entity("Ada Lovelace"), entity("Charles Babbage")), key=lambda row: row.pk)]
+    assert rows["Ada Lovelace"]["aliases"] == ["Ada", "Lovelace"]
+    assert (rows["Ada Lovelace"]["type"], len(rows["Ada Lovelace"]["chunks"])) == ("PERSON", 2)
+    assert rows["Charles Babbage"]["aliases"] == []
+    assert len(rows["Charles Babbage"]["chunks"]) == 1
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_relations_join_entities_and_show_what_says_them(viewer: Client, ledger: Ledger, document: UUID, limit: int) -> None:
+    rows = pages(viewer, f"/api/documents/{document}/relations", "relations", limit)
+    assert {(row["source"]["name"], row["type"], row["target"]["name"], len(row["chunks"]), row["sentence"]) for row in rows} == {
+        ("Ada Lovelace", "KNOW", "Charles Babbage", 2, "Lovelace knew Charles Babbage."),
+        ("Charles Babbage", "WRITE", "Ada Lovelace", 1, "Ada Lovelace wrote notes."),
+    }
+    assert len(rows) == 2, "a relation of an entity to itself says nothing"
+    assert {row["source"]["id"] for row in rows} == {str(entity(name).pk) for name in ("Ada Lovelace", "Charles Babbage")}
+
+
+def test_a_document_has_only_what_its_live_text_says(viewer: Client, ledger: Ledger, document: UUID) -> None:
+    other = made([1], text=TEXT)
+    mention(other.chunks[0], "Ada Lovelace", 0, 12)
+    [row] = viewer.get(f"/api/documents/{other.document}/entities").json()["entities"]
+    assert (row["name"], row["aliases"], row["chunks"]) == ("Ada Lovelace", [], [str(other.chunks[0])])
+    assert viewer.get(f"/api/documents/{other.document}/relations").json() == {"relations": [], "next": None}
+    Document.objects.filter(pk=document).update(live=None)
+    for kind in ("entities", "relations"):
+        assert viewer.get(f"/api/documents/{document}/{kind}").json() == {kind: [], "next": None}
+
+
+@pytest.mark.parametrize("kind", ["entities", "relations"])
+@pytest.mark.parametrize(
+    ("query", "status"), [("limit=0", 400), ("limit=501", 400), ("after=x", 400), ("after=1.2.KNOW", 400), ("limit=1", 200)]
+)
+def test_a_page_that_is_asked_for_wrongly_is_refused(
+    viewer: Client, ledger: Ledger, document: UUID, kind: str, query: str, status: int
+) -> None:
+    assert viewer.get(f"/api/documents/{document}/{kind}?{query}").status_code == status
+
+
+@pytest.mark.parametrize("kind", ["entities", "relations"])
+def test_who_may_read_what_was_extracted(viewer: Client, ledger: Ledger, document: UUID, kind: str) -> None:
+    path = f"/api/documents/{document}/{kind}"
+    assert viewer.get(path).status_code == 200
+    assert Client(headers={"host": "localhost"}).get(path).status_code == 401
+    assert browser().get(path).status_code == 403
+    assert viewer.post(path).status_code == 405
+    assert viewer.get(f"/api/documents/{uuid4()}/{kind}").status_code == 404
+
+
+def test_a_collection_goes_after_its_documents(ledger: Ledger, dagster: DagsterDouble) -> None:
+    documents = [new(name, "papers") for name in ("a.md", "b.md")]
+    kept, client = new("c.md"), script("admin")
+    first = client.post("/api/collections/papers/remove")
+    assert (first.status_code, first.json()["documents"], first.json()["removed"]) == (202, 2, False)
+    assert set(Document.objects.filter(state=State.REMOVING).values_list("pk", flat=True)) == set(documents)
+    assert client.post("/api/collections/papers/remove").status_code == 202
+    for document in documents:
+        ledger.start_removal(document)
+        ledger.erase(document)
+    last = client.post("/api/collections/papers/remove")
+    assert (last.status_code, last.json()["removed"]) == (200, True)
+    assert list(Collection.objects.values_list("name", flat=True)) == ["default"]
+    assert Document.objects.get().pk == kept
+    said = AuditEntry.objects.exclude(action__startswith="session").order_by("id").values_list("action", flat=True)
+    assert list(said) == ["document.remove", "document.remove", "collection.delete"]
+    assert client.post("/api/collections/papers/remove").status_code == 404
+
+
+def test_a_collection_whose_document_runs_is_not_removed(ledger: Ledger, dagster: DagsterDouble) -> None:
+    document = new("a.md", "papers")
+    ledger.begin(document, "run", lambda _: False)
+    refused = script("admin").post("/api/collections/papers/remove")
+    assert (refused.status_code, list(refused.json())) == (409, ["error"])
+    assert Document.objects.get().state == State.RUNNING
+
+
+def test_who_may_remove_a_collection(ledger: Ledger) -> None:
+    new("a.md", "papers")
+    for client, status in (
+        (script("operator"), 403),
+        (browser("delete_collection"), 403),
+        (browser("remove_document"), 403),
+        (Client(headers={"host": "localhost"}), 401),
+    ):
+        assert client.post("/api/collections/papers/remove").status_code == status
+    assert Document.objects.get().state == State.PENDING
