@@ -17,12 +17,13 @@ class Schema(Frozen):
 
 
 class Mention(Frozen):
-    """start, end: characters in the text, end exclusive. name: as it stands there."""
+    """start, end: characters in the text, end exclusive. name: as it stands there. confidence: of the type, for its vote."""
 
     name: str
     type: str
     start: int = Field(ge=0)
     end: int = Field(gt=0)
+    confidence: float = Field(default=1.0, ge=0, le=1)
 
 
 class Relation(Frozen):

@@ -1,0 +1,114 @@
+"""Names of one document -> which of them are short forms of another one, before any of them meets the collection.
+
+A surname, a given name or a name without its legal form or by its initials takes the full name that the document has, unless two
+fit. "Babbage" may be anybody in a collection; in a document that names Charles Babbage, and no other Babbage, it is he. What joins
+depends on the names of the whole document alone, not on the order of its chunks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+from uuid import UUID
+
+from aegis_assets.pipeline.entity_types import ORGANIZATION, OTHER, PERSON, is_generic, reading_of
+from aegis_assets.pipeline.matching import EntityName, decide_as
+from aegis_assets.pipeline.names import TITLES, form, person_parts
+
+MAX_WORDS: Final = 8  # of a full name; a longer one is a sentence
+MIN_LETTERS: Final = 3  # of a part of a name
+
+
+@dataclass(frozen=True)
+class LocalName:
+    """A name of a document. type: as its mentions there vote. spellings: as it stands in the texts."""
+
+    id: UUID
+    normalised: str
+    type: str
+    spellings: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Short:
+    """A short form that a full name may have. part: a word of it, so the types must not contradict each other; else initials."""
+
+    text: str
+    part: bool
+
+
+def join_short_forms(names: Iterable[LocalName]) -> dict[UUID, UUID]:
+    """Return the full name of each short form that has exactly one."""
+    longest_first = sorted(names, key=lambda name: (-len(name.normalised.split()), -len(name.normalised), name.normalised, name.id))
+    by_short: dict[_Short, list[LocalName]] = defaultdict(list)
+    for name in longest_first:
+        for short in _short_forms(name):
+            by_short[short].append(name)
+    full: dict[UUID, UUID] = {}
+    known = {name.id: name for name in longest_first}
+    for name in longest_first:
+        if best := _only([known[full.get(one.id, one.id)] for one in _fitting(name, by_short)]):
+            full[name.id] = best.id
+    return {short: _last(full, short) for short in full}
+
+
+def _last(full: Mapping[UUID, UUID], short: UUID) -> UUID:
+    """Follow "Babbage" over "Charles Babbage" to "Charles Babbage Junior"."""
+    target = full[short]
+    return _last(full, target) if target in full else target
+
+
+def _short_forms(name: LocalName) -> Iterator[_Short]:
+    words = name.normalised.split()
+    if len(words) < 2 or len(words) > MAX_WORDS:
+        return
+    reading = reading_of(name.type)
+    if reading == PERSON:
+        given, last, _ = person_parts(name.normalised)
+        parts = (*given, last)
+        if len(parts) > 1 and not any(part.isdigit() for part in parts):
+            for cut in range(1, len(parts)):
+                yield from (_Short(" ".join(part), True) for part in (parts[:cut], parts[cut:]))
+        return
+    if reading == ORGANIZATION and (tokens := form(name.normalised, ORGANIZATION).tokens) and len(tokens) < len(words):
+        yield _Short(" ".join(tokens), True)
+    for initials in sorted(form(name.normalised, OTHER).initials | ({"".join(word[0] for word in words)} if len(words) == 2 else set())):
+        yield _Short(initials, False)
+
+
+def _fitting(name: LocalName, by_short: Mapping[_Short, Sequence[LocalName]]) -> list[LocalName]:
+    """Return the full names of which this may be a short form."""
+    found: list[LocalName] = []
+    words = [word for word in name.normalised.split() if word not in TITLES]
+    part = " ".join(words)
+    if len(part) >= MIN_LETTERS and any(spelling[:1].isupper() for spelling in name.spellings):
+        found += [one for one in by_short.get(_Short(part, True), ()) if is_generic(name.type) or _same_kind(name, one)]
+    initials = "".join(words)
+    if len(words) in (1, len(initials)) and any(_are_capitals(spelling) for spelling in name.spellings):
+        found += by_short.get(_Short(initials, False), ())
+    return [one for one in found if one.id != name.id]
+
+
+def _same_kind(short: LocalName, full: LocalName) -> bool:
+    return reading_of(short.type) == reading_of(full.type)
+
+
+def _are_capitals(spelling: str) -> bool:
+    """Tell "WHO" and "U.N." from words that are spelled with the same letters."""
+    letters = spelling.replace(".", "").replace(" ", "")
+    return len(letters) >= 2 and letters.isalpha() and letters.isupper()
+
+
+def _only(fits: Sequence[LocalName]) -> LocalName | None:
+    """Return the longest of names that are all one, None where there is no name or there are two."""
+    distinct = list({one.id: one for one in fits}.values())
+    if any(decide_as(_named(a), _named(b), reading_of(a.type)) is None for a, b in combinations(distinct, 2)):
+        return None
+    return distinct[0] if distinct else None
+
+
+def _named(name: LocalName) -> EntityName:
+    return EntityName(name.id, name.type, name.normalised, name.normalised)

@@ -1,0 +1,2 @@
+def move(apps, schema_editor):
+    pass
