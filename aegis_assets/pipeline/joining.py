@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import combinations
 from typing import Final
 from uuid import UUID
 
 from aegis_assets.pipeline.entity_types import ORGANIZATION, OTHER, PERSON, is_generic, reading_of
 from aegis_assets.pipeline.matching import EntityName, decide_as
-from aegis_assets.pipeline.names import TITLES, form, person_parts
+from aegis_assets.pipeline.names import LEGAL, TITLES, form, person_parts
 
 MAX_WORDS: Final = 8  # of a full name; a longer one is a sentence
 MIN_LETTERS: Final = 3  # of a part of a name
+HEADS: Final = frozenset({"university", "college", "institute", "foundation", "group", "holding", "holdings"})
 
 
 @dataclass(frozen=True)
@@ -32,18 +34,22 @@ class LocalName:
     spellings: frozenset[str]
 
 
-@dataclass(frozen=True)
-class _Short:
-    """A short form that a full name may have. part: a word of it, so the types must not contradict each other; else initials."""
+class _Kind(Enum):
+    """How a short form comes about, which says what its own type may be.
 
-    text: str
-    part: bool
+    PART: a surname, a given name, a name without its legal form, or an organisation by its last word ("the Commission"): of the
+    same kind, or of a type that says little. HEAD: without its last word ("Johns Hopkins"): of the same kind. INITIALS: any.
+    """
+
+    PART = "part"
+    HEAD = "head"
+    INITIALS = "initials"
 
 
 def join_short_forms(names: Iterable[LocalName]) -> dict[UUID, UUID]:
     """Return the full name of each short form that has exactly one."""
     longest_first = sorted(names, key=lambda name: (-len(name.normalised.split()), -len(name.normalised), name.normalised, name.id))
-    by_short: dict[_Short, list[LocalName]] = defaultdict(list)
+    by_short: dict[tuple[_Kind, str], list[LocalName]] = defaultdict(list)
     for name in longest_first:
         for short in _short_forms(name):
             by_short[short].append(name)
@@ -61,34 +67,37 @@ def _last(full: Mapping[UUID, UUID], short: UUID) -> UUID:
     return _last(full, target) if target in full else target
 
 
-def _short_forms(name: LocalName) -> Iterator[_Short]:
+def _short_forms(name: LocalName) -> Iterator[tuple[_Kind, str]]:
     words = name.normalised.split()
-    if len(words) < 2 or len(words) > MAX_WORDS:
+    if not 2 <= len(words) <= MAX_WORDS:
         return
     reading = reading_of(name.type)
     if reading == PERSON:
         given, last, _ = person_parts(name.normalised)
-        parts = (*given, last)
-        if len(parts) > 1 and not any(part.isdigit() for part in parts):
-            for cut in range(1, len(parts)):
-                yield from (_Short(" ".join(part), True) for part in (parts[:cut], parts[cut:]))
+        if given and not any(part.isdigit() for part in (*given, last)):
+            yield _Kind.PART, given[0]
+            yield from ((_Kind.PART, " ".join((*given[cut:], last))) for cut in range(1, len(given) + 1))
         return
-    if reading == ORGANIZATION and (tokens := form(name.normalised, ORGANIZATION).tokens) and len(tokens) < len(words):
-        yield _Short(" ".join(tokens), True)
-    for initials in sorted(form(name.normalised, OTHER).initials | ({"".join(word[0] for word in words)} if len(words) == 2 else set())):
-        yield _Short(initials, False)
+    if reading == ORGANIZATION:
+        if words[-1] in LEGAL:
+            yield _Kind.PART, " ".join(words[:-1])
+        yield _Kind.PART, words[-1]
+        if words[-1] in HEADS:
+            yield _Kind.HEAD, " ".join(words[:-1])
+    initials = form(name.normalised, OTHER).initials | {"".join(word[0] for word in words)}
+    yield from ((_Kind.INITIALS, text) for text in sorted(initials - set(words)))
 
 
-def _fitting(name: LocalName, by_short: Mapping[_Short, Sequence[LocalName]]) -> list[LocalName]:
+def _fitting(name: LocalName, by_short: Mapping[tuple[_Kind, str], Sequence[LocalName]]) -> list[LocalName]:
     """Return the full names of which this may be a short form."""
     found: list[LocalName] = []
     words = [word for word in name.normalised.split() if word not in TITLES]
     part = " ".join(words)
-    if len(part) >= MIN_LETTERS and any(spelling[:1].isupper() for spelling in name.spellings):
-        found += [one for one in by_short.get(_Short(part, True), ()) if is_generic(name.type) or _same_kind(name, one)]
-    initials = "".join(words)
-    if len(words) in (1, len(initials)) and any(_are_capitals(spelling) for spelling in name.spellings):
-        found += by_short.get(_Short(initials, False), ())
+    if len(part) >= MIN_LETTERS and any(spelling != spelling.lower() for spelling in name.spellings):
+        found += [one for one in by_short.get((_Kind.PART, part), ()) if is_generic(name.type) or _same_kind(name, one)]
+        found += [one for one in by_short.get((_Kind.HEAD, part), ()) if _same_kind(name, one)]
+    if len(words) in (1, len(part.replace(" ", ""))) and any(_are_capitals(spelling) for spelling in name.spellings):
+        found += by_short.get((_Kind.INITIALS, "".join(words)), ())
     return [one for one in found if one.id != name.id]
 
 

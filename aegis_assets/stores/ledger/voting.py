@@ -34,9 +34,7 @@ ON CONFLICT (entity_id, name, type) DO UPDATE
 SET mentions = f.mentions + EXCLUDED.mentions, weight = f.weight + EXCLUDED.weight"""
 DROP_FORMS: Final = "DELETE FROM aegis_surface_form WHERE entity_id = ANY(%(entities)s) AND mentions <= 0"
 # The same types as pipeline.entity_types.GENERIC.
-SAYS_LITTLE: Final = (
-    "lower(f.type) IN ('', 'term', 'concept', 'misc', 'miscellaneous', 'other', 'unknown', 'entity')"
-)
+SAYS_LITTLE: Final = "lower(f.type) IN ('', 'term', 'concept', 'misc', 'miscellaneous', 'other', 'unknown', 'entity')"
 # The type of the name `e` by its own votes: how it is compared with others. A name without a live mention keeps its last one.
 OWN_TYPE: Final = f"""coalesce((
     SELECT f.type FROM aegis_surface_form f WHERE f.entity_id = e.id GROUP BY f.type
@@ -45,17 +43,16 @@ OWN_TYPE: Final = f"""coalesce((
 OWN_TYPES: Final = f"""
 SELECT e.id, e.canonical_id AS canonical, {OWN_TYPE} AS type FROM aegis_entity e WHERE e.id = ANY(%(entities)s)"""
 SET_TYPES: Final = f"""
-WITH voted AS (
-    SELECT DISTINCT ON (a.canonical_id) a.canonical_id AS id, f.type
-    FROM aegis_entity a JOIN aegis_surface_form f ON f.entity_id = a.id
-    WHERE a.canonical_id = ANY(ARRAY(SELECT canonical_id FROM aegis_entity WHERE id = ANY(%(entities)s)))
-    GROUP BY a.canonical_id, f.type
+WITH named AS (
+    SELECT id, canonical_id FROM aegis_entity
+    WHERE canonical_id = ANY(ARRAY(SELECT canonical_id FROM aegis_entity WHERE id = ANY(%(entities)s)))
+), voted AS (
+    SELECT DISTINCT ON (a.canonical_id) a.canonical_id AS id, f.type FROM named a JOIN aegis_surface_form f ON f.entity_id = a.id
+    WHERE f.entity_id = ANY(ARRAY(SELECT id FROM named)) GROUP BY a.canonical_id, f.type
     ORDER BY a.canonical_id, {SAYS_LITTLE}, sum(f.weight) DESC, f.type COLLATE "C"
-), changed AS (
-    SELECT e.id, v.type FROM voted v JOIN aegis_entity e ON e.canonical_id = v.id
-    WHERE e.type <> v.type ORDER BY e.id FOR UPDATE OF e
 )
-UPDATE aegis_entity e SET type = c.type FROM changed c WHERE e.id = c.id RETURNING e.canonical_id AS id"""
+UPDATE aegis_entity e SET type = v.type FROM voted v
+WHERE e.canonical_id = v.id AND e.id = ANY(ARRAY(SELECT id FROM named)) AND e.type <> v.type RETURNING e.canonical_id AS id"""
 
 NAME_LENGTH: Final = 512
 
