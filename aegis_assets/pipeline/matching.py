@@ -106,8 +106,8 @@ def worth_embedding(a: EntityName, b: EntityName, reading: str) -> bool:
 
 
 def exclude_each_other(a: EntityName, b: EntityName) -> bool:
-    """Tell whether they can never be one entity: another number or given name, two readings of one acronym, or types that contradict
-    each other, unless only the spelling differs."""
+    """Tell whether they can never be one entity: another number or given name, two readings of one acronym, or, where more than the
+    spelling differs, types that contradict each other."""
     reading = shared_reading(a.type, b.type)
     return not _spelled_alike(a, b) if reading is None else _exclude_as(a, b, reading)
 

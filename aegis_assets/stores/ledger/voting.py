@@ -84,8 +84,12 @@ def add_votes(connection: Connection, before: Votes, after: Votes) -> Voted:
     names = {entity for entity, _, _ in changed}
     old = {row["id"]: row["type"] for row in rows(connection, OWN_TYPES, entities=list(names))}
     deltas = [_difference(before.get(key, (0, 0)), after.get(key, (0, 0))) for key in changed]
-    connection.execute(ADD_FORMS, _columns(changed) | {"mentions": [one for one, _ in deltas], "weights": [two for _, two in deltas]})
-    connection.execute(DROP_FORMS, {"entities": sorted({key[0] for key, delta in zip(changed, deltas, strict=True) if delta[0] < 0})})
+    connection.execute(
+        ADD_FORMS, _columns(changed) | {"mentions": [one for one, _ in deltas], "weights": [two for _, two in deltas]}
+    )
+    connection.execute(
+        DROP_FORMS, {"entities": sorted({key[0] for key, delta in zip(changed, deltas, strict=True) if delta[0] < 0})}
+    )
     new = rows(connection, OWN_TYPES, entities=list(names))
     return Voted(names | {row["canonical"] for row in new}, {row["id"] for row in new if old.get(row["id"]) != row["type"]})
 

@@ -139,9 +139,7 @@ def test_a_key_that_is_closed_dissolves_what_was_merged_by_it_alone_and_no_decis
         assert close_keys(connection, collection(), {"t:rome"}) == set(), "once"
     assert set(saved(ledger)) == {(pair.left, pair.right) for pair in (elsewise, by_person, apart)}
     with ledger.transaction() as connection:
-        assert close_keys(connection, collection(), {"t:globex"}) == {elsewise.left, elsewise.right}, (
-            "it was kept for this key"
-        )
+        assert close_keys(connection, collection(), {"t:globex"}) == {elsewise.left, elsewise.right}, "it was kept for this key"
 
 
 def test_a_closed_key_goes_with_its_last_name(ledger: Ledger) -> None:
