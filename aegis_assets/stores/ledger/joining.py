@@ -15,12 +15,13 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from aegis_assets.model.ids import normalised
+from aegis_assets.model.outbox import Kind
 from aegis_assets.pipeline.blocking import blocks
 from aegis_assets.pipeline.entity_types import is_generic
 from aegis_assets.pipeline.joining import LocalName, join_short_forms
 from aegis_assets.stores.ledger.base import Base, Connection, rows, writes
 from aegis_assets.stores.ledger.evidence import changing
-from aegis_assets.stores.ledger.extraction import ADD_ENTITIES, GROUPS, NAME_LENGTH
+from aegis_assets.stores.ledger.extraction import ADD_ENTITIES, GROUPS, LIVE, NAME_LENGTH
 from aegis_assets.stores.ledger.fence import fence
 from aegis_assets.stores.ledger.graph_drop import drop_unnamed
 
@@ -39,7 +40,8 @@ UNION SELECT right_id FROM aegis_merge WHERE right_id = ANY(%(names)s) AND (undo
 MOVE_MENTIONS: Final = """
 UPDATE aegis_mention m SET entity_id = w.target, joined_from = nullif(w.own, w.target)
 FROM unnest(%(owns)s::uuid[], %(currents)s::uuid[], %(targets)s::uuid[]) AS w(own, current, target)
-WHERE m.document_id = %(document)s AND m.entity_id = w.current AND coalesce(m.joined_from, m.entity_id) = w.own"""
+WHERE m.document_id = %(document)s AND m.entity_id = w.current AND coalesce(m.joined_from, m.entity_id) = w.own
+RETURNING m.chunk_id AS chunk"""
 MOVE_SOURCES: Final = """
 UPDATE aegis_relation r SET source_id = w.target, source_joined_from = nullif(w.own, w.target)
 FROM unnest(%(owns)s::uuid[], %(currents)s::uuid[], %(targets)s::uuid[]) AS w(own, current, target)
@@ -89,8 +91,11 @@ class Joining(Base):
             with change.tracked([document], whole):
                 values = zip(("owns", "currents", "targets"), map(list, zip(*moves, strict=True)), strict=True)
                 move = {"document": document, **dict(values)}
-                for statement in (MOVE_MENTIONS, MOVE_SOURCES, MOVE_TARGETS):
+                chunks = {row["chunk"] for row in rows(connection, MOVE_MENTIONS, **move)}
+                for statement in (MOVE_SOURCES, MOVE_TARGETS):
                     connection.execute(statement, move)
+            live = rows(connection, LIVE, document=document, chunks=list(chunks))
+            change.mark(Kind.CHUNK, (row["id"] for row in live))
             drop_unnamed(connection, change, {current for _, current, _ in moves})
 
 

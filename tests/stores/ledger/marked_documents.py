@@ -9,7 +9,7 @@ from aegis_assets.model.document import State
 from aegis_assets.model.ledger import Extracted
 from aegis_assets.stores.ledger import Ledger
 from tests.marked import marked_extraction
-from tests.stores.ledger.build import EMBED, EXTRACT, dead, enriched, planned, register
+from tests.stores.ledger.build import EMBED, EXTRACT, dead, enriched, planned, register, sha
 
 
 def prepare(ledger: Ledger, name: str, texts: Sequence[str], run_id: str, order: Sequence[int] = ()) -> UUID:
@@ -17,7 +17,7 @@ def prepare(ledger: Ledger, name: str, texts: Sequence[str], run_id: str, order:
     content = f"{name}{texts!r}"
     document = register(ledger, name, content).document
     ledger.begin(document, run_id, dead)
-    generation = planned(ledger, document, content, content=content, run_id=run_id)
+    generation = planned(ledger, document, sha(content), content=content, run_id=run_id)
     (window,) = ledger.windows(generation.id)
     chunks = enriched(ledger, window.id, texts, run_id)
     ledger.save_embedded(document, run_id, chunks, EMBED, 0.1)

@@ -120,6 +120,10 @@ FROM aegis_entity e LEFT JOIN (
     WHERE said.entity_id IN (SELECT id FROM aegis_entity WHERE canonical_id = %(entity)s)
 ) said ON said.entity_id = e.id
 WHERE e.canonical_id = %(entity)s GROUP BY e.id ORDER BY canonical DESC, chunks DESC, e.name LIMIT %(limit)s"""
+# Grows with the forms of the entity's names.
+SHORT_FORMS: Final = """
+SELECT f.name, sum(f.mentions)::int AS mentions FROM aegis_entity e JOIN aegis_surface_form f ON f.entity_id = e.id
+WHERE e.canonical_id = %(entity)s AND f.name <> '' GROUP BY f.name ORDER BY mentions DESC, f.name LIMIT %(limit)s"""
 # Grows with the merges of the names.
 REASONS: Final = """
 SELECT left_id, right_id, reason, score FROM aegis_merge

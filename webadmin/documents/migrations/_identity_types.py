@@ -24,10 +24,12 @@ UPDATE aegis_entity e SET type = v.type FROM (
     FROM aegis_entity a JOIN aegis_surface_form f ON f.entity_id = a.id GROUP BY a.canonical_id, f.type
     ORDER BY a.canonical_id, {SAYS_LITTLE}, sum(f.weight) DESC, f.type COLLATE "C") v
 WHERE e.canonical_id = v.id AND e.type <> v.type"""
-MERGED = """
-SELECT DISTINCT id FROM (
-    SELECT left_id AS id FROM aegis_merge WHERE left_id > %(after)s AND NOT undone
-    UNION ALL SELECT right_id FROM aegis_merge WHERE right_id > %(after)s AND NOT undone) m ORDER BY id LIMIT %(limit)s"""
+LIST_MERGED = (
+    """CREATE TEMPORARY TABLE merged ON COMMIT DROP AS
+SELECT left_id AS id FROM aegis_merge WHERE NOT undone UNION SELECT right_id FROM aegis_merge WHERE NOT undone""",
+    "ALTER TABLE merged ADD PRIMARY KEY (id)",
+)
+MERGED = "SELECT id FROM merged WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
 CLOSURE = """
 WITH RECURSIVE joined(id) AS (
     SELECT unnest(%(names)s::uuid[])
@@ -85,6 +87,8 @@ def vote(connection) -> None:
 
 def group_names(cursor) -> None:
     """Follow the merges that are recorded, and give all names of an entity one type."""
+    for statement in LIST_MERGED:
+        cursor.execute(statement)
     after = UUID(int=0)
     while names := [row[0] for row in cursor.execute(MERGED, {"after": after, "limit": NAMES_AT_ONCE}).fetchall()]:
         found = cursor.execute(CLOSURE, {"names": names}).fetchall()
