@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
 from aegis_assets.model.parsing import Frozen
+
+UNSURE: Final = 0.5  # the confidence of a type that may as well be another one
 
 
 class Schema(Frozen):

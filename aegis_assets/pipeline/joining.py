@@ -7,7 +7,7 @@ depends on the names of the whole document alone, not on the order of its chunks
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -26,22 +26,28 @@ HEADS: Final = frozenset({"university", "college", "institute", "foundation", "g
 
 @dataclass(frozen=True)
 class LocalName:
-    """A name of a document. type: as its mentions there vote. spellings: as it stands in the texts."""
+    """A name of a document. type: as its mentions there vote. spellings: as it stands in the texts.
+
+    sure: whoever found it is sure of the type. A small model takes a surname that stands alone for a firm as often as not.
+    """
 
     id: UUID
     normalised: str
     type: str
     spellings: frozenset[str]
+    sure: bool = True
 
 
 class _Kind(Enum):
     """How a short form comes about, which says what its own type may be.
 
-    PART: a surname, a given name, a name without its legal form, or an organisation by its last word ("the Commission"): of the
-    same kind, or of a type that says little. HEAD: without its last word ("Johns Hopkins"): of the same kind. INITIALS: any.
+    PART: a given name, a name without its legal form, or an organisation by its last word ("the Commission"): of the same kind, or
+    of a type that says little. SURNAME: likewise, or of a type that is not sure, unless it is a word of another name ("Cray
+    Research"). HEAD: without its last word ("Johns Hopkins"): of the same kind. INITIALS: any.
     """
 
     PART = "part"
+    SURNAME = "surname"
     HEAD = "head"
     INITIALS = "initials"
 
@@ -50,13 +56,17 @@ def join_short_forms(names: Iterable[LocalName]) -> dict[UUID, UUID]:
     """Return the full name of each short form that has exactly one."""
     longest_first = sorted(names, key=lambda name: (-len(name.normalised.split()), -len(name.normalised), name.normalised, name.id))
     by_short: dict[tuple[_Kind, str], list[LocalName]] = defaultdict(list)
+    within: Counter[str] = Counter()  # in how many names of several words that are no person's a word stands
     for name in longest_first:
         for short in _short_forms(name):
             by_short[short].append(name)
+        words = set(name.normalised.split())
+        if len(words) > 1 and reading_of(name.type) != PERSON:
+            within.update(words)
     full: dict[UUID, UUID] = {}
     known = {name.id: name for name in longest_first}
     for name in longest_first:
-        if best := _only([known[full.get(one.id, one.id)] for one in _fitting(name, by_short)]):
+        if best := _only([known[full.get(one.id, one.id)] for one in _fitting(name, by_short, within)]):
             full[name.id] = best.id
     return {short: _last(full, short) for short in full}
 
@@ -76,7 +86,7 @@ def _short_forms(name: LocalName) -> Iterator[tuple[_Kind, str]]:
         given, last, _ = person_parts(name.normalised)
         if given and not any(part.isdigit() for part in (*given, last)):
             yield _Kind.PART, given[0]
-            yield from ((_Kind.PART, " ".join((*given[cut:], last))) for cut in range(1, len(given) + 1))
+            yield from ((_Kind.SURNAME, " ".join((*given[cut:], last))) for cut in range(1, len(given) + 1))
         return
     if reading == ORGANIZATION:
         if words[-1] in LEGAL:
@@ -88,17 +98,25 @@ def _short_forms(name: LocalName) -> Iterator[tuple[_Kind, str]]:
     yield from ((_Kind.INITIALS, text) for text in sorted(initials - set(words)))
 
 
-def _fitting(name: LocalName, by_short: Mapping[tuple[_Kind, str], Sequence[LocalName]]) -> list[LocalName]:
+def _fitting(
+    name: LocalName, by_short: Mapping[tuple[_Kind, str], Sequence[LocalName]], within: Mapping[str, int]
+) -> list[LocalName]:
     """Return the full names of which this may be a short form."""
     found: list[LocalName] = []
     words = [word for word in name.normalised.split() if word not in TITLES]
     part = " ".join(words)
     if len(part) >= MIN_LETTERS and any(spelling != spelling.lower() for spelling in name.spellings):
-        found += [one for one in by_short.get((_Kind.PART, part), ()) if is_generic(name.type) or _same_kind(name, one)]
+        found += [one for one in by_short.get((_Kind.PART, part), ()) if _may_be(name, one)]
+        surname_only = not name.sure and len(words) == 1 and not within.get(part)
+        found += [one for one in by_short.get((_Kind.SURNAME, part), ()) if surname_only or _may_be(name, one)]
         found += [one for one in by_short.get((_Kind.HEAD, part), ()) if _same_kind(name, one)]
     if len(words) in (1, len(part.replace(" ", ""))) and any(_are_capitals(spelling) for spelling in name.spellings):
         found += by_short.get((_Kind.INITIALS, "".join(words)), ())
     return [one for one in found if one.id != name.id]
+
+
+def _may_be(short: LocalName, full: LocalName) -> bool:
+    return is_generic(short.type) or _same_kind(short, full)
 
 
 def _same_kind(short: LocalName, full: LocalName) -> bool:

@@ -11,8 +11,8 @@ from aegis_assets.pipeline.joining import LocalName, join_short_forms
 COLLECTION = UUID(int=1)
 
 
-def local(name: str, kind: str = "TERM") -> LocalName:
-    return LocalName(entity_id(COLLECTION, name), normalised(name), kind, frozenset({name}))
+def local(name: str, kind: str = "TERM", *, sure: bool = True) -> LocalName:
+    return LocalName(entity_id(COLLECTION, name), normalised(name), kind, frozenset({name}), sure)
 
 
 def joined(*names: LocalName) -> dict[str, str]:
@@ -33,6 +33,7 @@ CHARLES, ADA = local("Charles Babbage", "PERSON"), local("Ada Lovelace", "PERSON
         (local("Babbage"), CHARLES),
         (local("Babbage", "PERSON"), CHARLES),
         (local("Mr. Babbage", "PERSON"), CHARLES),
+        (local("Babbage", "ORGANIZATION", sure=False), CHARLES),
         (local("Ada", "PERSON"), ADA),
         (local("Lady Lovelace", "PERSON"), ADA),
         (local("van Gogh", "PERSON"), local("Vincent van Gogh", "PERSON")),
@@ -56,6 +57,12 @@ def test_a_short_form_takes_the_full_name_that_the_document_has(short: LocalName
         (local("Charles", "PERSON"), CHARLES, local("Charles Darwin", "PERSON")),
         (local("PCA"), local("principal component analysis"), local("patient controlled analgesia")),
         (local("Ford", "ORGANIZATION"), local("Henry Ford", "PERSON")),
+        (
+            local("Cray", "ORGANIZATION", sure=False),
+            local("Seymour Cray", "PERSON"),
+            local("Cray Research", "ORGANIZATION"),
+        ),
+        (local("Charles", "ORGANIZATION", sure=False), CHARLES),
         (local("Washington", "LOCATION"), local("George Washington", "PERSON")),
         (local("York", "LOCATION"), local("New York", "LOCATION")),
         (local("Apple", "ORGANIZATION"), local("Apple Records", "ORGANIZATION")),

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
-from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -81,6 +80,14 @@ def load_ledger(tables: dict[str, list[dict[str, Any]]]) -> None:
         cursor.execute("SET session_replication_role = DEFAULT")
 
 
+def empty_graph(bolt: Bolt) -> None:
+    """Delete what the graph holds of this file's collections."""
+    for collection in ("present", "fresh"):
+        for label in ("Entity", "Chunk", "Document"):
+            scope = {"c": str(ids.collection_id(collection))}
+            bolt.run((f"MATCH (n:{label} {{collection: $c}}) DETACH DELETE n", scope))
+
+
 def load_graph(bolt: Bolt, nodes: dict[str, list[dict[str, Any]]], edges: dict[str, list[dict[str, Any]]]) -> None:
     """Make the nodes and edges as they were."""
     for label, rows in nodes.items():
@@ -98,7 +105,9 @@ def stores(ledger_url: str, arcadedb: tuple[str, str], tmp_path: Path) -> Iterat
     graph.ensure_schema()
     ledger, view = Ledger(ledger_url), GraphView(ledger_url)
     bucket, vectors = open_bucket((tmp_path / "bucket").as_uri(), Settings()), QdrantVectors(path=tmp_path / "vectors")
+    empty_graph(bolt)
     yield {"ledger": ledger, "view": view, "vectors": vectors, "graph": graph, "bucket": bucket, "bolt": bolt}
+    empty_graph(bolt)
     for one in (ledger, view, graph, bolt):
         one.close()
 
@@ -157,7 +166,7 @@ def test_a_ledger_and_a_graph_of_the_release_before_end_as_if_all_had_been_inges
 
     assert old.nodes() == graph_before, "the graph stays whole until the sweep"
     old.require_mirror()
-    old.sweep(monkeypatch)
+    old.sweep(pytest.MonkeyPatch())
     assert old.dirty() == []
     assert old.bolt.query(BARE_CHUNKS, c=str(old.id)) == []
     ingest_all(fresh)
@@ -170,10 +179,6 @@ def test_a_ledger_and_a_graph_of_the_release_before_end_as_if_all_had_been_inges
     for decision in old.rows("SELECT id FROM aegis_decision WHERE collection_id = %s ORDER BY id DESC", old.id):
         write_decided(old.ledger.undo_decision(decision["id"], "ada"), Stores(old.view, old.vectors, old.graph))
     assert {"Globex", "Initech", "Umbrellas"} <= {name for name, _ in old.nodes()["counted"]}
-    for world in (old, fresh):
-        for document in world.rows("SELECT id FROM aegis_document WHERE collection_id = %s", world.id):
-            world.graph.delete_document(world.id, document["id"])
-        world.graph.delete_entities(world.id, [UUID(str(row["id"])) for row in world.rows("SELECT id FROM aegis_entity")])
 
 
 def test_an_empty_ledger_is_migrated_to_the_same_tables(before: None) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from aegis_assets.model.extraction import UNSURE
 from aegis_assets.model.ids import normalised
 from aegis_assets.model.outbox import Kind
 from aegis_assets.pipeline.blocking import blocks
@@ -27,7 +28,8 @@ from aegis_assets.stores.ledger.graph_drop import drop_unnamed
 
 # Cost: the document's mentions.
 LOCAL_NAMES: Final = """
-SELECT coalesce(m.joined_from, m.entity_id) AS own, m.entity_id AS entity, m.name, m.type, sum(m.confidence) AS weight
+SELECT coalesce(m.joined_from, m.entity_id) AS own, m.entity_id AS entity, m.name, m.type, sum(m.confidence) AS weight,
+    count(*) AS mentions
 FROM aegis_document d JOIN aegis_placement p ON p.generation_id = coalesce(d.making_id, d.live_id)
 JOIN aegis_mention m ON m.chunk_id = p.chunk_id
 WHERE d.id = %(document)s GROUP BY 1, 2, 3, 4"""
@@ -59,9 +61,12 @@ class _Said:
     entities: set[UUID] = field(default_factory=set)
     spellings: set[str] = field(default_factory=set)
     votes: dict[str, float] = field(default_factory=dict)
+    mentions: dict[str, int] = field(default_factory=dict)
 
     def local_name(self, own: UUID) -> LocalName:
-        return LocalName(own, normalised(min(self.spellings))[:NAME_LENGTH], voted(self.votes), frozenset(self.spellings))
+        kind = voted(self.votes)
+        sure = self.votes[kind] > UNSURE * self.mentions[kind]
+        return LocalName(own, normalised(min(self.spellings))[:NAME_LENGTH], kind, frozenset(self.spellings), sure)
 
 
 class Joining(Base):
@@ -117,6 +122,7 @@ def _said(connection: Connection, document: UUID) -> dict[UUID, _Said]:
         name.entities.add(row["entity"])
         name.spellings.add(row["name"])
         name.votes[row["type"]] = name.votes.get(row["type"], 0.0) + row["weight"]
+        name.mentions[row["type"]] = name.mentions.get(row["type"], 0) + row["mentions"]
     return said
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from uuid import UUID
 
 from aegis_assets.model.ids import normalised
@@ -12,7 +12,7 @@ from aegis_assets.pipeline.joining import LocalName, join_short_forms
 DOCUMENTS = """
 SELECT id FROM aegis_document WHERE id > %(after)s AND coalesce(making_id, live_id) IS NOT NULL ORDER BY id LIMIT 1000"""
 LOCAL_NAMES = """
-SELECT m.entity_id, m.name, m.type, count(*) FROM aegis_document d
+SELECT m.entity_id, m.name, m.type, count(*), sum(m.confidence) FROM aegis_document d
 JOIN aegis_placement p ON p.generation_id = coalesce(d.making_id, d.live_id) JOIN aegis_mention m ON m.chunk_id = p.chunk_id
 WHERE d.id = %(document)s GROUP BY m.entity_id, m.name, m.type"""
 DECIDED = """
@@ -42,18 +42,17 @@ def join_documents(cursor) -> None:
         after = documents[-1]
 
 
-def _local_names(rows: list[tuple[UUID, str, str, int]]) -> list[LocalName]:
+def _local_names(rows: list[tuple[UUID, str, str, int, float]]) -> list[LocalName]:
     spellings: dict[UUID, set[str]] = defaultdict(set)
-    votes: dict[UUID, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for entity, name, entity_type, number in rows:
+    mentions: dict[UUID, Counter[str]] = defaultdict(Counter)
+    votes: dict[UUID, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for entity, name, entity_type, number, weight in rows:
         spellings[entity].add(name)
-        votes[entity][entity_type] += number
-    return [
-        LocalName(
-            entity,
-            normalised(min(said))[:512],
-            min(votes[entity], key=lambda word: (is_generic(word), -votes[entity][word], word)),
-            frozenset(said),
-        )
-        for entity, said in spellings.items()
-    ]
+        mentions[entity][entity_type] += number
+        votes[entity][entity_type] += weight
+    names = []
+    for entity, said in spellings.items():
+        kind = min(votes[entity], key=lambda word: (is_generic(word), -votes[entity][word], word))
+        sure = votes[entity][kind] > 0.5 * mentions[entity][kind]
+        names.append(LocalName(entity, normalised(min(said))[:512], kind, frozenset(said), sure))
+    return names
