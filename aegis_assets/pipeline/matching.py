@@ -58,12 +58,16 @@ def matches(a: EntityName, b: EntityName) -> MergeDecision | None:
 
 
 def confirmed(edge: MergeDecision, a: EntityName, b: EntityName) -> MergeDecision | None:
-    """Return what a recorded decision on these names is worth by their present types, None for nothing."""
-    by_letters = matches(a, b)
-    if by_letters is not None or edge.reason != "embedding":
+    """Return what a recorded decision on these names is worth by their present types, None for nothing.
+
+    One by letters that no present rule would make is of an earlier release, and counts until the names are compared again.
+    """
+    reading, by_letters = shared_reading(a.type, b.type), matches(a, b)
+    if by_letters is not None or reading is None:
         return by_letters
-    reading = shared_reading(a.type, b.type)
-    return edge if reading in (OTHER, ORGANIZATION) and not _exclude_as(a, b, reading) else None
+    if edge.reason == "embedding":
+        return edge if reading in (OTHER, ORGANIZATION) and not _exclude_as(a, b, reading) else None
+    return edge if possible(a, b) is None else None
 
 
 def decide_as(a: EntityName, b: EntityName, reading: str) -> MergeDecision | None:

@@ -7,7 +7,7 @@ little, such as TERM, wins only where nothing says more; of equal sums the first
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -83,13 +83,17 @@ def add_votes(connection: Connection, before: Votes, after: Votes) -> Voted:
         return Voted(set(), set())
     names = {entity for entity, _, _ in changed}
     old = {row["id"]: row["type"] for row in rows(connection, OWN_TYPES, entities=list(names))}
-    deltas = [_difference(before.get(key, (0, 0)), after.get(key, (0, 0))) for key in changed]
-    connection.execute(
-        ADD_FORMS, _columns(changed) | {"mentions": [one for one, _ in deltas], "weights": [two for _, two in deltas]}
-    )
-    connection.execute(
-        DROP_FORMS, {"entities": sorted({key[0] for key, delta in zip(changed, deltas, strict=True) if delta[0] < 0})}
-    )
+    deltas = {key: _difference(before.get(key, (0, 0)), after.get(key, (0, 0))) for key in changed}
+    columns: dict[str, list[object]] = {
+        "entities": [entity for entity, _, _ in changed],
+        "forms": [form for _, form, _ in changed],
+        "types": [entity_type for _, _, entity_type in changed],
+        "normalised": [normalised(form)[:NAME_LENGTH] for _, form, _ in changed],
+        "mentions": [mentions for mentions, _ in deltas.values()],
+        "weights": [weight for _, weight in deltas.values()],
+    }
+    connection.execute(ADD_FORMS, columns)
+    connection.execute(DROP_FORMS, {"entities": sorted({key[0] for key, (mentions, _) in deltas.items() if mentions < 0})})
     new = rows(connection, OWN_TYPES, entities=list(names))
     return Voted(names | {row["canonical"] for row in new}, {row["id"] for row in new if old.get(row["id"]) != row["type"]})
 
@@ -101,13 +105,3 @@ def set_types(connection: Connection, names: Iterable[UUID]) -> set[UUID]:
 
 def _difference(old: tuple[int, int], new: tuple[int, int]) -> tuple[int, int]:
     return new[0] - old[0], new[1] - old[1]
-
-
-def _columns(keys: Iterable[tuple[UUID, str, str]]) -> Mapping[str, list[object]]:
-    wanted = list(keys)
-    return {
-        "entities": [entity for entity, _, _ in wanted],
-        "forms": [form for _, form, _ in wanted],
-        "types": [entity_type for _, _, entity_type in wanted],
-        "normalised": [normalised(form)[:NAME_LENGTH] for _, form, _ in wanted],
-    }
