@@ -94,7 +94,8 @@ def _short_forms(name: LocalName) -> Iterator[tuple[_Kind, str]]:
         yield _Kind.PART, words[-1]
         if words[-1] in HEADS:
             yield _Kind.HEAD, " ".join(words[:-1])
-    initials = form(name.normalised, OTHER).initials | {"".join(word[0] for word in words)}
+    words = [word for word in words if word != "s"]  # of "People's"
+    initials = form(" ".join(words), OTHER).initials | {"".join(word[0] for word in words)}
     yield from ((_Kind.INITIALS, text) for text in sorted(initials - set(words)))
 
 

@@ -40,6 +40,7 @@ CHARLES, ADA = local("Charles Babbage", "PERSON"), local("Ada Lovelace", "PERSON
         (local("Siemens", "ORGANIZATION"), local("Siemens AG", "ORGANIZATION")),
         (local("WHO"), local("World Health Organization", "ORGANIZATION")),
         (local("W.H.O.", "PERSON"), local("World Health Organization", "ORGANIZATION")),
+        (local("PRC", "LOCATION"), local("People's Republic of China", "LOCATION")),
         (local("UN"), local("United Nations", "ORGANIZATION")),
         (local("US", "LOCATION"), local("United States", "LOCATION")),
         (local("Johns Hopkins", "ORGANIZATION"), local("Johns Hopkins University", "ORGANIZATION")),
