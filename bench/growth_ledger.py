@@ -17,7 +17,8 @@ from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
 from aegis_assets.model import ids
-from aegis_assets.pipeline.resolve import MAX_BLOCK, blocks, rules_fingerprint
+from aegis_assets.pipeline.blocking import MAX_BLOCK, blocks
+from aegis_assets.pipeline.resolve import rules_fingerprint
 from bench.growth_corpus import RELATION, TYPE, Loaded, name
 from tests.doubles.engine import EMBEDDER
 
@@ -40,7 +41,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "aegis_extraction": ("text_hash", "fingerprint", "payload"),
     "aegis_entity": ("id", "collection_id", "canonical_id", "type", "name", "normalised", "resolved"),
     "aegis_entity_block": ("collection_id", "key", "entity_id"),
-    "aegis_mention": ("chunk_id", "document_id", "entity_id", "name", "start", "end"),
+    "aegis_mention": ("chunk_id", "document_id", "entity_id", "name", "type", "start", "end"),
     "aegis_relation": ("chunk_id", "document_id", "source_id", "target_id", "type", "confidence", "start", "end"),
 }  # fmt: skip
 COLLECTION: Final = """
@@ -51,7 +52,7 @@ SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS de
 FROM pg_index i WHERE i.indrelid = ANY(%(tables)s::regclass[]) AND NOT i.indisunique"""
 GRAPH_RELATION: Final = ("id", "collection_id", "source_id", "type", "target_id", "chunks", "documents")
 
-# These four grow with the collection: they are asked once, to load it.
+# These five grow with the collection: they are asked once, to load it.
 CROWDED_KEYS: Final = """
 INSERT INTO aegis_crowded_block (collection_id, key)
 SELECT collection_id, key FROM aegis_entity_block WHERE key NOT LIKE '=%%'
@@ -59,6 +60,9 @@ GROUP BY collection_id, key HAVING count(*) > %(bound)s"""
 GRAPH_ENTITIES: Final = """
 INSERT INTO aegis_graph_entity (id, collection_id, chunks, documents)
 SELECT entity_id, %(collection)s, count(DISTINCT chunk_id), count(DISTINCT document_id) FROM aegis_mention GROUP BY entity_id"""
+SURFACE_FORMS: Final = """
+INSERT INTO aegis_surface_form (entity_id, name, type, normalised, mentions, weight)
+SELECT entity_id, '', type, '', count(*), 1000 * count(*) FROM aegis_mention GROUP BY entity_id, type"""
 STATED: Final = """
 SELECT source_id AS source, target_id AS target, count(DISTINCT chunk_id) AS chunks, count(DISTINCT document_id) AS documents
 FROM aegis_relation WHERE source_id <> target_id GROUP BY source_id, target_id ORDER BY source_id"""
@@ -81,7 +85,7 @@ def keys_of(loaded: Loaded, collection: str) -> Keys:
     chunks = []
     for document, identity in enumerate(documents):
         chunks += [str(ids.chunk_id(identity, str(chunk), 0)) for chunk in loaded.of_document(document)]
-    entities = tuple(str(ids.entity_id(scope, TYPE, name(entity))) for entity in range(loaded.entities))
+    entities = tuple(str(ids.entity_id(scope, name(entity))) for entity in range(loaded.entities))
     return Keys(scope, tuple(map(str, documents)), tuple(chunks), entities)
 
 
@@ -98,6 +102,7 @@ def load(url: str, loaded: Loaded, collection: str, keys: Keys) -> None:
         connection.execute(SEQUENCES)
         connection.execute(CROWDED_KEYS, {"bound": MAX_BLOCK})
         connection.execute(GRAPH_ENTITIES, {"collection": keys.collection})
+        connection.execute(SURFACE_FORMS)
         connection.commit()
         _copy(connection, "aegis_graph_relation", (_graph_relation(keys.collection, row) for row in stated(url)), GRAPH_RELATION)
     with psycopg.connect(url, autocommit=True) as connection:
@@ -183,7 +188,7 @@ def _tables(loaded: Loaded, keys: Keys) -> dict[str, Iterable[str]]:
         "aegis_entity": (_entity(scope, entity, identity) for entity, identity in enumerate(named)),
         "aegis_entity_block": (_blocks(scope, entity, identity) for entity, identity in enumerate(named)),
         "aegis_mention": (
-            f"{chunks[n]}\t{document_of[n]}\t{named[entity]}\t{name(entity)}\t{start}\t{end}\n"
+            f"{chunks[n]}\t{document_of[n]}\t{named[entity]}\t{name(entity)}\t{TYPE}\t{start}\t{end}\n"
             for n, chunk in made()
             for entity, (start, end) in chunk.mentions
         ),
@@ -201,7 +206,7 @@ def _entity(scope: UUID, entity: int, identity: str) -> str:
 
 
 def _blocks(scope: UUID, entity: int, identity: str) -> str:
-    keys = sorted(set(blocks(ids.normalised(name(entity)), TYPE)))
+    keys = sorted(set(blocks(ids.normalised(name(entity)))))
     return "".join(f"{scope}\t{key}\t{identity}\n" for key in keys)
 
 

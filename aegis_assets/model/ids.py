@@ -50,8 +50,9 @@ def normalised(name: str) -> str:
     return " ".join(words.split())
 
 
-def entity_id(collection: UUID, entity_type: str, name: str) -> UUID:
-    return uuid5(collection, f"entity\x1f{entity_type}\x1f{normalised(name)}")
+def entity_id(collection: UUID, name: str) -> UUID:
+    """Return the id of a name, whatever its spelling and its type."""
+    return uuid5(collection, f"entity\x1f{normalised(name)}")
 
 
 def relation_id(source: UUID, relation_type: str, target: UUID) -> UUID:

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from uuid import UUID
 
-from aegis_assets.pipeline.resolve import EntityName
+from aegis_assets.pipeline.matching import EntityName
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Neighbourhood:
 
 
 def pairs_of(blocks: Iterable[Block], compared: AbstractSet[UUID] = frozenset()) -> Iterator[tuple[EntityName, EntityName]]:
-    """Yield each pair of a fresh name and another name of one of its blocks and its type, once, the smaller id first.
+    """Yield each pair of a fresh name and another name of one of its blocks, once, the smaller id first.
 
     compared: names that were fresh before, when all of these names were there: no pair with them, save in a reopened block.
     """
@@ -51,5 +51,5 @@ def pairs_of(blocks: Iterable[Block], compared: AbstractSet[UUID] = frozenset())
             others |= {name.id: name for name in block.names if name.id == id or block.reopened or name.id not in compared}
         fresh = others[id]
         for other in others.values():
-            if other.id not in passed and other.type == fresh.type:
+            if other.id not in passed:
                 yield (fresh, other) if fresh.id < other.id else (other, fresh)

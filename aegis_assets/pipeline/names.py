@@ -14,11 +14,13 @@ from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
+from aegis_assets.pipeline.entity_types import ORGANIZATION, PERSON, PLACE
+
 # Not in, on, to: "sign in" is not "sign on".
 _SMALL: Final = frozenset({"the", "an", "of", "and", "de", "des", "du", "der", "die", "und", "et"})
-_TITLES: Final = frozenset({"mr", "mrs", "ms", "dr", "prof", "professor", "sir", "lord", "lady", "dame", "president", "phd", "md"})
+TITLES: Final = frozenset({"mr", "mrs", "ms", "dr", "prof", "professor", "sir", "lord", "lady", "dame", "president", "phd", "md"})
 _GENERATIONS: Final = frozenset({"jr", "sr", "junior", "senior"})
-_LEGAL: Final = frozenset(
+LEGAL: Final = frozenset(
     {"inc", "incorporated", "corp", "corporation", "ltd", "limited", "llc", "gmbh", "ag", "co", "company", "plc", "sa"}
 )
 _ROMAN: Final = {
@@ -70,32 +72,24 @@ class Form:
     initials: frozenset[str]
 
 
-def is_person(entity_type: str) -> bool:
-    return entity_type.casefold() in {"person", "people", "human", "author", "researcher", "character"}
-
-
-def _keeps_its_spelling(entity_type: str) -> bool:
-    """Places and people: Syria and Styria are one letter apart, and the Netherlands are no plural."""
-    return is_person(entity_type) or entity_type.casefold() in {"location", "place", "city", "country", "region", "gpe"}
-
-
-def _is_organization(entity_type: str) -> bool:
-    return entity_type.casefold() in {"organization", "organisation", "org", "company", "institution"}
-
-
 @lru_cache(maxsize=65_536)
-def form(normalised: str, entity_type: str) -> Form:
-    """Pure, and cached because a name is compared with every neighbour in its blocks."""
+def form(normalised: str, reading: str) -> Form:
+    """Read a name as that of a person, a place, an organisation or anything else (`entity_types.READINGS`).
+
+    Cached because a name is compared with every neighbour in its blocks. The spelling of places and people is kept: Syria and
+    Styria are one letter apart, and the Netherlands are no plural.
+    """
+    person = reading == PERSON
     plain = _without_marks(normalised)
     words = plain.split()
-    if words[:1] == ["a"] and len(words) > 1 and not is_person(entity_type):
+    if words[:1] == ["a"] and len(words) > 1 and not person:
         words = words[1:]  # an article; "Vitamin A" keeps its letter
-    tokens = words if is_person(entity_type) else [word for word in words if word not in _SMALL] or words
-    signs = tuple(sorted(sign for word in words if (sign := _sign(word, is_person(entity_type)))))
-    if _is_organization(entity_type):
-        while len(tokens) > 1 and tokens[-1] in _LEGAL:
+    tokens = words if person else [word for word in words if word not in _SMALL] or words
+    signs = tuple(sorted(sign for word in words if (sign := _sign(word, person))))
+    if reading == ORGANIZATION:
+        while len(tokens) > 1 and tokens[-1] in LEGAL:
             tokens.pop()
-    if not _keeps_its_spelling(entity_type):
+    if reading not in (PERSON, PLACE):
         tokens = [_one_spelling(token) for token in tokens]
         tokens[-1:] = [singular(tokens[-1])] if tokens else []
     tokens = [_ROMAN.get(token, token) for token in tokens]
@@ -194,7 +188,7 @@ def is_acronym_of(short: Form, long: Form, short_name: str) -> bool:
 
 def person_parts(normalised: str) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
     """(given names or initials, last name, jr or sr)."""
-    words = [word for word in _without_marks(normalised).split() if word not in _TITLES]
+    words = [word for word in _without_marks(normalised).split() if word not in TITLES]
     generation = tuple(word for word in words if word in _GENERATIONS or word in _ROMAN)
     words = [word for word in words if word not in generation]
     return tuple(words[:-1]), words[-1] if words else "", generation

@@ -14,7 +14,7 @@ def test_ids_do_not_change_between_releases() -> None:
     assert str(collection) == "ca4a0719-9e10-5d44-9dd7-e48b274bdd31"
     assert str(document) == "118ff23e-eb34-5df5-b218-d1400c170822"
     assert str(ids.chunk_id(document, ids.text_hash("text"), 0)) == "e85f7bde-6fa9-503f-ac71-bb4af75308b2"
-    assert str(ids.entity_id(collection, "PERSON", "Ada Lovelace")) == "9df159e4-be4a-58cf-8f78-6bf6bfa9ff39"
+    assert str(ids.entity_id(collection, "Ada Lovelace")) == "fb3f712d-55e8-52d9-96f3-669581b4a6fe"
 
 
 @pytest.mark.parametrize(

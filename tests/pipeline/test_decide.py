@@ -22,7 +22,7 @@ from tests.stores.ledger.build import dead
 
 
 def entity(world: World, name: str) -> UUID:
-    return ids.entity_id(world.id, "thing", name)
+    return ids.entity_id(world.id, name)
 
 
 def merge(world: World, one: str, other: str) -> int:

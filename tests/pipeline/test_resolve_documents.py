@@ -15,9 +15,10 @@ import pytest
 from aegis_assets.model import ids
 from aegis_assets.model.ledger import Extracted
 from aegis_assets.pipeline import resolve
+from aegis_assets.pipeline.blocking import MAX_BLOCK
 from aegis_assets.pipeline.decide import joined
 from aegis_assets.pipeline.flow.resolve import resolve_documents
-from aegis_assets.pipeline.resolve import MAX_BLOCK, EntityName, MergeDecision
+from aegis_assets.pipeline.matching import EntityName, MergeDecision
 from aegis_assets.stores.ledger import Ledger, deciding
 from aegis_assets.stores.ledger.evidence import regroup
 from tests.doubles.name_embedder import NameEmbedder
@@ -52,7 +53,7 @@ def corpus() -> list[str]:
 
 
 def entity(name: str) -> UUID:
-    return ids.entity_id(collection(), KIND, name)
+    return ids.entity_id(collection(), name)
 
 
 def mentioning(ledger: Ledger, file: str, names: Sequence[str], content: str = "") -> UUID:

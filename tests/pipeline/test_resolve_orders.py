@@ -14,10 +14,12 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from aegis_assets.model import ids
+from aegis_assets.pipeline.blocking import SPELLING, blocks
 from aegis_assets.pipeline.comparison import Neighbourhood
 from aegis_assets.pipeline.decide import joined
 from aegis_assets.pipeline.flow.resolve import compare_names, similarities
-from aegis_assets.pipeline.resolve import SPELLING, EntityName, MergeDecision, blocks, components, find_merges
+from aegis_assets.pipeline.matching import EntityName, MergeDecision
+from aegis_assets.pipeline.resolve import components, find_merges
 from aegis_assets.stores.ledger import Ledger, deciding, extraction, graph_drop
 from aegis_assets.stores.ledger.evidence import regroup
 from tests.doubles.name_embedder import NameEmbedder
@@ -32,7 +34,7 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
 
 
 def entity(name: str, kind: str = "term") -> EntityName:
-    return EntityName(ids.entity_id(collection(), kind, name), kind, name, ids.normalised(name))
+    return EntityName(ids.entity_id(collection(), name), kind, name, ids.normalised(name))
 
 
 def cosines(pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -75,7 +77,7 @@ class SmallWorld:
                 "type": name.type,
                 "name": name.name,
                 "normalised": name.normalised,
-                "blocks": sorted(set(blocks(name.normalised, name.type))),
+                "blocks": sorted(set(blocks(name.normalised))),
             }
             for name in given.values()
         ]
@@ -122,7 +124,7 @@ class SmallWorld:
         """Compare every two names that share a key which no more than the bound have."""
         by_key: dict[str, set[UUID]] = defaultdict(set)
         for name in self.names.values():
-            for key in blocks(name.normalised, name.type):
+            for key in blocks(name.normalised):
                 by_key[key].add(name.id)
         usable = [block for key, block in by_key.items() if len(block) <= self.bound or key.startswith(SPELLING)]
         pairs = {(left, right) for block in usable for left in block for right in block if left < right}
@@ -206,7 +208,7 @@ def test_the_corpora_of_these_tests_have_crowded_keys_and_all_kinds_of_merges() 
     crowded = 0
     for seed in range(12):
         names = {name.id: name for name in corpus(random.Random(seed))}
-        keys = Counter(key for name in names.values() for key in blocks(name.normalised, name.type))
+        keys = Counter(key for name in names.values() for key in blocks(name.normalised))
         crowded += sum(number > 2 + seed % 3 for number in keys.values())
         every = [(names[a], names[b]) for a in sorted(names) for b in sorted(names) if a < b]
         reasons.update(decision.reason for decision in find_merges(every, cosines))

@@ -32,8 +32,8 @@ from aegis_assets.model.ledger import (
 from aegis_assets.model.parsing import ChunkDraft, Inspection, ParsedWindow, WindowPlan
 from aegis_assets.model.vector_settings import VectorSettings
 from aegis_assets.pipeline.comparison import Neighbourhood
+from aegis_assets.pipeline.matching import MergeDecision
 from aegis_assets.pipeline.publish import PublishLedger
-from aegis_assets.pipeline.resolve import MergeDecision
 
 
 class FlowLedger(PublishLedger, Protocol):
@@ -151,6 +151,7 @@ class FlowLedger(PublishLedger, Protocol):
     def add_calls(self, run_id: str, document: UUID, calls: int) -> None: ...
 
     # entities
+    def join_names(self, document: UUID, run_id: str) -> None: ...
     def names_of(self, collection: UUID, documents: Sequence[UUID], rules: str) -> dict[UUID, bool]: ...
     def neighbourhood(self, collection: UUID, names: Mapping[UUID, bool]) -> Neighbourhood: ...
     def save_merges(self, collection: UUID, decisions: Sequence[MergeDecision], compared: Neighbourhood, rules: str) -> None: ...

@@ -1,4 +1,4 @@
-"""resolve: the names of documents -> merges: which of them are one, within the documents and against the collection.
+"""resolve: the names of documents -> short forms joined within each, and merges: which names are one in the collection.
 
 publish follows the merges. Documents are resolved together: which names are one does not depend on whose they are, and small
 documents of one run share most of theirs. A name is compared once; a retry finds what an earlier attempt has saved.
@@ -47,6 +47,8 @@ def _attempt(platform: Platform, rows: Sequence[DocumentRow], run_id: str) -> No
 def _resolve(platform: Platform, rows: Sequence[DocumentRow], run_id: str) -> None:
     started = time.monotonic()
     collection, documents = rows[0].collection, [row.id for row in rows]
+    for document in documents:
+        platform.ledger.join_names(document, run_id)
     rules = rules_fingerprint(platform.embedder.info().fingerprint)
     compare_names(platform, collection, platform.ledger.names_of(collection, documents, rules), rules)
     platform.ledger.add_seconds(run_id, documents, Stage.RESOLVE, time.monotonic() - started)

@@ -12,6 +12,7 @@ from aegis_assets.stores.ledger.extraction import Extractions
 from aegis_assets.stores.ledger.failures import Failures
 from aegis_assets.stores.ledger.generations import Generations
 from aegis_assets.stores.ledger.graph_view import GraphView
+from aegis_assets.stores.ledger.joining import Joining
 from aegis_assets.stores.ledger.launching import Launching
 from aegis_assets.stores.ledger.limits import Limits
 from aegis_assets.stores.ledger.measures import Measuring
@@ -39,6 +40,7 @@ class Ledger(
     Extractions,
     Failures,
     Removals,
+    Joining,
     Resolving,
     Deciding,
     GraphView,

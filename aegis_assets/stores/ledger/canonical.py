@@ -12,12 +12,14 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from aegis_assets.pipeline.resolve import EntityName, MergeDecision, Reason, components
+from aegis_assets.pipeline.matching import EntityName, MergeDecision, Reason
+from aegis_assets.pipeline.resolve import components
 from aegis_assets.stores.ledger.base import Connection, rows
+from aegis_assets.stores.ledger.voting import OWN_TYPE
 
 # Both what a chain of merges connects now and what was connected before: a group that fell apart must be seen whole.
 # Cost: the names that any chain of merges joins with the given ones, those that guards keep apart too, and their merges.
-CLOSURE: Final = """
+CLOSURE: Final = f"""
 WITH RECURSIVE joined(id) AS (
     SELECT id FROM aegis_entity WHERE id = ANY(%(entities)s) AND collection_id = %(collection)s
     UNION
@@ -27,7 +29,7 @@ WITH RECURSIVE joined(id) AS (
         UNION ALL SELECT id FROM aegis_entity WHERE canonical_id = j.id
         UNION ALL SELECT canonical_id FROM aegis_entity WHERE id = j.id) near
 )
-SELECT e.id, e.type, e.name, e.normalised, e.canonical_id FROM aegis_entity e
+SELECT e.id, {OWN_TYPE} AS type, e.name, e.normalised, e.canonical_id FROM aegis_entity e
 WHERE e.id = ANY(ARRAY(SELECT id FROM joined)) ORDER BY e.id"""
 # Cost: the merges of the given names.
 MERGES: Final = """

@@ -14,17 +14,19 @@ from psycopg.types.json import Jsonb
 
 from aegis_assets.errors import NotAllowed, NotFound
 from aegis_assets.pipeline.decide import Decided, Pair, joined, separated, together
-from aegis_assets.pipeline.resolve import EntityName, components
+from aegis_assets.pipeline.matching import EntityName
+from aegis_assets.pipeline.resolve import components
 from aegis_assets.stores.ledger.base import Base, Connection, one, rows, writes
 from aegis_assets.stores.ledger.canonical import edge_of, name_of
 from aegis_assets.stores.ledger.evidence import changing
 from aegis_assets.stores.ledger.graph_drop import drop_unnamed
+from aegis_assets.stores.ledger.voting import OWN_TYPE
 
 MOST_PAIRS: Final = 20_000
 
 # Cost of these four: the names of the entities given, and their merges.
-GROUPS: Final = """
-SELECT e.id, e.type, e.name, e.normalised, e.canonical_id FROM aegis_entity e
+GROUPS: Final = f"""
+SELECT e.id, {OWN_TYPE} AS type, e.name, e.normalised, e.canonical_id FROM aegis_entity e
 WHERE e.collection_id = %(collection)s
   AND e.canonical_id = ANY(ARRAY(
     SELECT canonical_id FROM aegis_entity WHERE id = ANY(%(entities)s) AND collection_id = %(collection)s))

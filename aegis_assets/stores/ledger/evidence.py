@@ -2,7 +2,7 @@
 
 Evidence is live when its chunk is placed in the live generation of its document. Whatever changes that goes through `changing`:
 `aegis_graph_entity` and `aegis_graph_relation` then follow by what the documents concerned contributed before and after, and what
-differs is marked in the outbox, all in the caller's transaction.
+differs is marked in the outbox, all in the caller's transaction. So do the votes on the types of entities (`voting`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,21 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
+from psycopg.rows import DictRow
+
 from aegis_assets.model.graph import Triple
 from aegis_assets.model.ids import relation_id
 from aegis_assets.model.outbox import Key, Kind
 from aegis_assets.stores.ledger.base import Connection, one, rows
 from aegis_assets.stores.ledger.canonical import regrouping
 from aegis_assets.stores.ledger.fence import lock_name
+from aegis_assets.stores.ledger.voting import Votes, add_votes, set_types, votes
 
 # Cost of these four: what the documents' live chunks say; with names, only what they say of these.
 ALL_ENTITIES: Final = """
 SELECT m.document_id AS document, e.canonical_id AS entity, count(DISTINCT m.chunk_id) AS chunks,
-    array_agg(DISTINCT e.id ORDER BY e.id) AS names
+    array_agg(DISTINCT e.id ORDER BY e.id) AS names, array_agg(DISTINCT m.name ORDER BY m.name) FILTER (
+        WHERE m.joined_from IS NOT NULL) AS short_forms
 FROM aegis_document d JOIN aegis_placement p ON p.generation_id = d.live_id
 JOIN aegis_mention m ON m.chunk_id = p.chunk_id JOIN aegis_entity e ON e.id = m.entity_id
 WHERE d.id = ANY(%(documents)s) GROUP BY m.document_id, e.canonical_id"""
@@ -100,6 +104,8 @@ class Change:
     def __init__(self, connection: Connection, collection: UUID) -> None:
         self._connection, self._collection = connection, collection
         self._triples: dict[UUID, Triple] = {}
+        self._touched: set[UUID] = set()
+        self._retyped: set[UUID] = set()
         self.keys: set[Key] = set()
 
     def mark(self, kind: Kind, ids: Iterable[UUID]) -> None:
@@ -117,8 +123,10 @@ class Change:
     def tracked(self, documents: Collection[UUID], names: Collection[UUID] | None = None) -> Iterator[None]:
         """Follow what the body changes of the documents' live evidence. names: nothing else changes than what is said of these."""
         before = self._contributions(documents, names)
+        voted = votes(self._connection, documents, names)
         yield
         after = self._contributions(documents, names)
+        self._vote(voted, votes(self._connection, documents, names))
         entities, relations = _difference(before[0], after[0]), _difference(before[1], after[1])
         self.mark(Kind.ENTITY, entities)
         ids = self.mark_relations(relations)
@@ -129,6 +137,7 @@ class Change:
         wanted = regrouping(self._connection, self._collection, entities)
         if not wanted.canonical:
             return set()
+        self._touched |= wanted.names
         moved = list(wanted.canonical)
         mentioning = rows(self._connection, MENTIONING, names=moved)
         with self.tracked({row["document"] for row in mentioning}, wanted.names):
@@ -136,8 +145,17 @@ class Change:
         self.mark(Kind.CHUNK, {row["chunk"] for row in mentioning})
         return set(moved)
 
+    def _vote(self, before: Votes, after: Votes) -> None:
+        voted = add_votes(self._connection, before, after)
+        self._touched |= voted.touched
+        self._retyped |= voted.retyped
+
     def save(self, owner: UUID | None) -> None:
-        """Write the marks."""
+        """Follow the votes on types, and write the marks."""
+        if self._retyped:
+            self.regroup(self._retyped)  # what may be one depends on the types
+        if self._touched:
+            self.mark(Kind.ENTITY, set_types(self._connection, self._touched))
         keys = sorted(self.keys)
         if keys:
             triples = [self._triples.get(key.id) if key.kind is Kind.RELATION else None for key in keys]
@@ -157,7 +175,7 @@ class Change:
             return {}, {}
         asked = {"documents": list(documents), "names": list(names or ())}
         said = rows(self._connection, ALL_ENTITIES if names is None else NAMED_ENTITIES, **asked)
-        entities = {(row["document"], row["entity"]): Contribution(row["chunks"], tuple(row["names"])) for row in said}
+        entities = {(row["document"], row["entity"]): _entity(row) for row in said}
         stated = rows(self._connection, ALL_RELATIONS if names is None else NAMED_RELATIONS, **asked)
         relations = {
             (row["document"], (row["source"], row["type"], row["target"])): Contribution(row["chunks"], row["statements"])
@@ -181,6 +199,10 @@ class Change:
                 values |= {name: [triple[n] for triple in triples] for n, name in enumerate(("sources", "types", "targets"))}
             self._connection.execute(add, values)
             self._connection.execute(drop, {"ids": [id for id in ids if deltas[id][0] < 0]})
+
+
+def _entity(row: DictRow) -> Contribution:
+    return Contribution(row["chunks"], (tuple(row["names"]), tuple(row["short_forms"] or ())))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from aegis_assets.model.document import Stage
 from aegis_assets.model.extraction import Extraction
 from aegis_assets.model.ledger import Extracted
 from aegis_assets.model.outbox import Kind
-from aegis_assets.pipeline.resolve import blocks
+from aegis_assets.pipeline.blocking import blocks
 from aegis_assets.stores.ledger.base import Base, Connection, clean, clean_json, many, reads, rows, writes
 from aegis_assets.stores.ledger.chunks import resolve_chunks
 from aegis_assets.stores.ledger.evidence import changing
@@ -70,9 +70,10 @@ RESPELL: Final = """
 UPDATE aegis_entity e SET name = r.name FROM jsonb_to_recordset(%(rows)s) AS r(id uuid, name text)
 WHERE e.id = r.id AND e.id = ANY(%(names)s) AND r.name COLLATE "C" < e.name COLLATE "C" RETURNING e.canonical_id AS id"""
 ADD_MENTIONS: Final = """
-INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, start, "end")
-SELECT r.chunk, %(document)s, r.entity, r.name, r.start, r."end"
-FROM jsonb_to_recordset(%(rows)s) AS r(chunk uuid, entity uuid, name text, start int, "end" int)"""
+INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, type, confidence, start, "end")
+SELECT r.chunk, %(document)s, r.entity, r.name, r.type, r.confidence, r.start, r."end"
+FROM jsonb_to_recordset(%(rows)s)
+    AS r(chunk uuid, entity uuid, name text, type text, confidence double precision, start int, "end" int)"""
 ADD_RELATIONS: Final = """
 INSERT INTO aegis_relation (chunk_id, document_id, source_id, target_id, type, confidence, start, "end")
 SELECT r.chunk, %(document)s, r.source, r.target, r.type, r.confidence, r.start, r."end"
@@ -195,7 +196,15 @@ def _rows(collection: UUID, found: Sequence[Extracted]) -> tuple[list[dict[str, 
                 entities[entity["id"]] = entity
         chunk = {"chunk": str(one.chunk)}
         mentions += [
-            {**chunk, "entity": entity["id"], "name": entity["said"], "start": mention.start, "end": mention.end}
+            {
+                **chunk,
+                "entity": entity["id"],
+                "name": entity["said"],
+                "type": _cut(mention.type, TYPE_LENGTH),
+                "confidence": mention.confidence,
+                "start": mention.start,
+                "end": mention.end,
+            }
             for mention, entity in zip(one.extraction.mentions, named, strict=True)
             if entity is not None
         ]
@@ -215,12 +224,12 @@ def _entity(collection: UUID, entity_type: str, name: str) -> dict[str, Any] | N
     if not normalised:
         return None
     return {
-        "id": str(ids.entity_id(collection, entity_type, name)),
+        "id": str(ids.entity_id(collection, name)),
         "type": entity_type,
         "name": name,
         "said": name,
         "normalised": normalised,
-        "blocks": sorted(set(blocks(normalised, entity_type))),
+        "blocks": sorted(set(blocks(normalised))),
     }
 
 

@@ -36,15 +36,12 @@ SELECT t.fingerprint AS embedder, p.chunk_id AS id
 FROM aegis_placement p JOIN aegis_chunk_task t ON t.chunk_id = p.chunk_id
 WHERE p.generation_id = ANY(%(generations)s) AND t.stage = 'embed' AND t.state = 'done'"""
 
-# Cost: the names of the entities asked for; of each, the mentions that are not live and come before one that is.
+# Cost: the names of the entities asked for, and the forms that these have in live chunks.
 ENTITIES: Final = """
 SELECT e.id, e.name, e.type, g.chunks, ARRAY(
-    SELECT DISTINCT a.name FROM aegis_entity a
-    WHERE a.canonical_id = e.id AND a.name <> e.name AND EXISTS (
-        SELECT 1 FROM aegis_mention m JOIN aegis_document d ON d.id = m.document_id
-        JOIN aegis_placement p ON p.generation_id = d.live_id AND p.chunk_id = m.chunk_id
-        WHERE m.entity_id = a.id)
-    ORDER BY a.name) AS aliases
+    SELECT DISTINCT form.name FROM aegis_entity a JOIN aegis_surface_form f ON f.entity_id = a.id
+    CROSS JOIN LATERAL (SELECT coalesce(nullif(f.name, ''), a.name) AS name) form
+    WHERE a.canonical_id = e.id AND form.name <> e.name ORDER BY form.name) AS aliases
 FROM aegis_graph_entity g JOIN aegis_entity e ON e.id = g.id WHERE g.id = ANY(%(entities)s) ORDER BY e.id"""
 # Cost: the relations asked for, and for each the pairs of names of its two ends; the index has the best statements first.
 RELATIONS: Final = """

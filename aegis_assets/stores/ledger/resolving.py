@@ -13,8 +13,9 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
+from aegis_assets.pipeline.blocking import MAX_BLOCK, SPELLING
 from aegis_assets.pipeline.comparison import Block, Neighbourhood
-from aegis_assets.pipeline.resolve import MAX_BLOCK, SPELLING, EntityName, MergeDecision
+from aegis_assets.pipeline.matching import EntityName, MergeDecision
 from aegis_assets.stores.ledger.base import Base, Connection, reads, rows, writes
 from aegis_assets.stores.ledger.canonical import name_of
 from aegis_assets.stores.ledger.crowding import USABLE_KEY, close_keys, reopen_keys

@@ -56,9 +56,9 @@ FILL: Final = (
         SELECT min(key) FROM aegis_entity_block WHERE entity_id = e.id AND key LIKE 't:%%')
     FROM aegis_entity e WHERE id <> canonical_id""",
     # Each chunk names one of the hubs.
-    """INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, start, "end")
+    """INSERT INTO aegis_mention (chunk_id, document_id, entity_id, type, name, start, "end")
     SELECT c.id, c.document_id, md5('e' || CASE m WHEN 0 THEN 1 + c.n %% %(hubs)s
-        ELSE 1 + (c.n * 7 + m * 31) %% (%(documents)s * %(chunks)s) END)::uuid, 'Name', 0, 4
+        ELSE 1 + (c.n * 7 + m * 31) %% (%(documents)s * %(chunks)s) END)::uuid, 'thing', 'Name', 0, 4
     FROM (SELECT id, document_id, row_number() OVER () AS n FROM aegis_chunk) c, generate_series(0, 3) AS m""",
     # From the hub to another name in each chunk, and in those of the first hub to the second one.
     """INSERT INTO aegis_relation (chunk_id, document_id, source_id, target_id, type, confidence, start, "end")
@@ -67,6 +67,8 @@ FILL: Final = (
     JOIN (SELECT DISTINCT ON (chunk_id) * FROM aegis_mention ORDER BY chunk_id, id DESC) b USING (chunk_id)
     UNION ALL SELECT chunk_id, document_id, entity_id, md5('e2')::uuid, 'knows', 0.5, 0, 9 FROM aegis_mention
     WHERE entity_id = md5('e1')::uuid""",
+    """INSERT INTO aegis_surface_form (entity_id, name, type, normalised, mentions, weight)
+    SELECT entity_id, '', type, '', count(*), 1000 * count(*) FROM aegis_mention GROUP BY entity_id, type""",
     """INSERT INTO aegis_graph_entity (id, collection_id, chunks, documents)
     SELECT e.canonical_id, e.collection_id, count(DISTINCT m.chunk_id), count(DISTINCT m.document_id)
     FROM aegis_mention m JOIN aegis_entity e ON e.id = m.entity_id GROUP BY e.canonical_id, e.collection_id""",

@@ -9,13 +9,13 @@ from uuid import UUID
 import pytest
 from psycopg import Connection
 
-from aegis_assets.pipeline.resolve import MAX_BLOCK
+from aegis_assets.pipeline.blocking import MAX_BLOCK
 from aegis_assets.stores.ledger import Ledger, crowding, graph_drop, resolving
 from tests.stores.ledger.build import collection
 from tests.stores.ledger.test_resolving import mentioning
 
 NAMES: Final = 100_000
-CROWDED: Final = "t:common|organisation"
+CROWDED: Final = "t:common"
 POPULATE: Final = (
     "SET LOCAL session_replication_role = replica",  # no checks of foreign keys, which take most of the time
     """INSERT INTO aegis_entity (id, collection_id, canonical_id, type, name, normalised)

@@ -39,7 +39,7 @@ def test_a_result_and_its_mark_come_together_and_twice_is_once(ledger: Ledger) -
     assert ledger.chunks_to_do(window, Stage.EXTRACT, EXTRACT) == []
     assert select(ledger, 'SELECT name, start, "end" FROM aegis_mention ORDER BY start') == [("Ada", 0, 3), ("Grace", 1, 6)]
     assert select(ledger, "SELECT id, canonical_id FROM aegis_entity WHERE name = 'Ada'") == [
-        (ids.entity_id(collection(), "person", "Ada"),) * 2
+        (ids.entity_id(collection(), "Ada"),) * 2
     ]
 
 

@@ -42,6 +42,7 @@ ON_PATH: Final = {
     "graph_facts": """CHUNKS COUNT_ENTITIES COUNT_RELATIONS EMBEDDED EMBEDDERS ENTITIES EVIDENCE MOVING PLACED RELATIONS STATED""",
     "graph_view": """ALL_CHUNKS COUNTED DROP_WINDOWS ERASE GO_DARK GO_LIVE IDLE_BLOBS IN_USE KNOWN LIVE LOCK_ALL NAMES NEW_CHUNKS
         OLD_CHUNKS OLD_WINDOWS OWN_BLOBS STANDINGS STATE STEP_DOWN SWITCH TARGETS UNCHANGED""",
+    "joining": "ADD_ENTITIES COLLECTION DECIDED GROUPS LIVE LOCAL_NAMES MOVE_MENTIONS MOVE_SOURCES MOVE_TARGETS",
     "launching": "CLAIM HELD LAUNCHED UNCLAIM WAITING",
     "limits": "LIMITS",
     "outbox": """CLAIM CLAIMED CONTENTS EVIDENCE INCIDENT LEFTOVERS LEFT_BY LET_GO LIVE_CHUNKS NAMED RELEASE STATED STILL
@@ -53,6 +54,7 @@ ON_PATH: Final = {
     "runs": """ALL_FOR_UPDATE BEGIN DOCUMENT FINISH FOR_UPDATE OF_RUN PEEK PEEK_MANY REST_CHUNKS REST_WINDOWS RUN_BEGINS RUN_ENDS
         SETTLE""",
     "usage": "RESERVE SETTLE THIS_MONTH",
+    "voting": "ADD_FORMS ALL_VOTES DROP_FORMS NAMED_VOTES OWN_TYPES SET_TYPES",
     "waiting": "FOR_UPDATE RUN_ENDS TRY_NOW WAIT WAITED",
     "watched": "BLANK CANCEL CHANGED FORGET GONE NOTE REMOVE UPSERT",
     "windows": """COUNT_PARSED DOCUMENT_OF HEADINGS LIVE MISSING PLANNED RECOUNT REOPEN REOPEN_TASKS REOPEN_WINDOWS RESOLVE
@@ -121,6 +123,7 @@ OF_ITS_OWN: Final[dict[str, dict[str, Any]]] = {
     },
     "graph_view": {"claimer": "run", "lives": [77]},
     "graph_view.UNCHANGED": {"ids": [7], "versions": [0]},
+    "joining": {"names": NAMES, "owns": NAMES, "currents": NAMES, "targets": [id_of("e2"), id_of("e1")]},
     "launching": {"seconds": 60, "small": 1000, "small_runs": 4, "large_runs": 2, "together": 50, "limit": 2000, "most": 600},
     "launching.CLAIM": {"ids": None, "bytes_per_second": 1000, "alone": 2},
     "outbox": GRAPH_ROWS | {"ids": [7, 8], "age": 60, "without": []},
@@ -128,6 +131,7 @@ OF_ITS_OWN: Final[dict[str, dict[str, Any]]] = {
     "removed.FORGET": {"id": 7},
     "removed.POSTPONE": {"id": 7},
     "resolving": MERGES | {"rules": "print", "bound": 200, "compared": [True, False]},
+    "voting": GRAPH_ROWS | {"forms": ["", "Name"], "normalised": ["", "name"], "mentions": [1, 1], "weights": [1000, 100]},
     "waiting": {
         "servers": ["the graph server"],
         "server": "the graph server",

@@ -8,15 +8,15 @@ from aegis_assets.model import ids
 from aegis_assets.model.ledger import Extracted
 from aegis_assets.pipeline.comparison import Neighbourhood, pairs_of
 from aegis_assets.pipeline.decide import BY_PERSON, Pair
-from aegis_assets.pipeline.resolve import MergeDecision
+from aegis_assets.pipeline.matching import MergeDecision
 from aegis_assets.stores.ledger import Ledger, deciding, graph_drop
 from aegis_assets.stores.ledger.crowding import close_keys, reopen_keys
 from aegis_assets.stores.ledger.evidence import changing
 from tests.stores.ledger.build import EXTRACT, RUN, collection, enriched, extraction, planned, running
 
 
-def entity(name: str, scope: str = "books", kind: str = "organisation") -> UUID:
-    return ids.entity_id(collection(scope), kind, name)
+def entity(name: str, scope: str = "books") -> UUID:
+    return ids.entity_id(collection(scope), name)
 
 
 def mentioning(ledger: Ledger, *names: str, file: str = "a.md", scope: str = "books") -> UUID:
@@ -118,11 +118,11 @@ def test_a_merge_of_names_that_share_no_usable_key_is_refused(ledger: Ledger) ->
     assert saved(ledger) == []
     shared = merge("Initech Rome", "Globex Rome")
     with ledger.transaction() as connection:
-        assert close_keys(connection, collection(), {"t:rome|organisation"}) == set()
+        assert close_keys(connection, collection(), {"t:rome"}) == set()
     save(ledger, shared)
     assert saved(ledger) == []
     with ledger.transaction() as connection:
-        reopen_keys(connection, collection(), {"t:rome|organisation"}, bound=2)
+        reopen_keys(connection, collection(), {"t:rome"}, bound=2)
     save(ledger, shared)
     assert saved(ledger) == [(shared.left, shared.right)]
 
@@ -135,19 +135,17 @@ def test_a_key_that_is_closed_dissolves_what_was_merged_by_it_alone_and_no_decis
     with ledger.transaction() as connection:
         deciding._save(connection, collection(), [Pair(left=by_person.left, right=by_person.right, reason=BY_PERSON)])
         connection.execute("UPDATE aegis_merge SET undone = true WHERE left_id = %s AND right_id = %s", (apart.left, apart.right))
-        assert close_keys(connection, collection(), {"t:rome|organisation"}) == {alone.left, alone.right}
-        assert close_keys(connection, collection(), {"t:rome|organisation"}) == set(), "once"
+        assert close_keys(connection, collection(), {"t:rome"}) == {alone.left, alone.right}
+        assert close_keys(connection, collection(), {"t:rome"}) == set(), "once"
     assert set(saved(ledger)) == {(pair.left, pair.right) for pair in (elsewise, by_person, apart)}
     with ledger.transaction() as connection:
-        assert close_keys(connection, collection(), {"t:globex|organisation"}) == {elsewise.left, elsewise.right}, (
-            "it was kept for this key"
-        )
+        assert close_keys(connection, collection(), {"t:globex"}) == {elsewise.left, elsewise.right}, "it was kept for this key"
 
 
 def test_a_closed_key_goes_with_its_last_name(ledger: Ledger) -> None:
     mentioning(ledger, "Initech Rome", "Globex Rome")
     with ledger.transaction() as connection:
-        close_keys(connection, collection(), {"t:rome|organisation", "t:nobody|organisation"})
+        close_keys(connection, collection(), {"t:rome", "t:nobody"})
     left = []
     for name in ("Initech Rome", "Globex Rome"):
         with ledger.transaction() as connection:
@@ -155,6 +153,6 @@ def test_a_closed_key_goes_with_its_last_name(ledger: Ledger) -> None:
             for statement in graph_drop.DROP_ENTITIES:
                 connection.execute(statement, {"ids": [entity(name)]})
             left.append([row["key"] for row in connection.execute("SELECT key FROM aegis_crowded_block")])
-    assert left == [["t:rome|organisation"], []]
+    assert left == [["t:rome"], []]
     with ledger.connection() as connection:
         assert connection.execute("SELECT count(*) AS number FROM aegis_entity_block").fetchone() == {"number": 0}

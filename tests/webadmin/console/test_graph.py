@@ -57,7 +57,7 @@ def world(site: Path, ledger_url: str, arcadedb: tuple[str, str], tmp_path: Path
 
 
 def entity(world: World, name: str) -> UUID:
-    return ids.entity_id(world.id, "thing", name)
+    return ids.entity_id(world.id, name)
 
 
 def panel(client: Client, one: UUID) -> str:

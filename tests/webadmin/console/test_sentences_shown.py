@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from aegis_assets import errors
 from aegis_assets.pipeline.decide import BY_PERSON
-from aegis_assets.pipeline.resolve import Reason
+from aegis_assets.pipeline.matching import Reason
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.console.ledger_rows import Made, made, merge

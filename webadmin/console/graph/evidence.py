@@ -42,6 +42,13 @@ class Name(Frozen):
     score: float = 0.0
 
 
+class ShortForm(Frozen):
+    """A name that single documents use for the entity, such as a surname, and how often."""
+
+    name: str
+    mentions: int
+
+
 class Related(Frozen):
     """A relation from an entity's side. outward: it is the source."""
 
@@ -70,6 +77,7 @@ class Portrait(Frozen):
 
     node: Node
     names: tuple[Name, ...]
+    short_forms: tuple[ShortForm, ...]
     relations: tuple[Related, ...]
     relations_total: int
     sentences: tuple[Sentence, ...]
@@ -84,6 +92,7 @@ def portrait(entity: UUID, limit: int = SHOWN) -> Portrait:
     ids = [row["id"] for row in aliases]
     return Portrait(
         node=nodes([entity])[0],
+        short_forms=tuple(ShortForm(**row) for row in rows(statements.SHORT_FORMS, entity=entity, limit=NAMES_SHOWN)),
         names=_reasoned(aliases, rows(statements.REASONS, names=ids)),
         relations=tuple(Related.model_validate(_without_total(row)) for row in related),
         relations_total=_total(related),

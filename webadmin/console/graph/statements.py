@@ -76,10 +76,16 @@ CANONICAL: Final = "SELECT id, canonical_id AS canonical FROM aegis_entity WHERE
 # Typed letters anywhere in a name, the likeliest first: whole names, then beginnings, then the shortest. Grows with the names of
 # the collection: no index holds letters in their midst.
 NAMES: Final = """
-SELECT c.id, c.name, c.type, min(e.name) FILTER (WHERE e.id <> c.id) AS alias,
+WITH fitting AS (
+    SELECT id, canonical_id, name, normalised FROM aegis_entity
+    WHERE collection_id = %(collection)s AND strpos(normalised, %(text)s) > 0
+    UNION ALL
+    SELECT NULL, e.canonical_id, f.name, f.normalised FROM aegis_surface_form f JOIN aegis_entity e ON e.id = f.entity_id
+    WHERE e.collection_id = %(collection)s AND f.name <> '' AND strpos(f.normalised, %(text)s) > 0
+)
+SELECT c.id, c.name, c.type, min(e.name) FILTER (WHERE e.id IS DISTINCT FROM c.id) AS alias,
     min(CASE WHEN e.normalised = %(text)s THEN 0 WHEN starts_with(e.normalised, %(text)s) THEN 1 ELSE 2 END) AS likely
-FROM aegis_entity e JOIN aegis_entity c ON c.id = e.canonical_id
-WHERE e.collection_id = %(collection)s AND strpos(e.normalised, %(text)s) > 0
+FROM fitting e JOIN aegis_entity c ON c.id = e.canonical_id
 GROUP BY c.id, c.name, c.type ORDER BY likely, length(c.name), c.name, c.id LIMIT %(limit)s"""
 
 # Evidence. Grows with the mentions of the entity.
@@ -94,7 +100,11 @@ ORDER BY d.name, d.id, p.window_id, p.ordinal LIMIT %(limit)s"""
 # Grows with what states the relation, between all names of its two ends.
 STATEMENTS: Final = f"""
 WITH said AS (
-    SELECT r.chunk_id, r.document_id, r.start, r."end", r.confidence, s.name AS source, t.name AS target
+    SELECT r.chunk_id, r.document_id, r.start, r."end", r.confidence,
+        coalesce((SELECT min(m.name) FROM aegis_mention m WHERE m.chunk_id = r.chunk_id AND m.entity_id = r.source_id
+            AND m.start >= r.start AND m."end" <= r."end"), s.name) AS source,
+        coalesce((SELECT min(m.name) FROM aegis_mention m WHERE m.chunk_id = r.chunk_id AND m.entity_id = r.target_id
+            AND m.start >= r.start AND m."end" <= r."end"), t.name) AS target
     FROM aegis_entity s JOIN aegis_relation r ON r.source_id = s.id JOIN aegis_entity t ON t.id = r.target_id
     WHERE s.canonical_id = %(source)s AND t.canonical_id = %(target)s AND r.type = %(type)s
 )
@@ -110,6 +120,10 @@ FROM aegis_entity e LEFT JOIN (
     WHERE said.entity_id IN (SELECT id FROM aegis_entity WHERE canonical_id = %(entity)s)
 ) said ON said.entity_id = e.id
 WHERE e.canonical_id = %(entity)s GROUP BY e.id ORDER BY canonical DESC, chunks DESC, e.name LIMIT %(limit)s"""
+# Grows with the forms of the entity's names.
+SHORT_FORMS: Final = """
+SELECT f.name, sum(f.mentions)::int AS mentions FROM aegis_entity e JOIN aegis_surface_form f ON f.entity_id = e.id
+WHERE e.canonical_id = %(entity)s AND f.name <> '' GROUP BY f.name ORDER BY mentions DESC, f.name LIMIT %(limit)s"""
 # Grows with the merges of the names.
 REASONS: Final = """
 SELECT left_id, right_id, reason, score FROM aegis_merge

@@ -7,7 +7,7 @@ version does not compare the names that are there with those that come.
 import django.db.models.deletion
 from django.db import migrations, models
 
-from aegis_assets.pipeline.resolve import blocks
+from aegis_assets.pipeline.blocking import blocks
 
 BATCH = 10_000
 NAMES = """
@@ -31,8 +31,8 @@ def fill(apps, schema_editor):
     with schema_editor.connection.cursor() as cursor:
         while names := cursor.execute(NAMES, {"after": after, "batch": BATCH}).fetchall():
             with cursor.copy(COPY) as copy:
-                for entity, collection, entity_type, normalised in names:
-                    for key in set(blocks(normalised, entity_type)):
+                for entity, collection, _, normalised in names:
+                    for key in set(blocks(normalised)):
                         copy.write_row((collection, key, entity))
             after = names[-1][0]
         cursor.execute("ANALYZE aegis_entity_block")

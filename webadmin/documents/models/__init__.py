@@ -27,6 +27,7 @@ from webadmin.documents.models.knowledge import (
     Mention,
     Merge,
     Relation,
+    SurfaceForm,
 )
 from webadmin.documents.models.work import Answer, ChunkTask, Concurrency, Failure, Lease, Limit, LlmUsage, RunDocument, Tally
 
@@ -58,6 +59,7 @@ __all__ = [
     "Relation",
     "Removed",
     "RunDocument",
+    "SurfaceForm",
     "Tally",
     "Window",
 ]

@@ -25,7 +25,9 @@ class Extraction(models.Model):
 
 
 class Entity(models.Model):
-    """A name of one type in a collection. id: model.ids.entity_id. canonical: itself, or the entity that it is an alias of.
+    """A name in a collection. id: model.ids.entity_id. canonical: itself, or the entity that it is an alias of.
+
+    type: of the entity, by the votes of the live mentions of all its names; before the first of them, the first that was given.
 
     resolved: by which rules it was compared with the other names (pipeline.resolve.rules_fingerprint), empty before.
     """
@@ -41,7 +43,7 @@ class Entity(models.Model):
     class Meta:
         db_table = "aegis_entity"
         indexes = [
-            models.Index(fields=["collection", "type", "normalised"], name="aegis_entity_name"),
+            models.Index(fields=["collection", "normalised"], name="aegis_entity_name"),
             models.Index(fields=["canonical"], name="aegis_entity_canonical"),
         ]
 
@@ -132,14 +134,41 @@ class Decision(models.Model):
         indexes = [models.Index(fields=["collection", "-id"], name="aegis_decision_newest")]
 
 
+class SurfaceForm(models.Model):
+    """How a name stands in live chunks, and what type its mentions there vote for (aegis_assets.stores.ledger.voting).
+
+    name: a short form that documents have joined with the name, '' for the name itself. normalised: of a short form. mentions,
+    weight: sums, kept by difference. Goes with its entity by a foreign key of the database (migration 0017).
+    """
+
+    pk = models.CompositePrimaryKey("entity_id", "name", "type")
+    entity = models.ForeignKey(Entity, on_delete=models.DO_NOTHING, related_name="forms", db_constraint=False, db_index=False)
+    name = models.CharField(max_length=512)
+    type = models.CharField(max_length=64)
+    normalised = models.CharField(max_length=512)
+    mentions = models.IntegerField()
+    weight = models.BigIntegerField()
+
+    class Meta:
+        db_table = "aegis_surface_form"
+        indexes = [models.Index(fields=["normalised"], condition=~models.Q(name=""), name="aegis_surface_form_short")]
+        default_permissions = ()
+
+
 class Mention(models.Model):
-    """An entity's name in a chunk's text, at [start, end)."""
+    """An entity's name in a chunk's text, at [start, end). type, confidence: its vote.
+
+    joined_from: the entity of its own name, where that is the short form of another name of the document, whose entity it has then.
+    """
 
     id = models.BigAutoField(primary_key=True)
     chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="mentions")
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+", db_index=False)
     entity = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="mentions", db_index=False)
+    joined_from = models.UUIDField(null=True)
     name = models.CharField(max_length=512)
+    type = models.CharField(max_length=64, db_default="")
+    confidence = models.FloatField(db_default=1.0)
     start = models.PositiveIntegerField()
     end = models.PositiveIntegerField()
 
@@ -152,13 +181,18 @@ class Mention(models.Model):
 
 
 class Relation(models.Model):
-    """One chunk's statement that source stands in a relation to target, said by the text at [start, end)."""
+    """One chunk's statement that source stands in a relation to target, said by the text at [start, end).
+
+    source_joined_from, target_joined_from: as in a Mention.
+    """
 
     id = models.BigAutoField(primary_key=True)
     chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="relations")
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+", db_index=False)
     source = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="+", db_index=False)
     target = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="+", db_index=False)
+    source_joined_from = models.UUIDField(null=True)
+    target_joined_from = models.UUIDField(null=True)
     type = models.CharField(max_length=64)
     confidence = models.FloatField()
     start = models.PositiveIntegerField()

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import random
+from uuid import UUID
+
+import pytest
+
+from aegis_assets.model.ids import entity_id, normalised
+from aegis_assets.pipeline.joining import LocalName, join_short_forms
+
+COLLECTION = UUID(int=1)
+
+
+def local(name: str, kind: str = "TERM", *, sure: bool = True) -> LocalName:
+    return LocalName(entity_id(COLLECTION, name), normalised(name), kind, frozenset({name}), sure)
+
+
+def joined(*names: LocalName) -> dict[str, str]:
+    """Join, in several orders, and return the names that were joined."""
+    texts = {name.id: min(name.spellings) for name in names}
+    first = join_short_forms(names)
+    for seed in range(5):
+        assert join_short_forms(random.Random(seed).sample(names, len(names))) == first
+    return {texts[short]: texts[full] for short, full in first.items()}
+
+
+CHARLES, ADA = local("Charles Babbage", "PERSON"), local("Ada Lovelace", "PERSON")
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        (local("Babbage"), CHARLES),
+        (local("Babbage", "PERSON"), CHARLES),
+        (local("Mr. Babbage", "PERSON"), CHARLES),
+        (local("Babbage", "ORGANIZATION", sure=False), CHARLES),
+        (local("Ada", "PERSON"), ADA),
+        (local("Lady Lovelace", "PERSON"), ADA),
+        (local("van Gogh", "PERSON"), local("Vincent van Gogh", "PERSON")),
+        (local("Siemens", "ORGANIZATION"), local("Siemens AG", "ORGANIZATION")),
+        (local("WHO"), local("World Health Organization", "ORGANIZATION")),
+        (local("W.H.O.", "PERSON"), local("World Health Organization", "ORGANIZATION")),
+        (local("PRC", "LOCATION"), local("People's Republic of China", "LOCATION")),
+        (local("UN"), local("United Nations", "ORGANIZATION")),
+        (local("US", "LOCATION"), local("United States", "LOCATION")),
+        (local("Johns Hopkins", "ORGANIZATION"), local("Johns Hopkins University", "ORGANIZATION")),
+        (local("Commission"), local("Philippine Commission", "ORGANIZATION")),
+    ],
+)
+def test_a_short_form_takes_the_full_name_that_the_document_has(short: LocalName, full: LocalName) -> None:
+    assert joined(short, full, local("London", "LOCATION")) == {min(short.spellings): min(full.spellings)}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (local("Babbage"), CHARLES, local("Henry Babbage", "PERSON")),
+        (local("Charles", "PERSON"), CHARLES, local("Charles Darwin", "PERSON")),
+        (local("PCA"), local("principal component analysis"), local("patient controlled analgesia")),
+        (local("Ford", "ORGANIZATION"), local("Henry Ford", "PERSON")),
+        (
+            local("Cray", "ORGANIZATION", sure=False),
+            local("Seymour Cray", "PERSON"),
+            local("Cray Research", "ORGANIZATION"),
+        ),
+        (local("Charles", "ORGANIZATION", sure=False), CHARLES),
+        (local("Washington", "LOCATION"), local("George Washington", "PERSON")),
+        (local("York", "LOCATION"), local("New York", "LOCATION")),
+        (local("Apple", "ORGANIZATION"), local("Apple Records", "ORGANIZATION")),
+        (local("Paris", "LOCATION"), local("Paris University", "ORGANIZATION")),
+        (local("Charles", "PERSON"), local("Charles II", "PERSON")),
+        (local("Henry VIII", "PERSON"), local("Henry VII", "PERSON")),
+        (local("who"), local("World Health Organization", "ORGANIZATION")),
+        (local("commission"), local("Philippine Commission", "ORGANIZATION")),
+        (local("Engine"), local("Analytical Engine", "PRODUCT")),
+        (local("GPT"), local("GPT 4", "PRODUCT")),
+        (local("C"), local("C Sharp", "ORGANIZATION")),
+    ],
+)
+def test_what_fits_two_or_may_be_another_thing_stays_as_it_is(names: tuple[LocalName, ...]) -> None:
+    assert joined(*names) == {}
+
+
+def test_full_names_that_are_one_count_once_and_the_longest_stands_for_them() -> None:
+    names = (local("Lovelace"), ADA, local("Ada King Lovelace", "PERSON"), local("King Lovelace", "PERSON"))
+    assert joined(*names) == {"Lovelace": "Ada King Lovelace", "King Lovelace": "Ada King Lovelace"}
+
+
+def test_hostile_names_join_nothing_and_end() -> None:
+    names = [local("x" * 500, "PERSON"), local("word " * 100, "PERSON"), local("a b c d e f g h", "PERSON"), local("…")]
+    assert joined(*names) == {}
