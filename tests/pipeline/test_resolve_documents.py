@@ -123,7 +123,7 @@ def test_one_corpus_in_five_orders_and_two_documents_at_once_gives_the_same_grou
         assert given == expected, number
     assert all(expected[left] == expected[right] for left, right in (*OTHERWISE, BY_PERSON))
     assert all(expected[left] != expected[right] for left, right in BY_SYSTEM)
-    assert rows(ledger, "SELECT key FROM aegis_crowded_block") == [{"key": "t:system|term"}]
+    assert rows(ledger, "SELECT key FROM aegis_crowded_block") == [{"key": "t:system"}]
 
 
 def test_what_a_key_had_joined_falls_apart_when_it_becomes_crowded_whatever_document_does_it(ledger: Ledger) -> None:
@@ -143,13 +143,13 @@ def test_what_a_key_had_joined_falls_apart_when_it_becomes_crowded_whatever_docu
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """The pairs of names that are held against each other from here on."""
     pairs: list[set[str]] = []
-    matches = resolve.matches
+    possible = resolve.possible
 
     def noted(a: EntityName, b: EntityName) -> MergeDecision | None:
         pairs.append({a.name, b.name})
-        return matches(a, b)
+        return possible(a, b)
 
-    monkeypatch.setattr(resolve, "matches", noted)
+    monkeypatch.setattr(resolve, "possible", noted)
     return pairs
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Final
 from uuid import UUID
 
+from aegis_assets.errors import NotFound, Superseded
 from aegis_assets.model.document import Stage
 from aegis_assets.model.ledger import DocumentRow
 from aegis_assets.pipeline.comparison import pairs_of
@@ -48,7 +50,8 @@ def _resolve(platform: Platform, rows: Sequence[DocumentRow], run_id: str) -> No
     started = time.monotonic()
     collection, documents = rows[0].collection, [row.id for row in rows]
     for document in documents:
-        platform.ledger.join_names(document, run_id)
+        with suppress(Superseded, NotFound):  # taken over meanwhile, or gone: publish passes it over
+            platform.ledger.join_names(document, run_id)
     rules = rules_fingerprint(platform.embedder.info().fingerprint)
     compare_names(platform, collection, platform.ledger.names_of(collection, documents, rules), rules)
     platform.ledger.add_seconds(run_id, documents, Stage.RESOLVE, time.monotonic() - started)
