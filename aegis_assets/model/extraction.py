@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from aegis_assets.model.parsing import Frozen
+from aegis_assets.model.frozen import Frozen
 
 
 class Schema(Frozen):
