@@ -141,6 +141,7 @@ def _extraction(text: str, parts: list[Part], schema: Schema, ordinary: Containe
     said: list[tuple[Said, int, int]] = []
     for ((offset, _, kind), doc), (own, extra) in zip(parts, read, strict=True):
         if kind == "prose":
+            own |= {key: group for key, group in extra.items() if key in found}
             said += [(s, offset + sentence.start_char, offset + sentence.end_char) for s, sentence in reader.read(doc, own, extra)]
     strong = set(found)
     for (source, _, target, _), _, _ in said:

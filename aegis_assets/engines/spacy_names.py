@@ -43,6 +43,7 @@ _IDENTIFIER = re.compile(r"[a-z][A-Z]|[A-Za-z]-?\d|\d[A-Za-z]|[A-Za-z]_[A-Za-z]|
 _NAMES_CODE = re.compile(r"[A-Za-z]\w*(?:[a-z][A-Z]|[A-Za-z]_[A-Za-z])\w*|[a-z]{1,6}\d{2,}")
 
 
+_MAKES: Final = frozenset(VOCABULARY["makes"].split())
 _POINTING: Final = frozenset(VOCABULARY["pointing"].split())
 
 
@@ -119,7 +120,7 @@ def _name(doc: Any, first: int, last: int, kind: str) -> Name | None:
         first, titled = first + 1, True
     if titled and doc[first].pos_ in _SMALL:  # whoever holds an office: the "Siam" of "Prime Minister of Siam"
         first, titled = first + 1, False
-    if first > last:
+    if first > last or (first == last and doc[first].pos_ in _SMALL):
         return None
     if kind not in _NUMBERS:
         first, last = _extended(doc, first, last, kind)
@@ -133,7 +134,7 @@ def _name(doc: Any, first: int, last: int, kind: str) -> Name | None:
     ):
         return None
     titled = titled or (first > 0 and doc[first - 1].lower_.strip(".") in TITLES)
-    return Name(text, kind, first, last, "PERSON" if titled else _told(doc[first : last + 1].root, first, last))
+    return Name(text, kind, first, last, "PERSON" if titled else _told(doc[first : last + 1].root, first, last, kind))
 
 
 def _extended(doc: Any, first: int, last: int, kind: str) -> tuple[int, int]:
@@ -170,12 +171,19 @@ def _joined(doc: Any, last: int) -> int:
     return end
 
 
-def _told(root: Any, first: int, last: int) -> str:
-    """The type that a noun beside the name tells: "X, a river", "the physicist X"."""
+def _told(root: Any, first: int, last: int, kind: str) -> str:
+    """The type that words beside the name tell: "X, a river", "the physicist X", "built X", "an X"."""
     nouns = [c for c in root.children if c.dep_ in ("appos", "compound", "nmod") and c.pos_ == "NOUN" and not first <= c.i <= last]
     if root.dep_ == "appos" and root.head.pos_ == "NOUN":
         nouns.append(root.head)
-    return next((kind for noun in nouns if (kind := noun_type(noun.lemma_.lower()))), "")
+    if told := next((kind for noun in nouns if (kind := noun_type(noun.lemma_.lower()))), ""):
+        return told
+    made = root.dep_ in ("dobj", "nsubjpass") and root.head.lemma_ in _MAKES
+    return (
+        "PRODUCT"
+        if kind in ("", "ORGANIZATION", "PERSON") and (made or any(c.lower_ in ("a", "an") and c.i < first for c in root.children))
+        else ""
+    )
 
 
 def terms(doc: Any, inside: set[int]) -> Iterator[Name]:
@@ -206,7 +214,8 @@ def settled(found: Mapping[str, Sequence[Name]], told: Mapping[str, Sequence[str
     voted: dict[str, str] = {}
     for key, group in found.items():
         votes = Counter(name.type for name in group if name.type)
-        votes.update(2 * [*(name.told for name in group if name.told), *told.get(key, ())])
+        weight = 10 if group[0].text.isupper() else 2  # of an acronym the model can tell no type
+        votes.update(weight * [*(name.told for name in group if name.told), *told.get(key, ())])
         voted[key] = min((-count, kind) for kind, count in votes.items())[1] if votes else ""
     surnames = {word for key, kind in voted.items() if kind == "PERSON" and " " in key for word in key.split()}
     return {key: _type(group[0].text, key, voted[key], surnames) for key, group in found.items()}

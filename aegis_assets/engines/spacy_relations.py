@@ -86,8 +86,9 @@ class Reader:
             return None
         if token.lower_ in _HE or token.lower_ in _IT:
             person = token.lower_ in _HE
-            earlier = (self.roots[i] for i in range(token.sent.start, token.i) if i in self.roots and self.types.get(self.roots[i]))
-            return next((key for key in earlier if self._is_person(key) == person), self.focus.get(person))
+            earlier = [other for other in token.doc[token.sent.start : token.i] if self.types.get(self.roots.get(other.i, ""))]
+            earlier = [other for other in earlier if self._is_person(self.roots[other.i]) == person]
+            return self.roots[min(earlier, key=_salience).i] if earlier else self.focus.get(person)
         if token.tag_ in ("WDT", "WP", "WP$"):
             clause = next((above for above in token.ancestors if above.dep_ == "relcl"), None)
             return self._meant(clause.head) if clause is not None and clause.head.i < token.i else None
@@ -215,6 +216,10 @@ class Reader:
 
 def _roots(doc: Any, names: Mapping[str, Sequence[Name]]) -> dict[int, str]:
     return {doc[name.first : name.last + 1].root.i: key for key, group in names.items() for name in group}
+
+
+def _salience(token: Any) -> tuple[bool, bool, int]:
+    return token.dep_ not in _SUBJECTS, token.dep_ not in _OBJECTS, token.i
 
 
 def _negated(verb: Any) -> bool:
