@@ -164,9 +164,8 @@ def _assembled(
     text: str, types: Mapping[str, str], written: Mapping[str, set[str]], said: list[tuple[Said, int, int]], schema: Schema
 ) -> Extraction:
     """Names at all their places and statements between them, of the types that the schema has; what it has not is left out."""
-    forms = {
-        form: (key, kind) for key in list(types)[:MAX_ENTITIES] if (kind := _wanted(types[key], schema)) for form in written[key]
-    }
+    wanted = [(key, kind) for key in list(types)[:MAX_ENTITIES] if (kind := _wanted(types[key], schema))]
+    forms = {" ".join(form.split()): (key, kind) for key, kind in wanted for form in written[key]}
     mentions: list[Mention] = []
     places: dict[str, list[int]] = defaultdict(list)
     either = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in sorted(forms, key=len, reverse=True))

@@ -41,8 +41,6 @@ _REFERENCE = re.compile(
 _CODE = re.compile(r"[={}<>|\\$^~`;@]|\w\(|::|->|https?:|www\.|\w/\w+/")
 _IDENTIFIER = re.compile(r"[a-z][A-Z]|[A-Za-z]-?\d|\d[A-Za-z]|[A-Za-z]_[A-Za-z]|[A-Z]{2}[a-z]{2}")
 _NAMES_CODE = re.compile(r"[A-Za-z]\w*(?:[a-z][A-Z]|[A-Za-z]_[A-Za-z])\w*|[a-z]{1,6}\d{2,}")
-
-
 _MAKES: Final = frozenset(VOCABULARY["makes"].split())
 _POINTING: Final = frozenset(VOCABULARY["pointing"].split())
 

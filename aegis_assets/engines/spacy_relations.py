@@ -165,7 +165,7 @@ class Reader:
             if any(token.text == ":" for token in verb.doc[own[0].i : verb.i]):
                 return [], passive  # "flags: select the mode" says nothing of flags, whatever the parser makes of it
             return self._all_meant(own[0]), passive
-        if verb.dep_ in ("acl", "advcl") and verb.tag_ in ("VBN", "VBG") and verb.dep_ == "acl":
+        if verb.dep_ == "acl" and verb.tag_ in ("VBN", "VBG"):
             return [key for key in [self._meant(verb.head)] if key], verb.tag_ == "VBN"
         if verb.dep_ in ("conj", "xcomp", "advcl") and verb.head.pos_ in ("VERB", "AUX") and not _negated(verb.head):
             subjects, outer = self._subjects(verb.head)
