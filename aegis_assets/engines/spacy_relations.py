@@ -1,175 +1,245 @@
-"""A parsed paragraph -> subject, verb, object triples over its tokens, read off the dependency parse.
+"""Parsed paragraphs and their names -> who does what to whom, read off the dependency parse.
 
-What is read: active and passive voice, a verb's preposition when it has no object, "is a", participles after a noun, relative
-clauses, shared subjects and coordinated ends. The questionable decision: a negated statement gives no relation at all, because a
-graph edge cannot say "not" and a lower confidence would still be an edge. Confidences rank the constructions by how often they were
-right on sample prose; they are not probabilities.
+What is read: active and passive voice, prepositions, offices and kinship in apposition, possession and copula, participles,
+relative clauses, shared subjects and coordinated ends; "it", "she" and "the company" stand for the name that they most likely mean.
+The questionable decision: a negated statement gives no relation at all, because a graph edge cannot say "not" and a lower
+confidence would still be an edge. Confidences rank the constructions; they are not probabilities.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-SUBJECTS: Final = frozenset({"nsubj", "nsubjpass", "csubj"})
-OBJECTS: Final = frozenset({"dobj", "obj"})
-ACTIVE, PASSIVE, PREPOSITION, IS_A, CLAUSE = 0.8, 0.8, 0.7, 0.75, 0.65
-UNCERTAIN: Final = {"may": 0.7, "might": 0.7, "could": 0.75, "should": 0.8, "would": 0.75}
-_EMPTY_VERBS: Final = frozenset(
-    {"be", "do", "let", "seem", "mean", "get", "go", "say", "see", "note", "think", "know", "try", "want", "need"}
-)
-_CARRIERS: Final = frozenset(
-    {"set", "number", "kind", "type", "list", "range", "series", "variety", "group", "form", "version", "sort", "instance"}
-)
-_OF_ROLES: Final = frozenset(
-    {"part", "member", "subset", "component", "extension", "fork", "implementation", "capital", "author", "subsidiary"}
-)
+from aegis_assets.engines.name_types import VOCABULARY, noun_type
+from aegis_assets.engines.spacy_names import Name
+
+SURE, LIKELY, LOOSE = 0.8, 0.7, 0.6
+UNCERTAIN: Final = {"may": 0.7, "might": 0.7, "could": 0.75, "should": 0.8, "would": 0.75, "if": 0.7, "unless": 0.7, "whether": 0.7}
+_EMPTY_VERBS: Final = frozenset(VOCABULARY["empty_verbs"].split())
+_NEGATIONS: Final = frozenset({"never", "hardly", "neither", "nor", "no", "not"})
+_OBJECTS: Final = frozenset({"dobj", "obj", "dative", "oprd"})
+_SUBJECTS: Final = frozenset({"nsubj", "nsubjpass"})
+_HE: Final = frozenset({"he", "she", "his", "her", "him", "hers"})
+_IT: Final = frozenset({"it", "its"})
+_REFER: Final = frozenset(VOCABULARY["refer"].split())  # nouns that stand for any name of their type
 _CODE_SENTENCE = re.compile(r"\s[=|]\s|[{};]\s*$|\|")
+MAX_SENTENCE: Final = 120  # tokens
+
+Said = tuple[str, str, str, float]  # source, type, target by their keys, confidence
 
 
-@dataclass(frozen=True)
-class Triple:
-    """source, target: tokens. start, end: characters of the sentence in the paragraph."""
+@dataclass
+class Reader:
+    """What one text has named so far. types: of names, by key."""
 
-    source: Any
-    verb: str
-    target: Any
-    confidence: float
-    start: int
-    end: int
+    types: Mapping[str, str]
+    focus: dict[bool, str] = field(default_factory=dict)  # whether a person -> who a pronoun in the next sentence means
+    called: dict[str, str] = field(default_factory=dict)  # "film" -> what was called so
+    seen: dict[str, None] = field(default_factory=dict)  # the last one last
+    told: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # types, by key: "X is a company"
+    roots: dict[int, str] = field(default_factory=dict)
+    inside: set[int] = field(default_factory=set)
+    terms: dict[int, str] = field(default_factory=dict)
+
+    def read(
+        self, doc: Any, names: Mapping[str, Sequence[Name]], terms: Mapping[str, Sequence[Name]]
+    ) -> Iterator[tuple[Said, Any]]:
+        """Yield each statement with its sentence. names, terms: of this paragraph, by key."""
+        self.roots, self.terms = _roots(doc, names), _roots(doc, terms)
+        self.inside = {index for group in names.values() for name in group for index in range(name.first, name.last + 1)}
+        for sentence in doc.sents:
+            if not _CODE_SENTENCE.search(sentence.text) and len(sentence) <= MAX_SENTENCE:
+                for token in sentence:
+                    self._call(token)
+                    yield from ((said, sentence) for said in (*self._noun(token), *self._verb(token)) if said[0] != said[2])
+            self._refocus(sentence)
+
+    def _is_person(self, key: str) -> bool:
+        return self.types.get(key) == "PERSON"
+
+    def _call(self, token: Any) -> None:
+        """Remember what "the film Glass Rivers" calls a film."""
+        if key := self.roots.get(token.i):
+            for child in token.children:
+                if child.dep_ in ("compound", "nmod") and child.i not in self.inside and child.pos_ == "NOUN":
+                    self.called[child.lemma_.lower()] = key
+
+    def _refocus(self, sentence: Any) -> None:
+        """A pronoun in the next sentence means who this one is about: its subject, else who it names first, a place last."""
+        named = [key for token in sentence if (key := self.roots.get(token.i))]
+        about = [key for token in sentence if token.dep_ in _SUBJECTS and (key := self._meant(token))]
+        about += sorted(named, key=lambda key: self.types.get(key) == "LOCATION")
+        self.focus |= {self._is_person(key): key for key in reversed(about)}
+        for key in named:
+            self.seen.pop(key, None)
+            self.seen[key] = None
+
+    def _meant(self, token: Any) -> str | None:
+        """The name that a token stands for: its own, one in apposition, or what a pronoun or "the company" refers to."""
+        if key := self.roots.get(token.i):
+            return key
+        if token.i in self.inside:
+            return None
+        if token.lower_ in _HE or token.lower_ in _IT:
+            person = token.lower_ in _HE
+            earlier = [other for other in token.doc[token.sent.start : token.i] if self.types.get(self.roots.get(other.i, ""))]
+            earlier = [other for other in earlier if self._is_person(self.roots[other.i]) == person]
+            return self.roots[min(earlier, key=_salience).i] if earlier else self.focus.get(person)
+        if token.tag_ in ("WDT", "WP", "WP$"):
+            clause = next((above for above in token.ancestors if above.dep_ == "relcl"), None)
+            return self._meant(clause.head) if clause is not None and clause.head.i < token.i else None
+        if apposed := next((self.roots[c.i] for c in token.children if c.dep_ == "appos" and c.i in self.roots), None):
+            return apposed
+        if token.dep_ == "attr" and token.head.lemma_ == "be" and (own := [c for c in token.head.children if c.dep_ in _SUBJECTS]):
+            return self._meant(own[0])
+        named = [self.roots[c.i] for c in token.children if c.dep_ in ("compound", "nmod") and c.i in self.roots and c.i < token.i]
+        return named[-1] if named else self._definite(token) or self.terms.get(token.i)
+
+    def _definite(self, noun: Any) -> str | None:
+        """ "The company": what was called so, else the last name that ends so, else the last one of that type."""
+        determined = [child for child in noun.children if child.dep_ not in ("punct", "relcl", "conj", "cc")]
+        if noun.pos_ != "NOUN" or [child.lower_ for child in determined] not in (["the"], ["this"]):
+            return None
+        lemma = noun.lemma_.lower()
+        known = [key for key in reversed(self.seen) if key.split()[-1] == lemma or key.split()[0] == lemma]
+        kind = noun_type(lemma)
+        known += [key for key in reversed(self.seen) if lemma in _REFER and self.types.get(key) == kind]
+        return self.called.get(lemma) or (known[0] if known else None)
+
+    def _all_meant(self, token: Any) -> list[str]:
+        others = (other for other in token.conjuncts if other.i > token.i and other.pos_ in ("NOUN", "PROPN"))
+        return [key for noun in (token, *others) if (key := self._meant(noun))][:6]
+
+    def _noun(self, noun: Any) -> Iterator[Said]:
+        """An office or kinship: "X, president of Y", "Y's brother, X", "her colleague X", "X is the capital of Y"."""
+        if noun.pos_ == "NOUN" and noun.i not in self.inside:
+            holders = self._holders(noun)
+            for owner in self._owners(noun) if holders else ():
+                yield from ((holder, _typed(*_phrase(noun), "OF"), owner, SURE) for holder in holders)
+        if (key := self.roots.get(noun.i)) and (
+            role := [c for c in noun.children if c.dep_ == "compound" and c.i not in self.inside]
+        ):
+            for child in noun.children:
+                if child.dep_ == "poss" and child.i not in self.inside and (meant := self._meant(child)):
+                    yield key, _typed(*_phrase(role[-1]), "OF"), meant, SURE
+
+    def _holders(self, noun: Any) -> list[str]:
+        if noun.dep_ == "appos" and (holder := self._meant(noun.head)):
+            return [holder]
+        if noun.dep_ in ("attr", "nsubj") and noun.head.lemma_ == "be" and not _negated(noun.head):
+            other = "nsubj" if noun.dep_ == "attr" else "attr"
+            return [key for child in noun.head.children if child.dep_ == other for key in self._all_meant(child)]
+        return [self.roots[child.i] for child in noun.children if child.dep_ == "appos" and child.i in self.roots]
+
+    def _owners(self, noun: Any) -> list[str]:
+        owners = [key for child in noun.children if child.dep_ == "poss" and (key := self._meant(child))]
+        for preposition in (child for child in noun.children if child.dep_ == "prep" and child.lower_ in ("of", "for", "to", "at")):
+            owners += [key for below in preposition.children if below.dep_ == "pobj" for key in self._all_meant(below)]
+        return owners
+
+    def _verb(self, verb: Any) -> Iterator[Said]:
+        if verb.pos_ not in ("VERB", "AUX") or not verb.text[1:].islower() or _negated(verb):
+            return
+        subjects, passive = self._subjects(verb)
+        certainty = 1.0
+        for child in verb.children:
+            certainty *= UNCERTAIN.get(child.lower_, 1.0) if child.dep_ in ("aux", "mark") else 1.0
+        if verb.lemma_ == "be" and not passive:
+            yield from self._copula(verb, subjects)
+        elif verb.lemma_.lower() not in _EMPTY_VERBS and verb.is_alpha:
+            for kind, target, confidence, agent in self._predicates(verb, passive):
+                for source in subjects:
+                    yield (
+                        (target, kind, source, confidence * certainty) if agent else (source, kind, target, confidence * certainty)
+                    )
+
+    def _subjects(self, verb: Any) -> tuple[list[str], bool]:
+        """Who the verb is said of, and whether it is said in the passive."""
+        own = [child for child in verb.children if child.dep_ in _SUBJECTS]
+        passive = any(child.dep_ in ("nsubjpass", "auxpass") for child in verb.children)
+        if own:
+            if any(token.text == ":" for token in verb.doc[own[0].i : verb.i]):
+                return [], passive  # "flags: select the mode" says nothing of flags, whatever the parser makes of it
+            return self._all_meant(own[0]), passive
+        if verb.dep_ == "acl" and verb.tag_ in ("VBN", "VBG"):
+            return [key for key in [self._meant(verb.head)] if key], verb.tag_ == "VBN"
+        if verb.dep_ in ("conj", "xcomp", "advcl") and verb.head.pos_ in ("VERB", "AUX") and not _negated(verb.head):
+            subjects, outer = self._subjects(verb.head)
+            return subjects, passive or (outer and verb.dep_ == "conj" and verb.tag_ == "VBN")
+        return [], passive
+
+    def _copula(self, verb: Any, subjects: list[str]) -> Iterator[Said]:
+        own = [child for child in verb.children if child.dep_ == "nsubj"]
+        for child in verb.children:
+            if child.dep_ == "attr" and child.pos_ == "NOUN" and (told := noun_type(child.lemma_.lower())):
+                for source in subjects:
+                    self.told[source].append(told)
+                    self.called[child.lemma_.lower()] = source
+            named = self.roots.get(child.i) or self.terms.get(child.i)
+            if child.dep_ == "attr" and named and not any(c.lower_ in _NEGATIONS for c in child.children):
+                yield from ((source, "IS" if child.i in self.roots else "IS_A", named, LIKELY) for source in subjects)
+            elif child.dep_ == "prep":
+                for target in self._below(child):
+                    yield from ((source, _typed("IS", child.text), target, LOOSE) for source in subjects)
+                    if own and not subjects:  # "The headquarters of X are in Y."
+                        yield from ((owner, _typed(*_phrase(own[0]), child.text), target, LOOSE) for owner in self._owners(own[0]))
+
+    def _predicates(self, verb: Any, passive: bool) -> Iterator[tuple[str, str, float, bool]]:
+        """(type, target, confidence, whether the target is the one that acts)."""
+        said = _spoken(verb)
+        direct = [child for child in verb.children if child.dep_ in _OBJECTS] if not passive or verb.dep_ == "conj" else []
+        plain = ""
+        for target in direct:
+            if any(child.lower_ in _NEGATIONS for child in target.children):
+                return
+            keys = self._all_meant(target)
+            plain = plain or ("" if keys or target.pos_ != "NOUN" else target.text)
+            yield from ((_typed(said), key, SURE, False) for key in keys)
+            for child in target.children if not keys else ():
+                if child.dep_ == "prep":  # "owns a plant in Katowice"
+                    yield from ((_typed(said, target.text, child.text), key, LIKELY, False) for key in self._below(child))
+        for child in verb.children:
+            if child.dep_ == "agent":
+                yield from ((_typed(said), key, SURE, True) for key in self._below(child))
+            elif child.dep_ in ("prep", "dative") and child.is_alpha:
+                start = verb.text if passive else said
+                confidence = LIKELY if not direct else LOOSE
+                yield from ((_typed(start, plain, child.text), key, confidence, False) for key in self._below(child))
+
+    def _below(self, preposition: Any) -> list[str]:
+        return [key for child in preposition.children if child.dep_ == "pobj" for key in self._all_meant(child)]
 
 
-def triples(doc: Any) -> Iterator[Triple]:
-    for sentence in doc.sents:
-        if _CODE_SENTENCE.search(sentence.text) or len(sentence) > 120:
-            continue
-        for token in sentence:
-            for source, verb, target, confidence in _of_token(token):
-                if source.i != target.i:
-                    yield Triple(source, verb, target, confidence, sentence.start_char, sentence.end_char)
+def _roots(doc: Any, names: Mapping[str, Sequence[Name]]) -> dict[int, str]:
+    return {doc[name.first : name.last + 1].root.i: key for key, group in names.items() for name in group}
 
 
-def _of_token(token: Any) -> Iterator[tuple[Any, str, Any, float]]:
-    if token.pos_ in ("VERB", "AUX") and token.text[1:].islower() and not _negated(token):
-        yield from _of_verb(token)
-    if token.dep_ == "appos" and token.head.pos_ == "PROPN" and any(child.lower_ in ("a", "an") for child in token.children):
-        yield token.head, "IS_A", token, CLAUSE
+def _salience(token: Any) -> tuple[bool, bool, int]:
+    return token.dep_ not in _SUBJECTS, token.dep_ not in _OBJECTS, token.i
 
 
 def _negated(verb: Any) -> bool:
-    return any(child.dep_ == "neg" or child.lower_ in ("never", "hardly", "neither", "nor") for child in verb.children)
+    return any(child.dep_ == "neg" or child.lower_ in _NEGATIONS for child in verb.children)
 
 
-def _of_verb(verb: Any) -> Iterator[tuple[Any, str, Any, float]]:
-    subjects, passive, factor = _subjects(verb)
-    if not subjects:
-        return
-    factor *= _certainty(verb)
-    for verb_type, target, confidence, agent in _predicates(verb, passive):
-        for source in subjects:
-            ends = (target, source) if agent else (source, target)
-            yield ends[0], verb_type, ends[1], round(confidence * factor, 3)
-
-
-def _certainty(verb: Any) -> float:
-    factor = 1.0
-    for child in verb.children:
-        factor *= UNCERTAIN.get(child.lower_, 1.0) if child.dep_ == "aux" else 1.0
-        factor *= 0.7 if child.dep_ == "mark" and child.lower_ in ("if", "unless", "whether") else 1.0
-    return factor
-
-
-def _subjects(verb: Any) -> tuple[list[Any], bool, float]:
-    """The tokens that the verb is said of, whether it is said in the passive, and how sure that reading is."""
-    own = [child for child in verb.children if child.dep_ in SUBJECTS]
-    if own and any(token.text == ":" for token in verb.doc[own[0].i : verb.i]):
-        return [], False, 1.0  # "flags: select the mode" says nothing of flags, whatever the parser makes of it
-    passive = any(child.dep_ in ("nsubjpass", "auxpass") for child in verb.children)
-    if own:
-        resolved = [noun for subject in own for noun in _coordinated(_antecedent(subject, verb))]
-        return resolved, passive, 1.0 if resolved and resolved[0] in own else CLAUSE / ACTIVE
-    if verb.dep_ == "acl" and verb.tag_ == "VBN":
-        return [_named(verb.head)], True, CLAUSE / ACTIVE
-    if verb.dep_ == "acl" and verb.tag_ == "VBG" and verb.i == verb.head.i + 1:
-        return [_named(verb.head)], False, CLAUSE / ACTIVE
-    if verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX") and not _negated(verb.head):
-        subjects, outer, factor = _subjects(verb.head)
-        return subjects, passive or (outer and verb.tag_ == "VBN"), factor
-    if verb.dep_ == "xcomp" and verb.head.pos_ in ("VERB", "AUX") and verb.head.lemma_ != "be" and not _negated(verb.head):
-        subjects, outer, factor = _subjects(verb.head)
-        return (subjects, passive, factor * CLAUSE / ACTIVE) if not outer else ([], False, 1.0)
-    return [], False, 1.0
-
-
-def _antecedent(subject: Any, verb: Any) -> Any:
-    """What "that", "which" or "who" stands for."""
-    if subject.tag_ in ("WDT", "WP") and verb.dep_ == "relcl":
-        return _named(verb.head)
-    return subject
-
-
-def _named(noun: Any) -> Any:
-    """ "Neo4j is a database written in Java": what is said of the database is said of Neo4j."""
-    if noun.dep_ == "attr" and noun.head.lemma_ == "be" and not _negated(noun.head):
-        return next((child for child in noun.head.children if child.dep_ == "nsubj"), noun)
-    return noun
-
-
-def _coordinated(noun: Any) -> list[Any]:
-    return [noun, *(other for other in noun.conjuncts if other.i > noun.i and other.pos_ in ("NOUN", "PROPN"))][:6]
-
-
-def _predicates(verb: Any, passive: bool) -> Iterator[tuple[str, Any, float, bool]]:
-    """(type, target, confidence, whether the target is the one that acts)."""
-    if verb.lemma_ == "be" and not passive:
-        yield from _copula(verb)
-        return
-    if verb.lemma_.lower() in _EMPTY_VERBS or not verb.lemma_.isalpha():
-        return
+def _spoken(verb: Any) -> str:
+    """As it stands in the past, by its lemma otherwise: ACQUIRED is a fact, ACQUIRE may be a plan."""
     particle = "".join(f"_{child.text}" for child in verb.children if child.dep_ == "prt" and child.is_alpha)
-    stem = (verb.lemma_ + particle).upper()
-    direct = [child for child in verb.children if child.dep_ in OBJECTS] if not passive else []
-    if verb.dep_ == "relcl" and not passive:
-        direct = [_named(verb.head) if child.tag_ in ("WDT", "WP") else child for child in direct]
-    for target in direct:
-        if not any(child.lower_ == "no" for child in target.children):
-            yield from ((stem, noun, ACTIVE, False) for noun in _coordinated(_carried(target)))
-    for child in verb.children:
-        if child.dep_ == "agent" or (passive and child.dep_ == "prep" and child.lower_ == "by"):
-            yield from ((stem, noun, PASSIVE, True) for noun in _objects(child))
-        elif child.dep_ == "prep" and not direct and child.i > verb.i and child.is_alpha:
-            said = f"{verb.text}{particle}" if passive else stem
-            yield from ((f"{said}_{child.text}".upper(), noun, PREPOSITION, False) for noun in _objects(child))
+    past = verb.tag_ == "VBD" or (verb.tag_ == "VBN" and verb.text.endswith("ed"))
+    return (verb.text if past else verb.lemma_) + particle
 
 
-def _copula(verb: Any) -> Iterator[tuple[str, Any, float, bool]]:
-    for noun in (child for child in verb.children if child.dep_ == "attr" and child.pos_ in ("NOUN", "PROPN")):
-        below = [target for child in noun.children if child.dep_ == "prep" and child.lower_ == "of" for target in _objects(child)]
-        if below and noun.lemma_.lower() in _OF_ROLES:
-            yield from ((f"{noun.lemma_}_OF".upper(), target, IS_A, False) for target in below)
-        elif below and noun.lemma_.lower() in _CARRIERS:
-            yield from (("IS_A", target, IS_A, False) for target in below)
-        elif noun.tag_ == "NNS" or any(child.lower_ in ("a", "an", "one") for child in noun.children):
-            yield "IS_A", noun, IS_A, False
-        elif any(child.lower_ == "the" for child in noun.children):
-            yield "IS", noun, IS_A, False
-    for preposition in (
-        child for child in verb.children if child.dep_ == "prep" and child.lower_ in ("in", "part", "on", "inside")
-    ):
-        yield from ((f"IS_{preposition.text}".upper(), noun, CLAUSE, False) for noun in _objects(preposition))
+def _phrase(noun: Any) -> list[str]:
+    """ "chief executive" of "its new chief executive since 2021"."""
+    before = [
+        c for c in noun.children if c.i < noun.i and c.dep_ in ("compound", "amod") and c.tag_ not in ("JJS", "JJR") and c.is_alpha
+    ]
+    return [*(child.text for child in before if child.lower_ not in ("new", "own", "first", "last")), noun.text]
 
 
-def _objects(preposition: Any) -> list[Any]:
-    found = [child for child in preposition.children if child.dep_ == "pobj"]
-    return [noun for child in found for noun in _coordinated(_carried(child))]
-
-
-def _carried(noun: Any) -> Any:
-    """The thing itself, of "a set of rules" or "two kinds of index"."""
-    if noun.lemma_.lower() in _CARRIERS:
-        for child in noun.children:
-            if child.dep_ == "prep" and child.lower_ == "of":
-                return next((inner for inner in child.children if inner.dep_ == "pobj"), noun)
-    return noun
+def _typed(*parts: str) -> str:
+    return re.sub(r"[^A-Z0-9]+", "_", "_".join(filter(None, parts)).upper()).strip("_")[:64]

@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import Field
 
-from aegis_assets.model.parsing import Frozen
+from aegis_assets.model.frozen import Frozen
 
 UNSURE: Final = 0.5  # the confidence of a type that may as well be another one
 

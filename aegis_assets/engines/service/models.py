@@ -130,7 +130,7 @@ class ExtractApi(_Model):
     def load(self) -> None:
         from aegis_assets.engines.spacy_extractor import SpacyExtractor
 
-        self.model = SpacyExtractor()
+        self.model = SpacyExtractor(settings().spacy_models)
         self.fingerprint = self.model.fingerprint(Schema())
 
     def decode_request(self, request) -> ExtractBody:  # type: ignore[no-untyped-def]

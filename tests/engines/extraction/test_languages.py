@@ -1,0 +1,58 @@
+"""Names of texts in languages without a model, and with one by setting."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import spacy as library
+
+from aegis_assets.engines.foreign_names import foreign_names
+from aegis_assets.engines.spacy_extractor import SpacyExtractor
+from aegis_assets.model.extraction import Schema
+
+ARTICLES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("languages.json").read_text(encoding="utf-8"))["articles"]
+FRENCH = "La société Norlune fabrique des lampes à Tourcoing. Elle est dirigée par Mirelle Fabre depuis dix ans."
+
+
+@pytest.mark.parametrize("article", ARTICLES, ids=lambda article: str(article["language"]))
+def test_an_article_gives_five_names_that_a_reader_would_give(spacy: SpacyExtractor, article: dict[str, Any]) -> None:
+    found = spacy.extract_batch([article["text"]], Schema())[0]
+    names = {mention.name for mention in found.mentions}
+    assert found.skipped is None
+    assert len(names & set(article["names"])) >= 5
+    assert len(names & set(article["names"])) >= 0.6 * len(names), "and little else"
+    assert all(article["text"][mention.start : mention.end] == mention.name for mention in found.mentions)
+
+
+def test_words_tell_types_where_they_can_and_the_rest_is_a_concept() -> None:
+    found = foreign_names("Detlef Ahrens leitet die Kessler Werkzeugbau GmbH in Hannover.", "de")
+    assert found == {"Detlef Ahrens": "CONCEPT", "Kessler Werkzeugbau GmbH": "ORGANIZATION", "Hannover": "LOCATION"}
+
+
+def test_a_language_without_capitals_gives_terms() -> None:
+    text = "يعد نهر النيل أطول أنهار العالم. يمر نهر النيل عبر السودان ومصر حيث تعتمد الزراعة على مياه نهر النيل منذ آلاف السنين."
+    found = foreign_names(text, "ar")
+    assert any("النيل" in name for name in found)
+    assert set(found.values()) == {"CONCEPT"}
+
+
+def test_a_wall_of_capitals_ends_soon() -> None:
+    started = time.process_time()
+    for text in ("De " * 20_000, "A-" * 20_000, "de la " * 10_000 + "X", "A.B." * 10_000):
+        foreign_names(text, "es")
+    assert time.process_time() - started < 10
+
+
+def test_a_model_for_a_language_is_a_setting(tmp_path: Path) -> None:
+    model = library.blank("fr")
+    model.add_pipe("entity_ruler").add_patterns([{"label": "PER", "pattern": "Mirelle Fabre"}])
+    model.to_disk(tmp_path / "fr")
+    spacy = SpacyExtractor({"fr": str(tmp_path / "fr")})
+    found = {mention.name: mention.type for mention in spacy.extract_batch([FRENCH], Schema())[0].mentions}
+    assert found["Mirelle Fabre"] == "PERSON"
+    assert found["Tourcoing"] == "LOCATION"
+    assert spacy.fingerprint(Schema()) != SpacyExtractor().fingerprint(Schema())
