@@ -17,12 +17,13 @@ class Schema(Frozen):
 
 
 class Mention(Frozen):
-    """start, end: characters in the text, end exclusive. name: as it stands there."""
+    """start, end: characters in the text, end exclusive. name: as it stands there. inexact: it was given in another spelling."""
 
     name: str
     type: str
     start: int = Field(ge=0)
     end: int = Field(gt=0)
+    inexact: bool = False
 
 
 class Relation(Frozen):

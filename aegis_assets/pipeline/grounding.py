@@ -1,9 +1,9 @@
 """A model's reply by names, and the text it is about -> an Extraction whose every name stands in the text at a span.
 
 The questionable decisions: a name is recorded at every place it stands, up to MAX_PLACES, because evidence is what people click
-on; a name inside a longer found name counts only when it stands nowhere else ("Paris" in "Paris Agreement"); a plural or possessive
-ending in the text is forgiven, nothing else is. What does not stand in the text, is of a type outside the schema, or is a relation
-that lacks an end, is dropped and counted.
+on; a name inside a longer found name counts only when it stands nowhere else ("Paris" in "Paris Agreement"); a name that the text
+spells otherwise (`folded_text`) is kept and marked as inexact. What does not stand in the text, is of a type outside the schema, or
+is a relation that lacks an end, is dropped and counted.
 """
 
 from __future__ import annotations
@@ -65,17 +65,19 @@ class Places:
         self.names: dict[str, tuple[str, str]] = {}  # normalised -> (asked-for name, type)
         self.claimed: list[Span] = []
         self.places: dict[str, list[Span]] = {}
+        self.inexact: set[str] = set()
 
     def claim(self) -> int:
         """Gives each name its places, longer names first; returns how many stand nowhere."""
         missing = 0
         for key in sorted(self.names, key=lambda name: (-len(name), name)):
-            found = self.folded.places(self.names[key][0])
+            found, inexact = self.folded.places(self.names[key][0])
             free = [span for span in found if not any(start <= span[0] and span[1] <= end for start, end in self.claimed)]
             places = (free or found[:1])[:MAX_PLACES]
             if places:
                 self.places[key] = places
                 self.claimed.extend(places)
+                self.inexact.update({key} if inexact else ())
             else:
                 missing += 1
         return missing
@@ -88,7 +90,8 @@ class Places:
         for (start, end), key in placed:
             asked, kind = self.names[key]
             indices.setdefault(key, []).append(len(result))
-            result.append(Mention(name=self._as_written(start, end, asked), type=kind, start=start, end=end))
+            name, inexact = self._as_written(start, end, asked), key in self.inexact
+            result.append(Mention(name=name, type=kind, start=start, end=end, inexact=inexact))
         return result, indices
 
     def _as_written(self, start: int, end: int, asked: str) -> str:
