@@ -27,7 +27,10 @@ class Mention(Frozen):
 
 
 class Relation(Frozen):
-    """source, target: indices into the extraction's mentions. start, end: the sentence or clause that says it."""
+    """source, target: indices into the extraction's mentions. start, end: the sentence or clause that says it.
+
+    addressed: that sentence speaks to its reader or to a language model, so it may be an instruction instead of a statement.
+    """
 
     source: int
     target: int
@@ -35,6 +38,7 @@ class Relation(Frozen):
     confidence: float = Field(ge=0, le=1)
     start: int
     end: int
+    addressed: bool = False
 
 
 class Extraction(Frozen):

@@ -38,6 +38,10 @@ _ARTICLE = re.compile(
 )
 
 
+def without_article(name: str) -> str:
+    return _ARTICLE.sub("", name, count=1)
+
+
 class Match(NamedTuple):
     """Spans in the text, in order. inexact: the text spells the name in another way."""
 
@@ -51,6 +55,7 @@ class FoldedText:
     def __init__(self, text: str) -> None:
         self.text = text
         self._exact = _Form(text, _folded(text))
+        self._known: dict[str, Match] = {}
 
     @cached_property
     def _loose(self) -> _Form:
@@ -59,10 +64,14 @@ class FoldedText:
 
     def places(self, name: str) -> Match:
         """As many spans as there are, up to MAX_PLACES times four. A leading article that the text lacks is forgiven."""
+        if name not in self._known:
+            self._known[name] = self._places(name)
+        return self._known[name]
+
+    def _places(self, name: str) -> Match:
         if found := self._exact.places(name):
             return Match(found)
-        shorter = _ARTICLE.sub("", name.strip(_OUTER), count=1)
-        for spelled in dict.fromkeys((name.strip(_OUTER), shorter)):
+        for spelled in dict.fromkeys((name.strip(_OUTER), without_article(name.strip(_OUTER)))):
             for pattern in (_loose_pattern, _inflected_pattern):
                 if found := self._loose.places(spelled, pattern):
                     return Match(found, inexact=True)

@@ -15,20 +15,19 @@ from aegis_assets.pipeline.grounding import (
     MAX_TYPE,
     allowed_type,
     clean_name,
-    ground,
-    merged,
-    shifted,
     type_name,
 )
-from aegis_assets.pipeline.prompts import Reply, ReplyEntity, ReplyRelation
+from aegis_assets.pipeline.merging import merged, shifted
+from aegis_assets.pipeline.reply import Reply, ReplyEntity, ReplyRelation
+from aegis_assets.pipeline.reply_grounding import ground
 
 ANY = Schema()
 
 
-def reply(names: list[str], relations: list[tuple[str, str, str]] | None = None, kind: str = "TERM") -> Reply:
+def reply(names: list[str], relations: list[tuple[str, str, str]] | None = None, kind: str = "CONCEPT") -> Reply:
     return Reply(
-        entities=tuple(ReplyEntity(name=name, type=kind) for name in names),
-        relations=tuple(ReplyRelation(source=a, type=verb, target=b, confidence=0.9) for a, verb, b in relations or []),
+        entities=tuple(ReplyEntity(name, kind) for name in names),
+        relations=tuple(ReplyRelation(1, a, verb, b) for a, verb, b in relations or []),
     )
 
 
@@ -131,13 +130,13 @@ def test_types_are_the_schemas_or_are_dropped() -> None:
             ReplyEntity(name="Berlin", type="Place"),
         ),
         relations=(
-            ReplyRelation(source="Neo4j", target="Java", type="Written-In", confidence=7.0),
-            ReplyRelation(source="Java", target="Neo4j", type="HATES", confidence=0.5),
+            ReplyRelation(1, "Neo4j", "Written-In", "Java"),
+            ReplyRelation(1, "Java", "HATES", "Neo4j"),
         ),
     )
     found = ground(given, "Neo4j is written in Java, in Berlin.", schema)
     assert {(m.name, m.type) for m in found.mentions} == {("Neo4j", "Software"), ("Java", "Software")}
-    assert [(r.type, r.confidence) for r in found.relations] == [("WRITTEN_IN", 1.0)]
+    assert [r.type for r in found.relations] == ["WRITTEN_IN"]
     assert found.dropped == 2
 
 

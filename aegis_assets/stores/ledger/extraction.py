@@ -90,6 +90,11 @@ UPDATE aegis_run_document SET extracted_chunks = extracted_chunks + %(extracted)
     retries = retries + %(retries)s, extract_seconds = extract_seconds + %(seconds)s
 WHERE run_id = %(run_id)s AND document_id = %(document)s"""
 
+# Grows with: the chunks of the documents. Their results stay until better ones are there.
+REOPEN: Final = """
+UPDATE aegis_chunk_task SET fingerprint = ''
+WHERE document_id = ANY(%(documents)s) AND stage = 'extract' AND state IN ('done', 'skipped') AND fingerprint <> %(fingerprint)s"""
+
 NAME_LENGTH: Final = 512
 TYPE_LENGTH: Final = 64
 
@@ -100,6 +105,11 @@ class Extractions(Base):
         """By text hash; only those that are there."""
         found = rows(connection, CACHED, hashes=list(hashes), fingerprint=fingerprint)
         return {row["text_hash"]: Extraction.model_validate(row["payload"]) for row in found}
+
+    @writes
+    def reopen_extractions(self, connection: Connection, documents: Sequence[UUID], fingerprint: str) -> int:
+        """Have the next run of the documents extract anew what is of any other fingerprint. Return the number of chunks."""
+        return connection.execute(REOPEN, {"documents": list(documents), "fingerprint": fingerprint}).rowcount
 
     @writes
     def save_extractions(
