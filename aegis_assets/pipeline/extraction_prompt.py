@@ -130,6 +130,12 @@ def question(text: str, spans: Sequence[Span]) -> str:
     return fenced(numbered(text, spans))
 
 
+GLEANING: Final = (
+    "Entities and relations that the passage states are missing from your answer. List only those, in the same form. Empty lists"
+    " are a right answer."
+)
+
+
 def reply_schema(schema: Schema, tokens: int, lines: int) -> dict[str, object]:
     """Return the JSON schema that constrains the answer. tokens: of the text, which bound the lists, because a model that runs in a
     circle stops nowhere else.

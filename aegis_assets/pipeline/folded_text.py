@@ -34,7 +34,7 @@ _ACCENT = re.compile(r"[\u0300-\u036f]")  # no vowel sign of a script that write
 _INITIAL = re.compile(r"(?<![^\W_])([^\W\d_])\.")  # one letter and its full stop
 _OUTER = " \t\"'.,;:"
 _ARTICLE = re.compile(
-    r"(?:the|an?|der|die|das|dem|den|des|ein|eine[nmrs]?|le|la|les|un|une|el|los|las|il|lo|gli)\s+", re.IGNORECASE
+    r"\A(?:the|an?|der|die|das|dem|den|des|ein|eine[nmrs]?|le|la|les|un|une|el|los|las|il|lo|gli)\s+", re.IGNORECASE
 )
 
 

@@ -34,6 +34,17 @@ class Reply(BaseModel):
     entities: tuple[ReplyEntity, ...]
     relations: tuple[ReplyRelation, ...]
 
+    def with_more(self, other: Reply) -> Reply:
+        """Return both together, each tuple once."""
+        return Reply(
+            entities=tuple(dict.fromkeys((*self.entities, *other.entities))),
+            relations=tuple(dict.fromkeys((*self.relations, *other.relations))),
+        )
+
+    def in_tuples(self) -> str:
+        """Return it in the form that is asked for: one line of JSON without blanks."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+
 
 def complete_tuples(content: str) -> Reply:
     """Return what an answer that was cut short holds: its complete tuples are as good as those of a whole one."""

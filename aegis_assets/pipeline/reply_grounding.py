@@ -30,11 +30,12 @@ from aegis_assets.pipeline.sentences import Span
 
 UNNAMED: Final = "RELATED_TO"
 MAX_EVIDENCE: Final = 1000
-SHORTEST_WORD: Final = 4  # letters by which a part of a name is known again
+SHORTEST_WORD: Final = 4  # letters of a first word by which a name is known again
 
 # How sure a relation is, by what its line names: both ends, one of them and the other in the line before, or only one. Another line
-# than the one that the model gave is less.
+# than the one that the model gave is less, and a sentence that may be an instruction the least.
 BOTH, NEAR, ONE, ELSEWHERE = 0.9, 0.8, 0.6, 0.5
+ADDRESSED: Final = 0.5  # of what it would be else
 
 
 def ground(reply: Reply, text: str, schema: Schema) -> Extraction:
@@ -118,15 +119,15 @@ class _Evidence:
             source=self._nearest(source, (start, end)),
             target=self._nearest(target, (start, end)),
             type=kind,
-            confidence=confidence,
+            confidence=confidence * (ADDRESSED if self._addressed[at] else 1),
             start=start,
             end=min(end, start + MAX_EVIDENCE),
             addressed=self._addressed[at],
         )
 
     def _line(self, given: int, source: str, target: str) -> tuple[int, float] | None:
-        """The line that the model gave, if an end stands in it or in the one before, of which pronouns may speak; else the first
-        that has both ends."""
+        """The line that the model gave, if an end stands in it, or both in it and the one before, of which pronouns may speak; else
+        the first that has both."""
         if 0 <= given < len(self._spans):
             here = [self._stands(end, given) for end in (source, target)]
             before = [given > 0 and self._stands(end, given - 1) for end in (source, target)]
@@ -134,19 +135,19 @@ class _Evidence:
                 return given, BOTH
             if all(a or b for a, b in zip(here, before, strict=True)):
                 return given, NEAR
-            if any(here) or any(before):
+            if any(here):
                 return given, ONE
         both = (at for at in range(len(self._spans)) if self._stands(source, at) and self._stands(target, at))
         first = next(both, None)
         return None if first is None else (first, ELSEWHERE)
 
     def _stands(self, name: str, line: int) -> bool:
-        """Return whether the line has a mention of it, or a word of it that tells it apart: its last one, or a long one."""
+        """Return whether the line has a mention of it, or the word that it is shortened to: a surname, a firm's first word."""
         start, end = self._spans[line]
         if any(start <= self._mentions[index].start < end for index in self._indices[name]):
             return True
-        words = name.split()
-        return any(f" {word} " in self._words[line] for word in words if len(word) >= SHORTEST_WORD or word == words[-1])
+        first, *_, last = name.split() * 2
+        return any(f" {word} " in self._words[line] for word in (first, last) if word == last or len(word) >= SHORTEST_WORD)
 
     def _nearest(self, name: str, span: Span) -> int:
         """The mention inside the sentence, else the one nearest to it."""

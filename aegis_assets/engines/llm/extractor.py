@@ -7,6 +7,7 @@ the pieces would pay for every overlap twice and chunks are cut to fit in the fi
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aegis_assets.engines.llm.client import Connection, Message
@@ -16,7 +17,7 @@ from aegis_assets.errors import EngineFailed, Misconfigured
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.pipeline import earlier_prompt
-from aegis_assets.pipeline.extraction_prompt import PROMPT_VERSION, example, question, reply_schema, system_prompt
+from aegis_assets.pipeline.extraction_prompt import GLEANING, PROMPT_VERSION, example, question, reply_schema, system_prompt
 from aegis_assets.pipeline.merging import merged, shifted
 from aegis_assets.pipeline.passage import lines
 from aegis_assets.pipeline.ports import Slot, free_slot
@@ -37,8 +38,10 @@ class LanguageModelExtractor:
 
     lease: tuple[str, int] | None = ("ollama", 1)
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, gleanings: int = 0) -> None:
+        """gleanings: how often the model is asked for what it left out of an answer."""
         self._conversation = conversation
+        self._gleanings = gleanings
         self._others: dict[str, Conversation] = {}
         self.name = _name(conversation)
 
@@ -55,7 +58,7 @@ class LanguageModelExtractor:
 
     def fingerprint(self, schema: Schema) -> str:
         """Return the hash of all that decides a result but the weights behind the model's name, which the server alone knows."""
-        prompt = (system_prompt(schema), example(schema))
+        prompt = (system_prompt(schema), example(schema), *([GLEANING] * self._gleanings))
         return self._fingerprint(schema, PROMPT_VERSION, prompt, reply_schema(schema, 0, 1))
 
     def earlier(self, schema: Schema) -> tuple[str, ...]:
@@ -88,7 +91,7 @@ class LanguageModelExtractor:
             return Extraction()
         conversation = self._asked(schema)
         async with conversation.client.connected() as connection:
-            requests = _Requests(conversation, connection, schema, slot)
+            requests = _Requests(conversation, connection, schema, slot, self._gleanings)
             extraction = await requests.about(text)
         tally = requests.tally
         counts = {"calls": tally.calls, "prompt_tokens": tally.prompt_tokens, "completion_tokens": tally.completion_tokens}
@@ -98,7 +101,8 @@ class LanguageModelExtractor:
 class _Requests:
     """The requests about one text: mostly one, more where the text is split, halved or asked about again."""
 
-    def __init__(self, conversation: Conversation, connection: Connection, schema: Schema, slot: Slot) -> None:
+    def __init__(self, conversation: Conversation, connection: Connection, schema: Schema, slot: Slot, gleanings: int) -> None:
+        self._gleanings = gleanings
         self._conversation = conversation
         self._connection = connection
         self._schema = schema
@@ -156,9 +160,21 @@ class _Requests:
     async def _reply(self, text: str) -> Reply:
         shape = reply_schema(self._schema, estimate_tokens(text), len(lines(text)))
         messages = self._messages(text)
-        return await self._conversation.insist(
-            self._connection, messages, shape, Reply, self.tally, self._slot, guard=RepetitionGuard
-        )
+        reply = await self._insist(messages, shape)
+        for _ in range(self._gleanings):
+            messages = [*messages, Message("assistant", reply.in_tuples()), Message("user", GLEANING)]
+            try:
+                more = await self._insist(messages, shape)
+            except CutShort as cut:
+                more = complete_tuples(cut.content)
+            except PromptTooLong:
+                break
+            reply = reply.with_more(more)
+        return reply
+
+    async def _insist(self, messages: Sequence[Message], shape: Mapping[str, object]) -> Reply:
+        connection, slot = self._connection, self._slot
+        return await self._conversation.insist(connection, messages, shape, Reply, self.tally, slot, guard=RepetitionGuard)
 
 
 def _cost(text: str) -> int:

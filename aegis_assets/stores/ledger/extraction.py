@@ -70,14 +70,14 @@ RESPELL: Final = """
 UPDATE aegis_entity e SET name = r.name FROM jsonb_to_recordset(%(rows)s) AS r(id uuid, name text)
 WHERE e.id = r.id AND e.id = ANY(%(names)s) AND r.name COLLATE "C" < e.name COLLATE "C" RETURNING e.canonical_id AS id"""
 ADD_MENTIONS: Final = """
-INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, start, "end")
-SELECT r.chunk, %(document)s, r.entity, r.name, r.start, r."end"
-FROM jsonb_to_recordset(%(rows)s) AS r(chunk uuid, entity uuid, name text, start int, "end" int)"""
+INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, start, "end", inexact)
+SELECT r.chunk, %(document)s, r.entity, r.name, r.start, r."end", r.inexact
+FROM jsonb_to_recordset(%(rows)s) AS r(chunk uuid, entity uuid, name text, start int, "end" int, inexact boolean)"""
 ADD_RELATIONS: Final = """
-INSERT INTO aegis_relation (chunk_id, document_id, source_id, target_id, type, confidence, start, "end")
-SELECT r.chunk, %(document)s, r.source, r.target, r.type, r.confidence, r.start, r."end"
-FROM jsonb_to_recordset(%(rows)s)
-    AS r(chunk uuid, source uuid, target uuid, type text, confidence double precision, start int, "end" int)"""
+INSERT INTO aegis_relation (chunk_id, document_id, source_id, target_id, type, confidence, start, "end", addressed)
+SELECT r.chunk, %(document)s, r.source, r.target, r.type, r.confidence, r.start, r."end", r.addressed
+FROM jsonb_to_recordset(%(rows)s) AS r(
+    chunk uuid, source uuid, target uuid, type text, confidence double precision, start int, "end" int, addressed boolean)"""
 # Grows with: the chunks saved together. They are named twice, because the planner takes a record set for a hundred rows.
 MARK: Final = """
 UPDATE aegis_chunk_task t SET state = r.state, fingerprint = %(fingerprint)s, cached = r.cached, note = r.note,
@@ -205,16 +205,23 @@ def _rows(collection: UUID, found: Sequence[Extracted]) -> tuple[list[dict[str, 
                 entities[entity["id"]] = entity
         chunk = {"chunk": str(one.chunk)}
         mentions += [
-            {**chunk, "entity": entity["id"], "name": entity["said"], "start": mention.start, "end": mention.end}
+            {
+                **chunk,
+                "entity": entity["id"],
+                "name": entity["said"],
+                "start": mention.start,
+                "end": mention.end,
+                "inexact": mention.inexact,
+            }
             for mention, entity in zip(one.extraction.mentions, named, strict=True)
             if entity is not None
         ]
         for relation in one.extraction.relations:
             source, target = named[relation.source], named[relation.target]
             if source is not None and target is not None:
-                values = {"type": _cut(relation.type, TYPE_LENGTH), "confidence": relation.confidence}
-                ends = {"source": source["id"], "target": target["id"], "start": relation.start, "end": relation.end}
-                relations.append({**chunk, **values, **ends})
+                own = relation.model_dump(include={"confidence", "start", "end", "addressed"})
+                ends = {"source": source["id"], "target": target["id"], "type": _cut(relation.type, TYPE_LENGTH)}
+                relations.append({**chunk, **own, **ends})
     return [entities[key] for key in sorted(entities)], mentions, relations  # sorted: no two transactions wait crosswise
 
 

@@ -7,11 +7,12 @@ import asyncio
 import pytest
 
 from aegis_assets.engines import chosen
+from aegis_assets.engines.llm.extractor import LanguageModelExtractor
 from aegis_assets.engines.llm.patience import Limits
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.settings import Settings
 from tests.doubles.ollama import OllamaDouble
-from tests.engines.llm.asked import ANY, TEXT, extractor, run
+from tests.engines.llm.asked import ANY, TEXT, conversation, extractor, run
 
 
 def test_names_and_relations_come_back_grounded(ollama: OllamaDouble) -> None:
@@ -150,6 +151,17 @@ def test_what_the_default_settings_extracted_before_stays_valid() -> None:
     defaults = Settings(ollama_url="http://127.0.0.1:1", vision_model="qwen3-vl:8b")
     assert "026edc59a234941064f8" in chosen.language_model_extractor(defaults).earlier(ANY)
     assert chosen.language_model_vision(defaults).fingerprint() == "55ed1b512eab43518526"
+
+
+def test_a_model_is_asked_for_what_it_left_out_only_where_a_setting_says_so(ollama: OllamaDouble) -> None:
+    engine = LanguageModelExtractor(conversation(ollama), gleanings=1)
+    found = run(engine)
+    first, second = ollama.requests()
+    assert found.calls == 2
+    assert second["messages"][:-2] == first["messages"]
+    assert [each["role"] for each in second["messages"][-2:]] == ["assistant", "user"]
+    assert (found.mentions, found.relations) == (run(extractor(ollama)).mentions, run(extractor(ollama)).relations)
+    assert engine.fingerprint(ANY) != extractor(ollama).fingerprint(ANY)
 
 
 def test_settings_make_the_extractor(ollama: OllamaDouble) -> None:

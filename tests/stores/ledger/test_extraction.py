@@ -195,3 +195,17 @@ def test_what_an_earlier_release_extracted_is_valid_until_it_is_reopened(ledger:
     assert ledger.incomplete([generation], *stages, [EXTRACT]) == {generation}
     assert [row.id for row in ledger.chunks_to_do(window, Stage.EXTRACT, "extract-2", [EXTRACT])] == [chunk]
     assert ledger.counts(document).mentions == 1, "the old result stays until there is a new one"
+
+
+def test_the_doubts_of_an_extraction_are_kept(ledger: Ledger) -> None:
+    document, _, (chunk,) = window_of(ledger, ["Ada met Grace."])
+    plain = extraction("Ada", "Grace", relation="meets")
+    doubtful = plain.model_copy(
+        update={
+            "mentions": (plain.mentions[0].model_copy(update={"inexact": True}), *plain.mentions[1:]),
+            "relations": tuple(relation.model_copy(update={"addressed": True}) for relation in plain.relations),
+        }
+    )
+    ledger.save_extractions(document, RUN, EXTRACT, [Extracted(chunk, doubtful, seconds=1.0)])
+    assert select(ledger, "SELECT name FROM aegis_mention WHERE inexact") == [("Ada",)]
+    assert select(ledger, "SELECT addressed FROM aegis_relation") == [(True,)]

@@ -133,7 +133,7 @@ class Decision(models.Model):
 
 
 class Mention(models.Model):
-    """An entity's name in a chunk's text, at [start, end)."""
+    """An entity's name in a chunk's text, at [start, end). inexact: the extractor spelled it in another way."""
 
     id = models.BigAutoField(primary_key=True)
     chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="mentions")
@@ -142,6 +142,7 @@ class Mention(models.Model):
     name = models.CharField(max_length=512)
     start = models.PositiveIntegerField()
     end = models.PositiveIntegerField()
+    inexact = models.BooleanField(db_default=False)
 
     class Meta:
         db_table = "aegis_mention"
@@ -152,7 +153,10 @@ class Mention(models.Model):
 
 
 class Relation(models.Model):
-    """One chunk's statement that source stands in a relation to target, said by the text at [start, end)."""
+    """One chunk's statement that source stands in a relation to target, said by the text at [start, end).
+
+    addressed: that text speaks to its reader or to a language model, and may be an instruction instead of a statement.
+    """
 
     id = models.BigAutoField(primary_key=True)
     chunk = models.ForeignKey(Chunk, on_delete=models.CASCADE, related_name="relations")
@@ -163,6 +167,7 @@ class Relation(models.Model):
     confidence = models.FloatField()
     start = models.PositiveIntegerField()
     end = models.PositiveIntegerField()
+    addressed = models.BooleanField(db_default=False)
 
     class Meta:
         db_table = "aegis_relation"
