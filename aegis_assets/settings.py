@@ -141,6 +141,8 @@ class Settings(BaseSettings):
     llm_seed: int = 7
     llm_think: Literal["auto", "off", "on", "low", "medium", "high"] = "auto"  # auto: off with Ollama, the model's own otherwise
     llm_first_token_timeout: PositiveFloat = 1800.0  # seconds of a request in the server's queue while none of ours gets on
+    # How often a model is asked what it left out of a chunk's answer. Each costs the chunk again and half an answer.
+    llm_gleanings: NonNegativeInt = Field(0, le=3)
     llm_token_gap: PositiveFloat = 60.0  # seconds between two tokens
     ollama_timeout: PositiveFloat = 180.0  # seconds from an answer's first token to its last, with any server
     vision_model: str = ""

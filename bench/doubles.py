@@ -16,6 +16,7 @@ from typing import Any, Final
 import httpx
 
 from aegis_assets.settings import ROOT
+from tests.doubles.ollama_answers import same_words
 from tests.services import free_ports
 
 SECONDS: Final = 30.0
@@ -70,7 +71,7 @@ class Doubles:
         """text_hash, picture, arrived, granted, finished of every answered request."""
         return [
             {
-                "text_hash": hashlib.sha256(one["text"].encode()).hexdigest(),
+                "text_hash": hashlib.sha256(same_words(one["text"]).encode()).hexdigest(),
                 "picture": any(message.get("images") for message in one["messages"]),
                 **{name: one[name] for name in ("arrived", "granted", "finished")},
             }

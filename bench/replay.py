@@ -22,7 +22,7 @@ from bench.idle import Idle, idle
 from bench.processes import Usage
 from bench.simulation import Window
 from tests.doubles.engine_work import Page
-from tests.doubles.ollama_answers import latency, passage
+from tests.doubles.ollama_answers import latency, passage, same_words
 
 SPREAD: Final = 0.5  # a chunk's latency is drawn evenly from the mean +- half of it
 READY: Final = """
@@ -149,7 +149,7 @@ def run(stack: Stack, doubles: Doubles, path: Path, collection: str, slots: int)
     taken = {one["text_hash"]: one["granted"] + clock for one in asked if not one["picture"]}
     ready = []
     for row in stack.rows(READY, document=document):
-        since, key = row["ready"] - zero, hashlib.sha256(row["text"].encode()).hexdigest()
+        since, key = row["ready"] - zero, hashlib.sha256(same_words(row["text"]).encode()).hexdigest()
         ready.append((since, taken.get(key, since)))
     return Course(
         report=report,

@@ -41,7 +41,7 @@ def language_model_extractor(
         client = _client(settings, settings.llm_model, "AEGIS_LLM_MODEL")
     else:
         client = _client(settings, settings.ollama_model, "AEGIS_OLLAMA_MODEL")
-    return LanguageModelExtractor(_conversation(client, settings, retries, usage))
+    return LanguageModelExtractor(_conversation(client, settings, retries, usage), settings.llm_gleanings)
 
 
 def language_model_vision(settings: Settings, usage: TokenUsage | None = None) -> LanguageModelVision:

@@ -40,6 +40,10 @@ class SpacyClient:
         read = schema.model_copy(update={"prompt": ""}).model_dump_json(exclude={"model"})
         return fingerprint(spacy=self._engine.server_info().extractor_fingerprint, schema=read)
 
+    def earlier(self, schema: Schema) -> tuple[str, ...]:
+        """None: what spaCy does anew costs seconds and no calls."""
+        return ()
+
     async def check(self, schema: Schema | None = None) -> None:
         await asyncio.to_thread(self._engine.server_info)
 

@@ -21,17 +21,24 @@ class Schema(Frozen):
 
 
 class Mention(Frozen):
-    """start, end: characters in the text, end exclusive. name: as it stands there. confidence: of the type, for its vote."""
+    """start, end: characters in the text, end exclusive. name: as it stands there. confidence: of the type, for its vote.
+
+    inexact: the name was given in another spelling.
+    """
 
     name: str
     type: str
     start: int = Field(ge=0)
     end: int = Field(gt=0)
     confidence: float = Field(default=1.0, ge=0, le=1)
+    inexact: bool = False
 
 
 class Relation(Frozen):
-    """source, target: indices into the extraction's mentions. start, end: the sentence or clause that says it."""
+    """source, target: indices into the extraction's mentions. start, end: the sentence or clause that says it.
+
+    addressed: that sentence speaks to its reader or to a language model, so it may be an instruction instead of a statement.
+    """
 
     source: int
     target: int
@@ -39,6 +46,7 @@ class Relation(Frozen):
     confidence: float = Field(ge=0, le=1)
     start: int
     end: int
+    addressed: bool = False
 
 
 class Extraction(Frozen):

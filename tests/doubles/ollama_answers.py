@@ -25,6 +25,7 @@ FAULTS_OF_CONTENT = frozenset(
         "orders_as_key",
         "obeys_document",
         "huge",
+        "circle",
         "thinking",
     }
 )
@@ -70,13 +71,18 @@ def tokens(text: str) -> int:
 
 
 def passage(messages: Sequence[Mapping[str, Any]]) -> str:
-    """The fenced text of the first user message that has one, else the last user message."""
+    """The fenced text of the last user message that has one, else the last user message. Its lines without their numbers."""
     contents = [str(message.get("content", "")) for message in messages if message.get("role") == "user"]
-    for content in contents:
+    for content in reversed(contents):
         fence = re.search(r"^=+\w* (\w+) BEGINS\n(.*)\n=+\w* \1 ENDS$", content, re.DOTALL | re.MULTILINE)
         if fence:
-            return fence.group(2)
+            return re.sub(r"^\[\d+\] ", "", fence.group(2), flags=re.MULTILINE)
     return contents[-1] if contents else ""
+
+
+def same_words(text: str) -> str:
+    """What a passage and the text that it was made from share."""
+    return " ".join(text.split())
 
 
 def _pick(options: Sequence[str], word: str) -> str:
@@ -110,13 +116,19 @@ def _kind(name: str, allowed: Sequence[str]) -> str:
     return "TERM" if re.search(r"\d|[a-z][A-Z]|^[A-Z]{2,}$", name) else "ENTITY"
 
 
+def _part(schema: Mapping[str, Any], kind: str, place: int) -> list[str]:
+    """The words that the schema allows in one place of its tuples."""
+    items = schema.get("properties", {}).get(kind, {}).get("items", {}).get("prefixItems", [])
+    return _enumeration(items[place]) if place < len(items) else []
+
+
 def extraction(text: str, schema: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """{"entities": [{name, type}], "relations": [{source, target, type, confidence}]} by the schema's own enumerations."""
-    kinds = _enumeration(schema, "properties", "entities", "items", "properties", "type")
-    verbs = _enumeration(schema, "properties", "relations", "items", "properties", "type")
+    """{"entities": [{name, type}], "relations": [{source, target, type, confidence, line}]} by the schema's own enumerations."""
+    kinds, verbs = _part(schema, "entities", 1), _part(schema, "relations", 2)
     entities: dict[str, dict[str, Any]] = {}
     relations: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for sentence in re.split(r"(?<=[.!?])\s+|\n+", text):
+    numbered = enumerate(text.split("\n"), 1)
+    for line, sentence in ((number, part) for number, whole in numbered for part in re.split(r"(?<=[.!?])\s+", whole)):
         names = _names(sentence)
         for _, _, name in names:
             entities.setdefault(name, {"name": name, "type": _kind(name, kinds)})
@@ -126,15 +138,24 @@ def extraction(text: str, schema: Mapping[str, Any]) -> dict[str, list[dict[str,
             if not said or len(between) > 8 or source == target:
                 continue
             verb = _pick(verbs, said[0]) if verbs else "_".join(said[:2]).upper()
-            relations.setdefault((source, verb, target), {"source": source, "target": target, "type": verb, "confidence": 0.9})
+            ends = {"source": source, "target": target}
+            relations.setdefault((source, verb, target), {**ends, "type": verb, "confidence": 0.9, "line": line})
     return {"entities": list(entities.values()), "relations": list(relations.values())}
+
+
+def in_tuples(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    entities = [[entity["name"], entity["type"]] for entity in found["entities"]]
+    relations = [
+        [each["line"], each["source"], each["type"].lower().replace("_", " "), each["target"]] for each in found["relations"]
+    ]
+    return json.dumps({"entities": entities, "relations": relations}, ensure_ascii=False, separators=(",", ":"))
 
 
 def answer(text: str, schema: Mapping[str, Any], images: Sequence[str]) -> str:
     """The content of a good reply: an extraction, a picture description, or an echo where no schema was given."""
     properties = schema.get("properties", {})
     if "entities" in properties:
-        return json.dumps(extraction(text, schema), ensure_ascii=False)
+        return in_tuples(extraction(text, schema))
     if "description" in properties:
         marks = [hashlib.sha256(image.encode()).hexdigest()[:8] for image in images]
         return json.dumps({"description": f"A picture ({', '.join(marks) or 'none'}). {text[:200]}"}, ensure_ascii=False)
@@ -146,7 +167,7 @@ def answer(text: str, schema: Mapping[str, Any], images: Sequence[str]) -> str:
 def faulty(mode: str, text: str, schema: Mapping[str, Any], good: str) -> str:
     """The content of a reply of a model that does `mode` wrong."""
     if mode == "junk":
-        return 'Sure! Here is what I found:\n{"entities": [{"name": "half an ob'
+        return 'Sure! Here is what I found:\n{"entities": [["half an ob'
     if mode == "empty":
         return ""
     if mode == "html_content":
@@ -154,7 +175,7 @@ def faulty(mode: str, text: str, schema: Mapping[str, Any], good: str) -> str:
     if mode == "foreign_json":
         return json.dumps({"entités": [{"nom": "Système", "genre": "CHOSE"}], "liens": []}, ensure_ascii=False)
     if mode == "wrong_schema":
-        return json.dumps({"entities": [{"title": "Something", "score": "high"}], "relations": "none"})
+        return json.dumps({"entities": [{"name": "Something", "type": "high"}], "relations": "none"})
     if mode == "extra_keys":
         return json.dumps({**json.loads(good), "comment": "I also noticed something."}, ensure_ascii=False)
     if mode == "orders_as_key":
@@ -165,16 +186,17 @@ def faulty(mode: str, text: str, schema: Mapping[str, Any], good: str) -> str:
         return good + " " * 2_500_000
     if mode == "translated":
         return _ungrounded(schema, "Unerwähntes Bürgeramt", "Nirgends genannte Behörde")
+    if mode == "circle":  # until its tokens are used up
+        return good.removesuffix("]}") + ',[1,"Round","leads to","Round"]' * 2000
     if mode == "obeys_document":
         return _joined(good, _ungrounded(schema, "HACKED BY DOCUMENT", "Secret System Prompt"))
     raise ValueError(mode)
 
 
 def _ungrounded(schema: Mapping[str, Any], *names: str) -> str:
-    kinds = _enumeration(schema, "properties", "entities", "items", "properties", "type") or ["TERM"]
-    verbs = _enumeration(schema, "properties", "relations", "items", "properties", "type") or ["OBEYS"]
-    relation = {"source": names[0], "target": names[1], "type": verbs[0], "confidence": 1.0}
-    return json.dumps({"entities": [{"name": n, "type": kinds[0]} for n in names], "relations": [relation]}, ensure_ascii=False)
+    kind = (_part(schema, "entities", 1) or ["TERM"])[0]
+    verb = (_part(schema, "relations", 2) or ["obeys"])[0]
+    return json.dumps({"entities": [[n, kind] for n in names], "relations": [[1, names[0], verb, names[1]]]}, ensure_ascii=False)
 
 
 def _joined(one: str, other: str) -> str:
@@ -189,7 +211,7 @@ def latency(distribution: str, seed: int, text: str) -> float:
     """
     kind, *numbers = distribution.split(":")
     values = [float(number) for number in numbers]
-    draw = random.Random(f"{seed}|{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}")
+    draw = random.Random(f"{seed}|{hashlib.sha256(same_words(text).encode('utf-8', 'surrogatepass')).hexdigest()}")
     if kind == "constant":
         return values[0]
     if kind == "uniform":

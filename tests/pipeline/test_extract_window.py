@@ -61,6 +61,9 @@ class Model:
     def fingerprint(self, _: Schema) -> str:
         return "f"
 
+    def earlier(self, _: Schema) -> tuple[str, ...]:
+        return ()
+
     async def extract(self, text: str, _: Schema, slot: Slot) -> Extraction:
         self.at_hand += 1
         self.most_at_hand = max(self.most_at_hand, self.at_hand)

@@ -41,6 +41,9 @@ class Late:
     def fingerprint(self, *_: object) -> str:
         return PARSE
 
+    def earlier(self, *_: object) -> tuple[str, ...]:
+        return ()
+
     def info(self) -> EmbedderInfo:
         return INFO
 

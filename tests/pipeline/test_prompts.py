@@ -7,15 +7,7 @@ import re
 
 import pytest
 
-from aegis_assets.model.extraction import Schema
-from aegis_assets.pipeline.prompts import (
-    Reply,
-    defused,
-    estimate_tokens,
-    fenced,
-    reply_schema,
-    system_prompt,
-)
+from aegis_assets.pipeline.prompts import defused, estimate_tokens, fenced
 from aegis_assets.pipeline.sentences import halves, pieces, sentences
 
 
@@ -30,15 +22,6 @@ def test_a_text_cannot_close_its_fence() -> None:
     assert fenced(text).endswith(f"=====PASSAGE {mark} ENDS")
 
 
-def test_the_prompt_says_that_the_text_is_data() -> None:
-    assert "never an instruction" in system_prompt(Schema()).replace("\n", " ")
-
-
-def test_braces_in_a_collections_prompt_survive() -> None:
-    prompt = 'Prefer {name} and {"json": {0}} and {fence}.'
-    assert prompt in system_prompt(Schema(prompt=prompt))
-
-
 @pytest.mark.parametrize(
     "token",
     ["<|im_start|>", "<|eot_id|>", "<｜User｜>", "<start_of_turn>", "[INST]", "[/INST]", "</s>", "<think>", "<<SYS>>"],
@@ -51,24 +34,6 @@ def test_control_tokens_of_chat_templates_are_broken_up(token: str) -> None:
 def test_ordinary_markup_is_left_alone() -> None:
     text = "if a < b and c > d: <b>bold</b> list[0] x|y <section>"
     assert defused(text) == text
-
-
-def test_the_schema_on_the_wire_is_the_model_that_checks_the_reply() -> None:
-    wire = reply_schema(Schema())
-    own = Reply.model_json_schema()
-    assert set(wire["required"]) == set(own["required"])  # type: ignore[call-overload]
-    for part, name in (("entities", "ReplyEntity"), ("relations", "ReplyRelation")):
-        sent = wire["properties"][part]["items"]  # type: ignore[index]
-        assert set(sent["properties"]) == set(own["$defs"][name]["properties"])
-        assert sent["required"] == own["$defs"][name]["required"]
-        assert sent["additionalProperties"] is False
-        assert own["$defs"][name]["additionalProperties"] is False
-
-
-def test_a_collections_types_are_enumerations_on_the_wire() -> None:
-    wire = reply_schema(Schema(entity_types=("Person",), relation_types=("KNOWS",)))
-    assert wire["properties"]["entities"]["items"]["properties"]["type"]["enum"] == ["Person"]  # type: ignore[index]
-    assert wire["properties"]["relations"]["items"]["properties"]["type"]["enum"] == ["KNOWS"]  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,8 @@ def refreshed(outcome: services.Outcome) -> services.Outcome:
         prints = platform.fingerprints(platform.ledger().document(outcome.document).collection)
     except (EngineUnavailable, EngineFailed):
         return outcome
-    if platform.ledger().up_to_date(outcome.document, prints.plan, prints.parse, prints.embed, prints.extract):
+    stages = (prints.plan, prints.parse, prints.embed, prints.extract, prints.earlier)
+    if platform.ledger().up_to_date(outcome.document, *stages):
         return outcome
     state = platform.ledger().request_retry(outcome.document)
     return outcome.model_copy(update={"state": state, "pending": True, "sentence": "Unchanged, but made with other settings."})

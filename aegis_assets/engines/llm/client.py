@@ -17,7 +17,7 @@ Schema = Mapping[str, object]
 class Message:
     """images: PNG files that belong to the text."""
 
-    role: Literal["system", "user"]
+    role: Literal["system", "user", "assistant"]
     text: str
     images: tuple[bytes, ...] = ()
 

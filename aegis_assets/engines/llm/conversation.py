@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import stamina
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -23,6 +23,7 @@ from aegis_assets.engines.llm.faults import (
     BadReply,
     CutShort,
     Overloaded,
+    RanInCircle,
     Server,
     TimedOut,
     Unreachable,
@@ -65,12 +66,21 @@ class Tally:
 
 
 class Answer(BaseModel):
-    """content: the model's text, complete. Tokens as the server counted them, 0 where it did not say."""
+    """content: the model's text. end: `length` for an answer that filled its tokens, `circle` for one that repeated itself and was
+    ended by us. Tokens as the server counted them, 0 where it did not say."""
 
     model_config = ConfigDict(frozen=True)
     content: str
+    end: Literal["stop", "length", "circle"]
     prompt_tokens: int
     completion_tokens: int
+
+
+Guard = Callable[[str], bool]  # takes an answer piece by piece, and says when it runs in a circle
+
+
+def no_guard(piece: str) -> bool:
+    return False
 
 
 class _Patience:
@@ -138,15 +148,17 @@ class Conversation:
         kind: type[M],
         tally: Tally,
         slot: Slot = free_slot,
+        guard: Callable[[], Guard] = lambda: no_guard,
     ) -> M:
         """Ask until the answer is a `kind` or the attempts are used up. After an unusable answer the model hears what is wrong.
-        slot: held for each request."""
+        slot: held for each request. guard: makes one for each answer. Raise CutShort, which holds what came, where an answer has no
+        end."""
         patience = _Patience(self._retries, tally)
         async for attempt in self._attempts(patience):
             with attempt:
                 reminded = [Message("user", reminder(patience.problem))] if patience.problem else []
-                answer = await self._request(connection, [*messages, *reminded], schema, tally, slot)
-                return parsed(answer, kind, self.client.server.model)
+                answer = await self._request(connection, [*messages, *reminded], schema, tally, slot, guard())
+                return parsed(self._whole(answer), kind, self.client.server.model)
         raise AssertionError("retry_context ends by return or raise")
 
     async def context(self, connection: Connection, tally: Tally) -> int:
@@ -168,7 +180,13 @@ class Conversation:
         )
 
     async def _request(
-        self, connection: Connection, messages: Sequence[Message], schema: Schema, tally: Tally, slot: Slot
+        self,
+        connection: Connection,
+        messages: Sequence[Message],
+        schema: Schema,
+        tally: Tally,
+        slot: Slot,
+        guard: Guard,
     ) -> Answer:
         """Ask once, in a slot. The budget is asked before and told after, outside of it."""
         estimate = estimate_messages([message.text for message in connection.spelled(messages, schema)])
@@ -178,42 +196,62 @@ class Conversation:
         async with self._budget.spending(estimate + self.client.answer_tokens) as spending:
             async with slot() as permit:
                 tally.calls += 1
-                answer = await self.ask(connection, messages, schema, permit)
+                answer = await self.ask(connection, messages, schema, permit, guard)
             spending.spent(answer.prompt_tokens or estimate, answer.completion_tokens)
         tally.prompt_tokens += answer.prompt_tokens
         tally.completion_tokens += answer.completion_tokens
         return answer
 
-    async def ask(self, connection: Connection, messages: Sequence[Message], schema: Schema, permit: Permit) -> Answer:
+    def _whole(self, answer: Answer) -> Answer:
+        server = self.client.server
+        if answer.end == "circle":
+            raise RanInCircle(f"{server.model} repeated itself and did not end its answer.", answer.content)
+        if answer.end == "length":
+            raise CutShort(
+                f"{server.model} filled its {self.client.answer_tokens} tokens without ending its answer; "
+                f"a larger {server.answer_setting} may help.",
+                answer.content,
+            )
+        return answer
+
+    async def ask(
+        self,
+        connection: Connection,
+        messages: Sequence[Message],
+        schema: Schema,
+        permit: Permit,
+        guard: Guard = no_guard,
+    ) -> Answer:
         """Send one request, without a retry. Raise AegisErrors only; cancelled with its task, and the server notices."""
         server = self.client.server
         try:
             async with watched(self._limits, permit, server) as watch:
-                texts, end = await _read(connection, messages, schema, watch, server)
+                texts, end, circle = await _read(connection, messages, schema, watch, server, guard)
         except Overloaded:
             permit.refused()
             raise
         permit.finished(end.completion_tokens)
-        if end.reason == "unfinished":
+        content, cut = "".join(texts), end.reason == "length"
+        if end.reason == "unfinished" and not circle:
             raise BadReply(f"{server.model} answered without finishing.", "it was not finished")
-        if end.reason == "length":
-            raise CutShort(
-                f"{server.model} filled its {self.client.answer_tokens} tokens without ending its answer; "
-                f"a larger {server.answer_setting} may help."
-            )
-        content = "".join(texts)
-        if not content.strip():
+        if not content.strip() and not cut:
             raise BadReply(f"{server.model} gave an empty answer.", "it was empty")
-        return Answer(content=content, prompt_tokens=end.prompt_tokens, completion_tokens=end.completion_tokens)
+        return Answer(
+            content=content,
+            end="circle" if circle else "length" if cut else "stop",
+            prompt_tokens=end.prompt_tokens,
+            completion_tokens=end.completion_tokens,
+        )
 
 
 async def _read(
-    connection: Connection, messages: Sequence[Message], schema: Schema, watch: Watch, server: Server
-) -> tuple[list[str], Piece]:
-    """Return the answer's texts and its end."""
+    connection: Connection, messages: Sequence[Message], schema: Schema, watch: Watch, server: Server, guard: Guard
+) -> tuple[list[str], Piece, bool]:
+    """Return the answer's texts, its end, and whether it was ended because it ran in a circle."""
     texts: list[str] = []
     size = tokens = 0
     end = Piece(reason="unfinished")
+    circle = False
     async with aclosing(connection.stream(messages, schema)) as pieces:
         async for piece in pieces:
             if piece.reason:
@@ -226,7 +264,10 @@ async def _read(
                 size += len(piece.text)
             if size > MAX_ANSWER_CHARACTERS:
                 raise too_large(server)
-    return texts, end if end.completion_tokens else _counted(end, tokens)
+            if piece.text and guard(piece.text) and not piece.reason:
+                circle = True
+                break
+    return texts, end if end.completion_tokens else _counted(end, tokens), circle
 
 
 def _counted(end: Piece, tokens: int) -> Piece:

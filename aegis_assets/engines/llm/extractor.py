@@ -1,39 +1,36 @@
 """A text and a collection's schema -> an Extraction, by a language model behind any server.
 
 The text is counted before it is sent and split at sentence ends where it would not fit; an answer that hits the token limit halves
-its text and asks again. Trade-off: relations that span a cut are lost, because overlapping the pieces would pay for every overlap
-twice and chunks are cut to fit in the first place.
+its text and asks again, and what it had given until then counts. Trade-off: relations that span a cut are lost, because overlapping
+the pieces would pay for every overlap twice and chunks are cut to fit in the first place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aegis_assets.engines.llm.client import Connection, Message
 from aegis_assets.engines.llm.conversation import Conversation, Tally
-from aegis_assets.engines.llm.faults import CutShort, PromptTooLong
+from aegis_assets.engines.llm.faults import CutShort, PromptTooLong, RanInCircle
 from aegis_assets.errors import EngineFailed, Misconfigured
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.ids import fingerprint
-from aegis_assets.pipeline.grounding import ground, merged, shifted
+from aegis_assets.pipeline import earlier_prompt
+from aegis_assets.pipeline.extraction_prompt import GLEANING, PROMPT_VERSION, example, question, reply_schema, system_prompt
+from aegis_assets.pipeline.merging import merged, shifted
+from aegis_assets.pipeline.passage import lines
 from aegis_assets.pipeline.ports import Slot, free_slot
-from aegis_assets.pipeline.prompts import (
-    PROMPT_VERSION,
-    Reply,
-    defused,
-    estimate_messages,
-    estimate_tokens,
-    fenced,
-    reminder,
-    reply_schema,
-    system_prompt,
-)
+from aegis_assets.pipeline.prompts import defused, estimate_messages, estimate_tokens, reminder
+from aegis_assets.pipeline.reply import RepetitionGuard, Reply, complete_tuples
+from aegis_assets.pipeline.reply_grounding import ground
 from aegis_assets.pipeline.sentences import halves, pieces
 
 MAX_PIECES: Final = 64  # of one text; a chunk takes one
 MAX_HALVINGS: Final = 3
 MIN_HALVED: Final = 160  # characters: an answer that overflows on less than a sentence or two is a model that runs on
 MIN_ROOM: Final = 256  # tokens for text
+TOKENS_PER_NUMBER: Final = 7
 
 
 class LanguageModelExtractor:
@@ -41,8 +38,10 @@ class LanguageModelExtractor:
 
     lease: tuple[str, int] | None = ("ollama", 1)
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, gleanings: int = 0) -> None:
+        """gleanings: how often the model is asked for what it left out of an answer."""
         self._conversation = conversation
+        self._gleanings = gleanings
         self._others: dict[str, Conversation] = {}
         self.name = _name(conversation)
 
@@ -59,13 +58,22 @@ class LanguageModelExtractor:
 
     def fingerprint(self, schema: Schema) -> str:
         """Return the hash of all that decides a result but the weights behind the model's name, which the server alone knows."""
+        prompt = (system_prompt(schema), example(schema), *([GLEANING] * self._gleanings))
+        return self._fingerprint(schema, PROMPT_VERSION, prompt, reply_schema(schema, 0, 1))
+
+    def earlier(self, schema: Schema) -> tuple[str, ...]:
+        """Return the fingerprints that this schema had in earlier releases: what was extracted then stays valid."""
+        prompt, reply = earlier_prompt.system_prompt(schema), earlier_prompt.reply_schema(schema)
+        return (self._fingerprint(schema, earlier_prompt.VERSION, prompt, reply),)
+
+    def _fingerprint(self, schema: Schema, version: int, prompt: object, reply: object) -> str:
         client = self._asked(schema).client
         return fingerprint(
             engine=client.engine,
-            version=PROMPT_VERSION,
+            version=version,
             settings=sorted(client.decisive().items()),
-            prompt=system_prompt(schema),
-            reply=reply_schema(schema),
+            prompt=prompt,
+            reply=reply,
             entity_types=schema.entity_types,
             relation_types=schema.relation_types,
         )
@@ -83,21 +91,18 @@ class LanguageModelExtractor:
             return Extraction()
         conversation = self._asked(schema)
         async with conversation.client.connected() as connection:
-            question = _Question(conversation, connection, schema, slot)
-            extraction = await question.about(text)
-        return extraction.model_copy(
-            update={
-                "calls": question.tally.calls,
-                "prompt_tokens": question.tally.prompt_tokens,
-                "completion_tokens": question.tally.completion_tokens,
-            }
-        )
+            requests = _Requests(conversation, connection, schema, slot, self._gleanings)
+            extraction = await requests.about(text)
+        tally = requests.tally
+        counts = {"calls": tally.calls, "prompt_tokens": tally.prompt_tokens, "completion_tokens": tally.completion_tokens}
+        return extraction.model_copy(update=counts)
 
 
-class _Question:
+class _Requests:
     """The requests about one text: mostly one, more where the text is split, halved or asked about again."""
 
-    def __init__(self, conversation: Conversation, connection: Connection, schema: Schema, slot: Slot) -> None:
+    def __init__(self, conversation: Conversation, connection: Connection, schema: Schema, slot: Slot, gleanings: int) -> None:
+        self._gleanings = gleanings
         self._conversation = conversation
         self._connection = connection
         self._schema = schema
@@ -106,16 +111,17 @@ class _Question:
 
     async def about(self, text: str) -> Extraction:
         room = self._room(await self._conversation.context(self._connection, self.tally))
-        parts = pieces(text, room, lambda piece: estimate_tokens(defused(piece)))
+        parts = pieces(text, room, _cost)
         if len(parts) > MAX_PIECES:
             raise EngineFailed(f"The text is {len(parts)} times as long as the model's context allows.", retryable=False)
         return merged([shifted(await self._ask(piece, MAX_HALVINGS), offset) for offset, piece in parts])
 
     def _room(self, context: int) -> int:
-        """Return the tokens that a piece of text may have: the context less the answer, the rules, the fence and a reminder."""
+        """Return the tokens that a piece of text may have: the context less the answer, the rules, the fence and a reminder; and
+        not more than an answer may have, which is about as long as its text."""
         client = self._conversation.client
         empty = [*self._messages(""), Message("user", reminder("x" * 60))]
-        sent = self._connection.spelled(empty, reply_schema(self._schema))
+        sent = self._connection.spelled(empty, reply_schema(self._schema, 0, 1))
         taken = client.answer_tokens + estimate_messages([message.text for message in sent])
         room = context - taken
         if room < MIN_ROOM:
@@ -124,22 +130,56 @@ class _Question:
                 f" tokens for text beside the prompt and {client.server.answer_setting} ({client.answer_tokens}): make it"
                 f" {taken + 1024} or more."
             )
-        return room
+        return min(room, max(MIN_ROOM, client.answer_tokens))
 
     def _messages(self, text: str) -> list[Message]:
-        return [Message("system", system_prompt(self._schema)), Message("user", fenced(text))]
+        """All but the last are the same for every text of a collection: servers keep them as a cached prefix."""
+        shown = example(self._schema)
+        exchange = [Message("user", shown[0]), Message("assistant", shown[1])] if shown else []
+        return [Message("system", system_prompt(self._schema)), *exchange, Message("user", question(text, lines(text)))]
 
     async def _ask(self, text: str, halvings: int) -> Extraction:
-        schema = self._schema
-        messages = self._messages(text)
+        began: list[Extraction] = []
         try:
-            reply = await self._conversation.insist(self._connection, messages, reply_schema(schema), Reply, self.tally, self._slot)
-        except (CutShort, PromptTooLong):
+            return ground(await self._reply(text), text, self._schema)
+        except CutShort as cut:
+            reply = complete_tuples(cut.content)
+            small = halvings == 0 or len(text) < MIN_HALVED
+            if not reply.entities and small:
+                raise
+            began = [ground(reply, text, self._schema)]
+            if small or isinstance(cut, RanInCircle):
+                return began[0]
+        except PromptTooLong:
             if halvings == 0 or len(text) < MIN_HALVED:
                 raise
-        else:
-            return ground(reply, text, schema)
-        return merged([shifted(await self._ask(half, halvings - 1), offset) for offset, half in halves(text)])
+        left = 0 if began else halvings - 1  # a model that always runs on would be asked fifteen times
+        again = [shifted(await self._ask(half, left), offset) for offset, half in halves(text)]
+        return merged([*began, *again])
+
+    async def _reply(self, text: str) -> Reply:
+        shape = reply_schema(self._schema, estimate_tokens(text), len(lines(text)))
+        messages = self._messages(text)
+        reply = await self._insist(messages, shape)
+        for _ in range(self._gleanings):
+            messages = [*messages, Message("assistant", reply.in_tuples()), Message("user", GLEANING)]
+            try:
+                more = await self._insist(messages, shape)
+            except CutShort as cut:
+                more = complete_tuples(cut.content)
+            except PromptTooLong:
+                break
+            reply = reply.with_more(more)
+        return reply
+
+    async def _insist(self, messages: Sequence[Message], shape: Mapping[str, object]) -> Reply:
+        connection, slot = self._connection, self._slot
+        return await self._conversation.insist(connection, messages, shape, Reply, self.tally, slot, guard=RepetitionGuard)
+
+
+def _cost(text: str) -> int:
+    """Return the tokens of a text as it is sent: each line behind its number, in its brackets, on a line of its own."""
+    return estimate_tokens(defused(text)) + TOKENS_PER_NUMBER * max(1, len(lines(text)))
 
 
 def _name(conversation: Conversation) -> str:

@@ -32,9 +32,17 @@ class PromptTooLong(EngineFailed):
 
 
 class CutShort(EngineFailed):
-    """The answer hit the token limit. The caller halves the text."""
+    """The answer hit the token limit. The caller halves the text. content: what came of it."""
 
     retryable = False
+
+    def __init__(self, message: str, content: str = "") -> None:
+        super().__init__(message)
+        self.content = content
+
+
+class RanInCircle(CutShort):
+    """The answer repeated itself and was ended by us: what came of it is all that there is."""
 
 
 class TimedOut(EngineUnavailable):

@@ -76,11 +76,13 @@ class OllamaSettings(BaseModel):
         )
 
     def options(self) -> dict[str, float | int]:
+        """repeat_penalty: none, where Ollama's own is 1.1, because an answer has to repeat its names."""
         return {
             "temperature": self.temperature,
             "seed": self.seed,
             "num_ctx": self.num_ctx,
             "num_predict": self.num_predict,
+            "repeat_penalty": 1.0,
         }
 
 

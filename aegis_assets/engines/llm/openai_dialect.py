@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from aegis_assets.engines.llm.client import Message, Schema
 CONTEXT_SECONDS: Final = 600.0  # after which the server is asked again how long its context is: it may have been started anew
 SCHEMA_WORDS: Final = ("response_format", "json_schema", "schema", "grammar", "guided", "structured")
 OPTIONAL: Final = ("temperature", "seed", "stream_options")
+BOUNDS: Final = ("minItems", "maxItems", "minimum", "maximum")
 BY_SCHEMA: Final = "\n\nThe JSON object follows this JSON schema:\n"
 
 
@@ -58,21 +59,21 @@ class Dialect:
         return False
 
     def constrains(self, schema: Schema) -> bool:
-        return json.dumps(schema) not in self._told
+        return _unbounded(schema) not in self._told
 
     def tell(self, schema: Schema) -> None:
         """Ask for this schema in the prompt from now on."""
-        self._told.add(json.dumps(schema))
+        self._told.add(_unbounded(schema))
 
     def untell(self, schema: Schema) -> None:
-        self._told.discard(json.dumps(schema))
+        self._told.discard(_unbounded(schema))
 
     def spelled(self, messages: Sequence[Message], schema: Schema) -> list[Message]:
         """Return the messages with the schema in the first, where the server would not know it otherwise."""
         if self.constrains(schema):
             return list(messages)
         first, *others = messages
-        return [Message(first.role, first.text + BY_SCHEMA + json.dumps(schema), first.images), *others]
+        return [Message(first.role, first.text + BY_SCHEMA + _unbounded(schema), first.images), *others]
 
     def shaped(self, schema: Schema) -> dict[str, Any]:
         if not self.constrains(schema):
@@ -80,6 +81,18 @@ class Dialect:
         return {
             "response_format": {"type": "json_schema", "json_schema": {"name": "reply", "schema": dict(schema), "strict": True}}
         }
+
+
+def _unbounded(schema: Schema) -> str:
+    """Return the schema as JSON without the bounds that differ from text to text: what a server said of one holds for the others,
+    and a prompt that tells it begins alike for all of them."""
+
+    def bare(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {name: bare(part) for name, part in value.items() if name not in BOUNDS}
+        return [bare(part) for part in value] if isinstance(value, list) else value
+
+    return json.dumps(bare(schema))
 
 
 @lru_cache(maxsize=256)

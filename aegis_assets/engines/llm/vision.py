@@ -19,7 +19,7 @@ from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.parsing import Picture, PictureDescription
 from aegis_assets.pipeline.grounding import clean_name
 from aegis_assets.pipeline.ports import Slot, free_slot
-from aegis_assets.pipeline.prompts import PROMPT_VERSION, Description, description_schema, vision_prompt, vision_question
+from aegis_assets.pipeline.prompts import VISION_PROMPT_VERSION, Description, description_schema, vision_prompt, vision_question
 
 MAX_SIDE: Final = 1344  # pixels: 48 x 28, about 2,300 tokens for a square picture
 MAX_PIXELS: Final = 100_000_000
@@ -40,7 +40,7 @@ class LanguageModelVision:
         client = self._conversation.client
         return fingerprint(
             engine=f"{client.engine}-vision",
-            version=PROMPT_VERSION,
+            version=VISION_PROMPT_VERSION,
             settings=sorted(client.decisive().items()),
             prompt=vision_prompt(),
             reply=description_schema(),

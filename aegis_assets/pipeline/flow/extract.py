@@ -69,7 +69,7 @@ def _read(platform: Platform, window: UUID, run_id: str) -> _Work:
     document = ledger.window(window).document
     schema = ledger.collection(ledger.document(document).collection).schema
     fingerprint = platform.extractor.fingerprint(schema)
-    chunks = ledger.chunks_to_do(window, Stage.EXTRACT, fingerprint)
+    chunks = ledger.chunks_to_do(window, Stage.EXTRACT, fingerprint, platform.extractor.earlier(schema))
     return _Work(
         platform,
         platform.pause("extractor"),

@@ -15,13 +15,17 @@ from aegis_assets.pipeline.ports import Embedder, Extractor, Parser, Vision
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """parse: of the parser. chunks: of all that makes chunks out of a parsed window. plan: of the cut and of both."""
+    """parse: of the parser. chunks: of all that makes chunks out of a parsed window. plan: of the cut and of both.
+
+    earlier: fingerprints of earlier releases' extractors, under which an extraction is valid.
+    """
 
     parse: str
     chunks: str
     plan: str
     embed: str
     extract: str
+    earlier: tuple[str, ...] = ()
 
     def enrich(self, key: str, headings: tuple[Heading, ...]) -> str:
         """Of one window: its content, and the headings open at its start, which the chunks carry."""
@@ -57,6 +61,7 @@ def current(engines: Engines, schema: Schema) -> Fingerprints:
         plan=fingerprint(chunks=chunks, pages=engines.numbers.window_pages, sections=engines.numbers.window_chunks),
         embed=embedder.fingerprint,
         extract=engines.extractor.fingerprint(schema),
+        earlier=engines.extractor.earlier(schema),
     )
 
 

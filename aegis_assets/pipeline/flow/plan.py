@@ -51,7 +51,8 @@ def _missing(platform: Platform, row: DocumentRow, run_id: str) -> list[UUID]:
         extractor=platform.extractor.named(schema),
     )
     unsure = adopt(platform, generation, prints, run_id)
-    missing = set(platform.ledger.missing_windows(generation.id, run_id, prints.parse, prints.embed, prints.extract)) | unsure
+    stages = (prints.parse, prints.embed, prints.extract, prints.earlier)
+    missing = set(platform.ledger.missing_windows(generation.id, run_id, *stages)) | unsure
     return [window.id for window in platform.ledger.windows(generation.id) if window.id in missing]
 
 

@@ -127,7 +127,7 @@ def _standings(platform: Platform, rows: Sequence[DocumentRow], prints: Fingerpr
     generations = {row.id: row.making or row.live for row in rows}
     known = [generation for generation in generations.values() if generation is not None]
     placed = platform.ledger.graph_facts().placed(known)
-    missing = platform.ledger.incomplete(known, prints.parse, prints.embed, prints.extract)
+    missing = platform.ledger.incomplete(known, prints.parse, prints.embed, prints.extract, prints.earlier)
     failures = platform.ledger.open_failures([row.id for row in rows])
     for row in rows:
         generation = generations[row.id]

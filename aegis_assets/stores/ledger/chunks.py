@@ -60,7 +60,7 @@ TO_DO: Final = """
 SELECT c.id, c.document_id AS document, c.text, c.text_hash, c.tokens, t.attempts
 FROM aegis_placement p JOIN aegis_chunk c ON c.id = p.chunk_id JOIN aegis_chunk_task t ON t.chunk_id = c.id
 WHERE p.window_id = %(window)s AND t.stage = %(stage)s
-  AND NOT (t.state IN ('done', 'skipped') AND t.fingerprint = %(fingerprint)s)
+  AND NOT (t.state IN ('done', 'skipped') AND t.fingerprint = ANY(%(fingerprints)s))
 ORDER BY p.ordinal"""
 START: Final = """
 UPDATE aegis_chunk_task t SET state = 'running', run_id = %(run_id)s, started_at = now(), finished_at = NULL
@@ -139,11 +139,12 @@ class Chunks(Base):
         _enriched(connection, row, fingerprint, run_id)
 
     @reads
-    def chunks_to_do(self, connection: Connection, window: UUID, stage: Stage, fingerprint: str) -> list[ChunkRow]:
-        """stage: embed or extract. In document order; failed ones are to be done again."""
-        return [
-            ChunkRow.model_validate(row) for row in rows(connection, TO_DO, window=window, stage=stage, fingerprint=fingerprint)
-        ]
+    def chunks_to_do(
+        self, connection: Connection, window: UUID, stage: Stage, fingerprint: str, earlier: Sequence[str] = ()
+    ) -> list[ChunkRow]:
+        """stage: embed or extract. In document order; failed ones are to be done again. earlier: other valid fingerprints."""
+        found = rows(connection, TO_DO, window=window, stage=stage, fingerprints=[fingerprint, *earlier])
+        return [ChunkRow.model_validate(row) for row in found]
 
     @writes
     def start_chunks(self, connection: Connection, chunks: Sequence[UUID], stage: Stage, run_id: str) -> None:

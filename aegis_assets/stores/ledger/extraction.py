@@ -70,15 +70,15 @@ RESPELL: Final = """
 UPDATE aegis_entity e SET name = r.name FROM jsonb_to_recordset(%(rows)s) AS r(id uuid, name text)
 WHERE e.id = r.id AND e.id = ANY(%(names)s) AND r.name COLLATE "C" < e.name COLLATE "C" RETURNING e.canonical_id AS id"""
 ADD_MENTIONS: Final = """
-INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, type, confidence, start, "end")
-SELECT r.chunk, %(document)s, r.entity, r.name, r.type, r.confidence, r.start, r."end"
-FROM jsonb_to_recordset(%(rows)s)
-    AS r(chunk uuid, entity uuid, name text, type text, confidence double precision, start int, "end" int)"""
+INSERT INTO aegis_mention (chunk_id, document_id, entity_id, name, type, confidence, start, "end", inexact)
+SELECT r.chunk, %(document)s, r.entity, r.name, r.type, r.confidence, r.start, r."end", r.inexact
+FROM jsonb_to_recordset(%(rows)s) AS r(
+    chunk uuid, entity uuid, name text, type text, confidence double precision, start int, "end" int, inexact boolean)"""
 ADD_RELATIONS: Final = """
-INSERT INTO aegis_relation (chunk_id, document_id, source_id, target_id, type, confidence, start, "end")
-SELECT r.chunk, %(document)s, r.source, r.target, r.type, r.confidence, r.start, r."end"
-FROM jsonb_to_recordset(%(rows)s)
-    AS r(chunk uuid, source uuid, target uuid, type text, confidence double precision, start int, "end" int)"""
+INSERT INTO aegis_relation (chunk_id, document_id, source_id, target_id, type, confidence, start, "end", addressed)
+SELECT r.chunk, %(document)s, r.source, r.target, r.type, r.confidence, r.start, r."end", r.addressed
+FROM jsonb_to_recordset(%(rows)s) AS r(
+    chunk uuid, source uuid, target uuid, type text, confidence double precision, start int, "end" int, addressed boolean)"""
 # Grows with: the chunks saved together. They are named twice, because the planner takes a record set for a hundred rows.
 MARK: Final = """
 UPDATE aegis_chunk_task t SET state = r.state, fingerprint = %(fingerprint)s, cached = r.cached, note = r.note,
@@ -91,6 +91,11 @@ UPDATE aegis_run_document SET extracted_chunks = extracted_chunks + %(extracted)
     retries = retries + %(retries)s, extract_seconds = extract_seconds + %(seconds)s
 WHERE run_id = %(run_id)s AND document_id = %(document)s"""
 
+# Grows with: the chunks of the documents. Their results stay until better ones are there.
+REOPEN: Final = """
+UPDATE aegis_chunk_task SET fingerprint = ''
+WHERE document_id = ANY(%(documents)s) AND stage = 'extract' AND state IN ('done', 'skipped') AND fingerprint <> %(fingerprint)s"""
+
 NAME_LENGTH: Final = 512
 TYPE_LENGTH: Final = 64
 
@@ -101,6 +106,11 @@ class Extractions(Base):
         """By text hash; only those that are there."""
         found = rows(connection, CACHED, hashes=list(hashes), fingerprint=fingerprint)
         return {row["text_hash"]: Extraction.model_validate(row["payload"]) for row in found}
+
+    @writes
+    def reopen_extractions(self, connection: Connection, documents: Sequence[UUID], fingerprint: str) -> int:
+        """Have the next run of the documents extract anew what is of any other fingerprint. Return the number of chunks."""
+        return connection.execute(REOPEN, {"documents": list(documents), "fingerprint": fingerprint}).rowcount
 
     @writes
     def save_extractions(
@@ -204,6 +214,7 @@ def _rows(collection: UUID, found: Sequence[Extracted]) -> tuple[list[dict[str, 
                 "confidence": mention.confidence,
                 "start": mention.start,
                 "end": mention.end,
+                "inexact": mention.inexact,
             }
             for mention, entity in zip(one.extraction.mentions, named, strict=True)
             if entity is not None
@@ -211,9 +222,9 @@ def _rows(collection: UUID, found: Sequence[Extracted]) -> tuple[list[dict[str, 
         for relation in one.extraction.relations:
             source, target = named[relation.source], named[relation.target]
             if source is not None and target is not None:
-                values = {"type": _cut(relation.type, TYPE_LENGTH), "confidence": relation.confidence}
-                ends = {"source": source["id"], "target": target["id"], "start": relation.start, "end": relation.end}
-                relations.append({**chunk, **values, **ends})
+                own = relation.model_dump(include={"confidence", "start", "end", "addressed"})
+                ends = {"source": source["id"], "target": target["id"], "type": _cut(relation.type, TYPE_LENGTH)}
+                relations.append({**chunk, **own, **ends})
     return [entities[key] for key in sorted(entities)], mentions, relations  # sorted: no two transactions wait crosswise
 
 

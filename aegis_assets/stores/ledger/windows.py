@@ -68,7 +68,7 @@ WHERE window_id = %(window)s AND stage = %(stage)s AND run_id <> %(run_id)s AND 
 REOPEN: Final = "UPDATE aegis_window SET enrich_state = 'pending' WHERE id = %(window)s"
 
 # Grows with: the chunks of the document, once when a run begins and once when it ends. A stage counts as done only under the
-# fingerprint asked for.
+# fingerprint asked for; an extraction under those of earlier releases, too.
 MISSING: Final = """
 SELECT w.id, w.generation_id AS generation FROM aegis_window w
 WHERE w.generation_id = ANY(%(generations)s) AND (
@@ -78,7 +78,7 @@ WHERE w.generation_id = ANY(%(generations)s) AND (
         SELECT 1 FROM aegis_placement p JOIN aegis_chunk_task t ON t.chunk_id = p.chunk_id
         WHERE p.window_id = w.id AND t.stage IN ('embed', 'extract') AND NOT (
             t.state IN ('done', 'skipped')
-            AND t.fingerprint = CASE t.stage WHEN 'embed' THEN %(embed)s ELSE %(extract)s END)))
+            AND t.fingerprint = ANY(CASE t.stage WHEN 'embed' THEN ARRAY[%(embed)s] ELSE %(extract)s::text[] END))))
 ORDER BY w.ordinal"""
 # Grows with: nothing, as the next.
 LIVE: Final = """
@@ -98,7 +98,8 @@ UPDATE aegis_chunk_task t SET state = 'pending'
 FROM aegis_placement p, aegis_document d
 WHERE p.generation_id = %(generation)s AND t.chunk_id = p.chunk_id AND d.id = t.document_id AND d.state = 'running'
   AND t.stage IN ('embed', 'extract') AND t.state IN ('done', 'skipped', 'failed')
-  AND (t.state = 'failed' OR t.fingerprint <> CASE t.stage WHEN 'embed' THEN %(embed)s ELSE %(extract)s END)"""
+  AND (t.state = 'failed'
+       OR t.fingerprint <> ALL(CASE t.stage WHEN 'embed' THEN ARRAY[%(embed)s] ELSE %(extract)s::text[] END))"""
 # Grows with: the document's chunks, once when a run begins. Tallies are kept by difference; this finds what went past the trigger.
 RECOUNT: Final = """
 SELECT aegis_recount(array_agg(id)) FROM aegis_window WHERE generation_id = %(generation)s"""
@@ -138,9 +139,17 @@ class Windows(Base):
 
     @writes
     def missing_windows(
-        self, connection: Connection, generation: int, run_id: str, parse: str, embed: str, extract: str
+        self,
+        connection: Connection,
+        generation: int,
+        run_id: str,
+        parse: str,
+        embed: str,
+        extract: str,
+        earlier: Sequence[str] = (),
     ) -> list[UUID]:
-        """Windows, in order, of which any stage is not done under these fingerprints. `skipped` counts as done.
+        """Windows, in order, of which any stage is not done under these fingerprints. `skipped` counts as done. earlier: other
+        fingerprints under which an extraction is valid.
 
         Their stale and failed marks become pending: so progress counts them as work to do, and begins.
         """
@@ -148,24 +157,41 @@ class Windows(Base):
         if document is None:
             raise Superseded("This generation is gone: the document has newer content.")
         fence(connection, document["id"], run_id)
-        prints = {"generation": generation, "generations": [generation], "parse": parse, "embed": embed, "extract": extract}
+        prints = {"generation": generation, "generations": [generation], **_prints(parse, embed, extract, earlier)}
         for statement in (REOPEN_WINDOWS, REOPEN_TASKS, RECOUNT, PLANNED):
             connection.execute(statement, prints)
         return [row["id"] for row in connection.execute(MISSING, prints)]
 
     @reads
-    def incomplete(self, connection: Connection, generations: Sequence[int], parse: str, embed: str, extract: str) -> set[int]:
+    def incomplete(
+        self,
+        connection: Connection,
+        generations: Sequence[int],
+        parse: str,
+        embed: str,
+        extract: str,
+        earlier: Sequence[str] = (),
+    ) -> set[int]:
         """Which of the generations have such windows, as they stand: nothing is marked."""
-        prints = {"generations": list(generations), "parse": parse, "embed": embed, "extract": extract}
-        return {row["generation"] for row in rows(connection, MISSING, **prints)}
+        prints = _prints(parse, embed, extract, earlier)
+        return {row["generation"] for row in rows(connection, MISSING, generations=list(generations), **prints)}
 
     @reads
-    def up_to_date(self, connection: Connection, document: UUID, plan: str, parse: str, embed: str, extract: str) -> bool:
+    def up_to_date(
+        self,
+        connection: Connection,
+        document: UUID,
+        plan: str,
+        parse: str,
+        embed: str,
+        extract: str,
+        earlier: Sequence[str] = (),
+    ) -> bool:
         """Would a run find nothing to do? plan: the fingerprint of the cut; the others as for `missing_windows`."""
         row = one(connection, LIVE, document=document)
         if row is None or row["plan_fingerprint"] != plan:
             return False
-        return not rows(connection, MISSING, generations=[row["id"]], parse=parse, embed=embed, extract=extract)
+        return not rows(connection, MISSING, generations=[row["id"]], **_prints(parse, embed, extract, earlier))
 
     @reads
     def sibling_parse(self, connection: Connection, document: UUID, key: str, fingerprint: str) -> ParsedWindow | None:
@@ -236,3 +262,7 @@ def _window(connection: Connection, window: UUID) -> WindowRow:
 
 def _parsed(window: UUID, parsed: ParsedWindow, fingerprint: str) -> DictRow:
     return {"window": window, "parsed": Jsonb(clean_json(parsed.model_dump(mode="python"))), "fingerprint": fingerprint}
+
+
+def _prints(parse: str, embed: str, extract: str, earlier: Sequence[str]) -> dict[str, object]:
+    return {"parse": parse, "embed": embed, "extract": [extract, *earlier]}

@@ -7,11 +7,12 @@ import asyncio
 import pytest
 
 from aegis_assets.engines import chosen
+from aegis_assets.engines.llm.extractor import LanguageModelExtractor
 from aegis_assets.engines.llm.patience import Limits
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.settings import Settings
 from tests.doubles.ollama import OllamaDouble
-from tests.engines.llm.asked import ANY, TEXT, extractor, run
+from tests.engines.llm.asked import ANY, TEXT, conversation, extractor, run
 
 
 def test_names_and_relations_come_back_grounded(ollama: OllamaDouble) -> None:
@@ -35,7 +36,7 @@ def test_the_wire_carries_one_option_set_and_forbids_silent_cutting(ollama: Olla
         assert request["shift"] is False
         assert request["think"] is False
         assert request["stream"] is True
-        assert request["options"] == {"temperature": 0.0, "seed": 7, "num_ctx": 8192, "num_predict": 2048}
+        assert request["options"] == {"temperature": 0.0, "seed": 7, "num_ctx": 8192, "num_predict": 2048, "repeat_penalty": 1.0}
         assert request["format"]["additionalProperties"] is False
         assert request["keep_alive"] == "30m"
     assert ollama.stats()["loads"] == 1
@@ -43,17 +44,44 @@ def test_the_wire_carries_one_option_set_and_forbids_silent_cutting(ollama: Olla
 
 def test_the_text_is_fenced_and_called_data(ollama: OllamaDouble) -> None:
     run(extractor(ollama))
-    system, user = ollama.requests()[0]["messages"]
-    assert "never an instruction" in system["content"].replace("\n", " ")
+    system, shown, answered, user = ollama.requests()[0]["messages"]
+    assert "never an instruction" in system["content"]
+    assert [each["role"] for each in (shown, answered, user)] == ["user", "assistant", "user"]
     assert user["content"].splitlines()[0].startswith("=====PASSAGE ")
-    assert TEXT in user["content"]
+    assert "\n[1] Neo4j stores the Knowledge Graph.\n[2] Dagster runs Docling in Berlin.\n" in user["content"]
+
+
+def test_what_comes_before_the_text_is_the_same_for_every_text(ollama: OllamaDouble) -> None:
+    """Servers keep the beginning that two requests share, and read only the rest anew."""
+    engine = extractor(ollama)
+    run(engine)
+    run(engine, "Another text about Qdrant. " * 20)
+    first, second = ([message["content"] for message in request["messages"][:-1]] for request in ollama.requests())
+    assert first == second
+
+
+def test_an_answer_that_runs_in_a_circle_is_ended_and_what_it_gave_before_counts(ollama: OllamaDouble) -> None:
+    wanted = run(extractor(ollama))
+    ollama.fault("circle")
+    found = run(extractor(ollama, num_predict=4096))
+    assert (found.mentions, found.relations) == (wanted.mentions, wanted.relations)
+    assert found.calls == 1
+    assert found.completion_tokens < wanted.completion_tokens + 200
+
+
+def test_of_an_answer_that_was_cut_the_complete_tuples_count(ollama: OllamaDouble) -> None:
+    """A short text is not asked about in halves."""
+    ollama.fault("length")
+    found = run(extractor(ollama), "Neo4j stores Graphs. Dagster runs Docling.")
+    assert {mention.name for mention in found.mentions} >= {"Neo4j", "Graphs", "Dagster"}
+    assert found.calls == 1
 
 
 def test_a_collections_schema_and_prompt_reach_the_model(ollama: OllamaDouble) -> None:
     schema = Schema(entity_types=("Tool", "Person"), relation_types=("USES",), prompt='Braces {stay} {"as": "they are"}.')
     found = run(extractor(ollama), schema=schema)
     request = ollama.requests()[0]
-    assert request["format"]["properties"]["entities"]["items"]["properties"]["type"]["enum"] == ["Tool", "Person"]
+    assert request["format"]["properties"]["entities"]["items"]["prefixItems"][1]["enum"] == ["Tool", "Person"]
     assert 'Braces {stay} {"as": "they are"}.' in request["messages"][0]["content"]
     assert {mention.type for mention in found.mentions} <= {"Tool", "Person"}
     assert {relation.type for relation in found.relations} == {"USES"}
@@ -111,17 +139,29 @@ def test_the_fingerprint_covers_model_options_prompt_and_schema(ollama: OllamaDo
         extractor(ollama).fingerprint(Schema(prompt="More.")),
         extractor(ollama).fingerprint(Schema(entity_types=("A",))),
         extractor(ollama).fingerprint(Schema(relation_types=("A",))),
+        *extractor(ollama).earlier(ANY),
     }
-    assert len(prints) == 10
+    assert len(prints) == 11
     assert extractor(ollama, Limits(answer=1.0)).fingerprint(ANY) == extractor(ollama).fingerprint(ANY)
     assert extractor(ollama, keep_alive="5m").fingerprint(ANY) == extractor(ollama).fingerprint(ANY)
 
 
-def test_the_fingerprint_of_the_default_settings_has_not_changed_since_answers_were_not_streamed() -> None:
-    """A changed one would have every document of every user extracted anew."""
+def test_what_the_default_settings_extracted_before_stays_valid() -> None:
+    """Else every document of every user would be extracted anew."""
     defaults = Settings(ollama_url="http://127.0.0.1:1", vision_model="qwen3-vl:8b")
-    assert chosen.language_model_extractor(defaults).fingerprint(ANY) == "026edc59a234941064f8"
+    assert "026edc59a234941064f8" in chosen.language_model_extractor(defaults).earlier(ANY)
     assert chosen.language_model_vision(defaults).fingerprint() == "55ed1b512eab43518526"
+
+
+def test_a_model_is_asked_for_what_it_left_out_only_where_a_setting_says_so(ollama: OllamaDouble) -> None:
+    engine = LanguageModelExtractor(conversation(ollama), gleanings=1)
+    found = run(engine)
+    first, second = ollama.requests()
+    assert found.calls == 2
+    assert second["messages"][:-2] == first["messages"]
+    assert [each["role"] for each in second["messages"][-2:]] == ["assistant", "user"]
+    assert (found.mentions, found.relations) == (run(extractor(ollama)).mentions, run(extractor(ollama)).relations)
+    assert engine.fingerprint(ANY) != extractor(ollama).fingerprint(ANY)
 
 
 def test_settings_make_the_extractor(ollama: OllamaDouble) -> None:

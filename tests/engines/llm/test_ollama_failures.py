@@ -62,8 +62,8 @@ def test_after_an_unusable_answer_the_model_is_told_so(ollama: OllamaDouble) -> 
     ollama.fault("junk", times=1)
     run(extractor(ollama))
     first, second = ollama.requests()
-    assert second["messages"][:2] == first["messages"]
-    assert "could not be used" in second["messages"][2]["content"]
+    assert second["messages"][:-1] == first["messages"]
+    assert "could not be used" in second["messages"][-1]["content"]
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,13 @@ def test_an_answer_that_hits_the_token_limit_halves_the_text(ollama: OllamaDoubl
 
 def test_a_model_that_always_runs_on_ends_after_a_bounded_number_of_halvings(ollama: OllamaDouble) -> None:
     ollama.fault("length")
+    assert run(extractor(ollama), TEXT * 8).calls == 3
+
+
+def test_an_answer_that_gives_nothing_before_its_limit_is_a_failure(ollama: OllamaDouble) -> None:
+    ollama.fault("length")
     with pytest.raises(EngineFailed, match="AEGIS_OLLAMA_NUM_PREDICT") as raised:
-        run(extractor(ollama), TEXT * 8)
+        run(extractor(ollama), "nothing here has a name, " * 40)
     assert not raised.value.retryable
     assert ollama.stats()["received"] <= 4
 
@@ -176,7 +181,7 @@ def test_what_the_model_made_up_is_not_told_back_to_it_as_an_order(ollama: Ollam
     """A key of its answer may be the document's words, and the reminder stands outside the fence."""
     ollama.fault("orders_as_key", times=1)
     run(extractor(ollama))
-    reminder = ollama.requests()[1]["messages"][2]["content"]
+    reminder = ollama.requests()[1]["messages"][-1]["content"]
     assert "a key that was not asked for does not fit" in reminder
     assert "Ignore" not in reminder
 

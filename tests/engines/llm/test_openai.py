@@ -104,10 +104,11 @@ def test_settings_make_the_extractor(openai_server: OpenAiDouble) -> None:
 def test_a_server_without_schemas_gets_it_in_the_prompt_once_that_is_known(openai_server: OpenAiDouble, silent: bool) -> None:
     openai_server.dialect.refuses, openai_server.dialect.silent = ("response_format",), silent
     engine = openai_extractor(openai_server.url)
-    for _ in range(2):
-        assert run(engine).mentions
+    for text in (TEXT, TEXT * 3):
+        assert run(engine, text).mentions
     first, second = openai_server.requests()
     assert "JSON schema" in first["messages"][0]["content"]
+    assert first["messages"][0] == second["messages"][0], "what comes before a text is the same for every text"
     assert "response_format" not in second["body"]
     assert len([headers for headers in openai_server.dialect.headers if "content-length" in headers]) == 3, (
         "one lesson, two answers"

@@ -11,7 +11,7 @@ from aegis_assets.model.document import Stage, State
 from aegis_assets.model.extraction import Extraction, Mention
 from aegis_assets.model.ledger import Extracted
 from aegis_assets.stores.ledger import Ledger
-from tests.stores.ledger.build import EMBED, EXTRACT, RUN, collection, dead, draft, enriched, extraction, planned, running
+from tests.stores.ledger.build import EMBED, EXTRACT, PARSE, RUN, collection, dead, draft, enriched, extraction, planned, running
 
 Rows = list[tuple[object, ...]]
 
@@ -179,3 +179,33 @@ def test_what_documents_take_together_is_shared_out_and_has_one_begin_and_end(le
     took = select(ledger, "SELECT extract(epoch FROM publish_ended_at - publish_began_at)::float AS took FROM aegis_run_document")
     assert took == [(4.0,), (4.0,)]
     assert select(ledger, "SELECT count(*) FROM aegis_run_document WHERE resolve_ended_at IS NOT NULL") == [(0,)]
+
+
+def test_what_an_earlier_release_extracted_is_valid_until_it_is_reopened(ledger: Ledger) -> None:
+    document, window, (chunk,) = window_of(ledger, ["Ada met Grace."])
+    ledger.save_extractions(document, RUN, EXTRACT, [Extracted(chunk, extraction("Ada"), seconds=1.0)])
+    generation = ledger.window(window).generation
+    stages = (PARSE, EMBED, "extract-2")
+    ledger.save_embedded(document, RUN, [chunk], EMBED, 0.1)
+    assert ledger.missing_windows(generation, RUN, *stages, earlier=[EXTRACT]) == []
+    assert ledger.incomplete([generation], *stages, [EXTRACT]) == set()
+    assert ledger.chunks_to_do(window, Stage.EXTRACT, "extract-2", [EXTRACT]) == []
+    assert ledger.reopen_extractions([document], EXTRACT) == 0
+    assert ledger.reopen_extractions([document], "extract-2") == 1
+    assert ledger.incomplete([generation], *stages, [EXTRACT]) == {generation}
+    assert [row.id for row in ledger.chunks_to_do(window, Stage.EXTRACT, "extract-2", [EXTRACT])] == [chunk]
+    assert ledger.counts(document).mentions == 1, "the old result stays until there is a new one"
+
+
+def test_the_doubts_of_an_extraction_are_kept(ledger: Ledger) -> None:
+    document, _, (chunk,) = window_of(ledger, ["Ada met Grace."])
+    plain = extraction("Ada", "Grace", relation="meets")
+    doubtful = plain.model_copy(
+        update={
+            "mentions": (plain.mentions[0].model_copy(update={"inexact": True}), *plain.mentions[1:]),
+            "relations": tuple(relation.model_copy(update={"addressed": True}) for relation in plain.relations),
+        }
+    )
+    ledger.save_extractions(document, RUN, EXTRACT, [Extracted(chunk, doubtful, seconds=1.0)])
+    assert select(ledger, "SELECT name FROM aegis_mention WHERE inexact") == [("Ada",)]
+    assert select(ledger, "SELECT addressed FROM aegis_relation") == [(True,)]

@@ -237,3 +237,15 @@ def test_a_question_that_takes_too_long_is_given_up_with_a_sentence(world: World
     monkeypatch.setattr(queries, "neighbourhood", slow)
     answer = browser(group="viewer").get(PICTURE, {"entity": entity(world, "Ada")})
     assert (answer.status_code, "too long" in answer.json()["error"]) == (503, True)
+
+
+def test_relations_that_may_be_instructions_are_marked_and_can_be_left_out(world: World) -> None:
+    world.ingest("a.md", [["Ada meets Babbage", "Babbage builds Engine"]])
+    world.rows("UPDATE aegis_relation SET addressed = true WHERE type = 'builds' RETURNING id")
+    viewer, babbage = browser(group="viewer"), entity(world, "Babbage")
+    edges = viewer.get(PICTURE, {"entity": babbage}).json()["edges"]
+    assert {edge["type"]: edge["addressed"] for edge in edges} == {"meets": False, "builds": True}
+    assert drawn(viewer, entity=babbage, addressed="no")[1] == {("Ada", "meets", "Babbage")}
+    assert panel(viewer, babbage).count("addresses the reader or a model") == 1
+    stated = reverse("console:graph-relation", args=[babbage, entity(world, "Engine")])
+    assert "addresses the reader or a model" in viewer.get(f"{stated}?type=builds", headers=PANEL).content.decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
@@ -32,10 +33,10 @@ class Cost(Frozen):
         return self.chunks - self.known
 
 
-def of(collection: UUID, fingerprint: str, extractor: str) -> Cost:
-    """Two queries. extractor: by its name, for what a chunk takes it."""
+def of(collection: UUID, fingerprint: str, extractor: str, earlier: Sequence[str] = ()) -> Cost:
+    """Two queries. extractor: by its name, for what a chunk takes it. earlier: other fingerprints that are valid."""
     cached = Exists(Extraction.objects.filter(text_hash=OuterRef("chunk__text_hash"), fingerprint=fingerprint))
-    stale = ~Q(fingerprint=fingerprint)
+    stale = ~Q(fingerprint__in=[fingerprint, *earlier])
     counted = _extracted(collection).aggregate(
         total=Count("id"),
         chunks=Count("id", filter=stale),
@@ -51,9 +52,10 @@ def has_extracted(collection: UUID) -> bool:
     return _extracted(collection).exists()
 
 
-def affected(collection: UUID, fingerprint: str) -> list[UUID]:
+def affected(collection: UUID, fingerprint: str, earlier: Sequence[str] = ()) -> list[UUID]:
     """Documents at rest that hold chunks of another fingerprint: what an ingestion would work on."""
-    rows = _extracted(collection).filter(~Q(fingerprint=fingerprint), document__state__in=[state.value for state in AT_REST])
+    at_rest = [state.value for state in AT_REST]
+    rows = _extracted(collection).filter(~Q(fingerprint__in=[fingerprint, *earlier]), document__state__in=at_rest)
     return list(rows.order_by("document").values_list("document", flat=True).distinct())
 
 

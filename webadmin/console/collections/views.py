@@ -170,7 +170,8 @@ def ingest(request: HttpRequest, collection: UUID) -> HttpResponse:
     found = _collection(str(collection))
     back = HttpResponseRedirect(reverse("admin:documents_collection_change", args=[found.pk]))
     try:
-        documents = cost.affected(found.pk, trial.extractor().fingerprint(_schema(found)))
+        extractor, schema = trial.extractor(), _schema(found)
+        documents = cost.affected(found.pk, extractor.fingerprint(schema), extractor.earlier(schema))
         result = steering.ingest(documents)
     except AegisError as error:
         messages.error(request, sentences.said(error.message))
@@ -205,7 +206,7 @@ def _cost(collection: UUID, before: Schema | None, wanted: Schema) -> dict[str, 
         return {"free": True, "said": ""}  # no engine has to be asked
     try:
         extractor = trial.extractor()
-        made = cost.of(collection, extractor.fingerprint(wanted), extractor.named(wanted))
+        made = cost.of(collection, extractor.fingerprint(wanted), extractor.named(wanted), extractor.earlier(wanted))
         same = before is not None and extractor.fingerprint(before) == made.fingerprint
     except AegisError as error:
         return {"problem": error.message, "said": UNKNOWN}

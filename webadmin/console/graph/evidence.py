@@ -21,7 +21,8 @@ Piece = tuple[str, bool]  # text, and whether it is marked
 
 
 class Sentence(Frozen):
-    """pieces: the text in order. address: of the chunk, with the span pointed out. confidence: of a relation."""
+    """pieces: the text in order. address: of the chunk, with the span pointed out. confidence: of a relation.
+    addressed: it speaks to its reader or to a language model."""
 
     address: str
     name: str
@@ -29,6 +30,7 @@ class Sentence(Frozen):
     headings: tuple[str, ...]
     pieces: tuple[Piece, ...]
     confidence: float | None = None
+    addressed: bool = False
 
 
 class Name(Frozen):
@@ -50,7 +52,7 @@ class ShortForm(Frozen):
 
 
 class Related(Frozen):
-    """A relation from an entity's side. outward: it is the source."""
+    """A relation from an entity's side. outward: it is the source. addressed: all that states it may be an instruction."""
 
     id: UUID
     name: str
@@ -58,6 +60,7 @@ class Related(Frozen):
     type: str
     outward: bool
     chunks: int
+    addressed: bool = False
 
 
 class Decided(Frozen):
@@ -130,6 +133,7 @@ def _sentence(row: dict[str, Any], marks: Sequence[tuple[int, int]], *, whole: b
         headings=tuple(row["headings"]),
         pieces=marked(text, start, end, marks),
         confidence=row.get("confidence"),
+        addressed=row.get("addressed", False),
     )
 
 

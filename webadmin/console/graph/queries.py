@@ -40,10 +40,13 @@ class Node(Frozen):
 
 
 class Edge(Frozen):
+    """addressed: all that states it speaks to its reader or to a language model, and may be an instruction."""
+
     source: UUID
     type: str
     target: UUID
     chunks: int
+    addressed: bool = False
 
 
 class Picture(Frozen):
@@ -52,6 +55,10 @@ class Picture(Frozen):
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
     full: bool = False
+
+    def stated(self) -> Picture:
+        """Return it without the relations that may be instructions."""
+        return self.model_copy(update={"edges": tuple(edge for edge in self.edges if not edge.addressed)})
 
 
 class Found(Frozen):

@@ -16,10 +16,10 @@ SAID: Final = """
 WITH own AS (
     SELECT id, canonical_id FROM aegis_entity WHERE canonical_id = ANY(%(entities)s)
 ), said AS (
-    SELECT own.canonical_id AS entity, e.canonical_id AS other, r.type, true AS outward, r.chunk_id, r.document_id
+    SELECT own.canonical_id AS entity, e.canonical_id AS other, r.type, true AS outward, r.chunk_id, r.document_id, r.addressed
     FROM own JOIN aegis_relation r ON r.source_id = own.id JOIN aegis_entity e ON e.id = r.target_id
     UNION ALL
-    SELECT own.canonical_id, e.canonical_id, r.type, false, r.chunk_id, r.document_id
+    SELECT own.canonical_id, e.canonical_id, r.type, false, r.chunk_id, r.document_id, r.addressed
     FROM own JOIN aegis_relation r ON r.target_id = own.id JOIN aegis_entity e ON e.id = r.source_id
 )"""
 NEIGHBOURS: Final = f"""{SAID}
@@ -30,7 +30,7 @@ SELECT said.entity AS id, count(DISTINCT said.other) AS neighbours FROM said {SH
 WHERE said.other <> said.entity GROUP BY said.entity"""
 RELATIONS: Final = f"""{SAID}
 SELECT said.other AS id, e.name, e.type AS kind, said.type, said.outward, count(DISTINCT said.chunk_id) AS chunks,
-    count(*) OVER () AS total
+    bool_and(said.addressed) AS addressed, count(*) OVER () AS total
 FROM said {SHOWN} JOIN aegis_entity e ON e.id = said.other WHERE said.other <> said.entity
 GROUP BY said.other, e.name, e.type, said.type, said.outward
 ORDER BY count(DISTINCT said.chunk_id) DESC, e.name, said.type LIMIT %(limit)s"""
@@ -39,11 +39,12 @@ EDGES: Final = f"""
 WITH own AS (
     SELECT id, canonical_id FROM aegis_entity WHERE canonical_id = ANY(%(entities)s)
 ), said AS (
-    SELECT s.canonical_id AS source, r.type, t.canonical_id AS target, r.chunk_id, r.document_id
+    SELECT s.canonical_id AS source, r.type, t.canonical_id AS target, r.chunk_id, r.document_id, r.addressed
     FROM own s JOIN aegis_relation r ON r.source_id = s.id JOIN own t ON t.id = r.target_id
     WHERE s.canonical_id <> t.canonical_id
 )
-SELECT said.source, said.type, said.target, count(DISTINCT said.chunk_id) AS chunks FROM said {SHOWN}
+SELECT said.source, said.type, said.target, count(DISTINCT said.chunk_id) AS chunks, bool_and(said.addressed) AS addressed
+FROM said {SHOWN}
 GROUP BY said.source, said.type, said.target ORDER BY chunks DESC, said.source, said.type, said.target LIMIT %(limit)s"""
 # Grows with the mentions of the entities.
 NODES: Final = f"""
@@ -100,7 +101,7 @@ ORDER BY d.name, d.id, p.window_id, p.ordinal LIMIT %(limit)s"""
 # Grows with what states the relation, between all names of its two ends.
 STATEMENTS: Final = f"""
 WITH said AS (
-    SELECT r.chunk_id, r.document_id, r.start, r."end", r.confidence,
+    SELECT r.chunk_id, r.document_id, r.start, r."end", r.confidence, r.addressed,
         coalesce((SELECT min(m.name) FROM aegis_mention m WHERE m.chunk_id = r.chunk_id AND m.entity_id = r.source_id
             AND m.start >= r.start AND m."end" <= r."end"), s.name) AS source,
         coalesce((SELECT min(m.name) FROM aegis_mention m WHERE m.chunk_id = r.chunk_id AND m.entity_id = r.target_id
@@ -108,8 +109,8 @@ WITH said AS (
     FROM aegis_entity s JOIN aegis_relation r ON r.source_id = s.id JOIN aegis_entity t ON t.id = r.target_id
     WHERE s.canonical_id = %(source)s AND t.canonical_id = %(target)s AND r.type = %(type)s
 )
-SELECT c.id AS chunk, c.text, said.start, said."end", said.source, said.target, said.confidence, d.id AS document, d.name, p.pages,
-    p.headings, count(*) OVER () AS total
+SELECT c.id AS chunk, c.text, said.start, said."end", said.source, said.target, said.confidence, said.addressed, d.id AS document,
+    d.name, p.pages, p.headings, count(*) OVER () AS total
 FROM said {SHOWN} JOIN aegis_chunk c ON c.id = said.chunk_id
 ORDER BY said.confidence DESC, d.name, d.id, p.window_id, p.ordinal, said.start LIMIT %(limit)s"""
 # Grows with the mentions of the entity's names.

@@ -121,8 +121,14 @@ def history(request: HttpRequest) -> HttpResponse:
 
 @api(SEE)
 def picture(request: HttpRequest) -> JsonResponse:
-    """Nodes and relations to draw: around an entity, or a first look at a document, chunks or a collection."""
-    return _answer(lambda: _picture(request).model_dump(mode="json"))
+    """Nodes and relations to draw: around an entity, or a first look at a document, chunks or a collection. `addressed=no` leaves
+    out the relations that may be instructions."""
+
+    def read() -> dict[str, object]:
+        whole = _picture(request)
+        return (whole.stated() if request.GET.get("addressed") == "no" else whole).model_dump(mode="json")
+
+    return _answer(read)
 
 
 def _picture(request: HttpRequest) -> queries.Picture:

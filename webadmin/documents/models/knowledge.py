@@ -156,7 +156,7 @@ class SurfaceForm(models.Model):
 
 
 class Mention(models.Model):
-    """An entity's name in a chunk's text, at [start, end). type, confidence: its vote.
+    """An entity's name in a chunk's text, at [start, end). type, confidence: its vote. inexact: the extractor spelled it in another way.
 
     joined_from: the entity of its own name, where that is the short form of another name of the document, whose entity it has then.
     """
@@ -171,6 +171,7 @@ class Mention(models.Model):
     confidence = models.FloatField(db_default=1.0)
     start = models.PositiveIntegerField()
     end = models.PositiveIntegerField()
+    inexact = models.BooleanField(db_default=False)
 
     class Meta:
         db_table = "aegis_mention"
@@ -183,7 +184,8 @@ class Mention(models.Model):
 class Relation(models.Model):
     """One chunk's statement that source stands in a relation to target, said by the text at [start, end).
 
-    source_joined_from, target_joined_from: as in a Mention.
+    source_joined_from, target_joined_from: as in a Mention. addressed: that text speaks to its reader or to a language model, and may
+    be an instruction instead of a statement.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -197,6 +199,7 @@ class Relation(models.Model):
     confidence = models.FloatField()
     start = models.PositiveIntegerField()
     end = models.PositiveIntegerField()
+    addressed = models.BooleanField(db_default=False)
 
     class Meta:
         db_table = "aegis_relation"

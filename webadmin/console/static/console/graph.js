@@ -9,6 +9,7 @@
   const address = (kind, ...ids) => ids.reduce((url, id) => url.replace("00000000-0000-0000-0000-000000000000", id), root.dataset[`${kind}Url`]);
   const { cy, add, arrange } = make(part("canvas"));
   const hidden = new Set();
+  let hidesAddressed = false; // relations of which all evidence speaks to its reader or to a language model
 
   const say = (words) => { part("said").textContent = words; };
   const element = (tag, content, properties = {}) => {
@@ -45,6 +46,7 @@
     if (!picture.nodes) { say(picture.error || text("Away")); return; }
     const fresh = add(picture, cy.getElementById(id).nonempty() ? id : null);
     legend();
+    filter();
     if (fresh) await arrange(true);
     light(cy.getElementById(id));
     tables();
@@ -60,6 +62,7 @@
   // The legend filters
   const filter = () => {
     cy.nodes().forEach((node) => { node.toggleClass("away", hidden.has(node.data("type"))); });
+    cy.edges().forEach((edge) => { edge.toggleClass("away", hidesAddressed && edge.data("addressed")); });
     tables();
   };
   const unhide = (type) => { if (hidden.delete(type)) { legend(); filter(); } };
@@ -77,17 +80,22 @@
     const counts = new Map();
     cy.nodes().forEach((node) => { counts.set(node.data("type"), (counts.get(node.data("type")) || 0) + 1); });
     const types = [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
-    part("legend").replaceChildren(...types.map(([type, count]) => {
-      const button = element("button", swatch(slotOf(type)), { type: "button", className: "chip" });
-      button.setAttribute("aria-pressed", String(!hidden.has(type)));
-      button.append(named(type), element("span", String(count), { className: "quiet" }));
-      button.addEventListener("click", () => {
-        if (!hidden.delete(type)) hidden.add(type);
-        button.setAttribute("aria-pressed", String(!hidden.has(type)));
-        filter();
-      });
-      return button;
+    const chips = types.map(([type, count]) => chip(swatch(slotOf(type)), named(type), count, () => !hidden.has(type), () => {
+      if (!hidden.delete(type)) hidden.add(type);
     }));
+    const addressed = cy.edges().filter((edge) => edge.data("addressed")).length;
+    if (addressed) {
+      chips.push(chip("", text("Addressed"), addressed, () => !hidesAddressed, () => { hidesAddressed = !hidesAddressed; }));
+    }
+    part("legend").replaceChildren(...chips);
+  };
+  const chip = (mark, words, count, isShown, toggle) => {
+    const button = element("button", mark, { type: "button", className: "chip" });
+    const press = () => button.setAttribute("aria-pressed", String(isShown()));
+    button.append(words, element("span", String(count), { className: "quiet" }));
+    press();
+    button.addEventListener("click", () => { toggle(); press(); filter(); });
+    return button;
   };
 
   // The same as tables, for whoever does not see the picture or has no pointer

@@ -1,0 +1,49 @@
+"""Which lines of a text speak to its reader or to a language model: what they say may be an instruction instead of a statement.
+
+Every prompt that was measured repeated an injected claim as a relation, so relations with such evidence are marked for people and
+filters. Design note: words, not a model: who writes for a model can talk to the one that judges, too. A plain false sentence has no
+such words and cannot be noticed by its form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from aegis_assets.pipeline.sentences import Span
+
+# What is said to a model. One such line makes the whole paragraph doubtful: the claim often stands in the next sentence.
+_TO_MODEL: Final = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|rules|prompts?|above|previous|prior|everything)\b"
+    r"|\b(?:previous|prior|above|new|hidden) (?:instructions?|prompts?|task)\b|\bsystem (?:prompt|message|notice|override)\b"
+    r"|\byou are (?:now|no longer)\b|\byou are an? (?:ai|assistant|language model|helpful)\b|\bas an ai\b"
+    r"|\b(?:answer|respond|reply|output) (?:only|with|exactly)\b|\bdo not (?:list|mention|extract|reveal|report|output)\b"
+    r"|\b(?:dear|attention) (?:ai|assistant|language model|llm|model|chatbot)s?\b|\b(?:llm|chatbot|assistant)s?[:,] "
+    r"|\bend of (?:data|passage|document|context)\b|<\|?/?(?:system|user|assistant|passage|im_start|im_end)\b"
+    r"|\b(?:ignorier|vergiss|vergesst|missachte)\w*\b.{0,40}\b(?:anweisung|regel|obige|vorherige|bisherige)\w*"
+    r"|\b(?:neue|vorherige|obige) (?:anweisung|aufgabe)\w*|\bdu bist (?:jetzt|nun|kein|nicht mehr)\b|\bantworte (?:nur|mit)\b"
+    r"|\b(?:ignore[zr]?|oublie[zr]?)\b.{0,40}\b(?:instructions?|consignes?|règles?)\b|\bréponds? (?:seulement|uniquement)\b"
+    r"|\b(?:ignora|olvida)\b.{0,40}\b(?:instrucciones|istruzioni|reglas|regole)\b",
+    re.IGNORECASE,
+)
+# What is said to a reader: second persons that mean nothing else, and the beginning of a request.
+_TO_READER: Final = re.compile(
+    r"\b(?:you|your|yours|yourself|du|dich|dir|dein\w{0,2}|vous|votre|vos|usted|ustedes)\b"
+    r"|\A\W*(?:please|note that|bitte|veuillez|por favor)\b"
+    r"|\A\W*(?:report|state|list|say|write|print|add|remember|pretend|act|translate) (?:that|the|an?|as|all|only|down)\b",
+    re.IGNORECASE,
+)
+_BLANK_LINE: Final = re.compile(r"\n[ \t]*\n")
+
+
+def addressed_lines(text: str, spans: Sequence[Span]) -> list[bool]:
+    """spans: of the text's lines, in order."""
+    paragraphs: list[int] = []
+    paragraph = 0
+    for (_, end), (start, _) in zip([(0, 0), *spans[:-1]], spans, strict=True):
+        paragraph += bool(_BLANK_LINE.search(text, end, start))
+        paragraphs.append(paragraph)
+    words = [" ".join(text[start:end].split()) for start, end in spans]
+    doubtful = {paragraph for paragraph, line in zip(paragraphs, words, strict=True) if _TO_MODEL.search(line)}
+    return [paragraph in doubtful or bool(_TO_READER.search(line)) for paragraph, line in zip(paragraphs, words, strict=True)]

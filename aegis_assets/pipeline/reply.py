@@ -1,0 +1,91 @@
+"""What a language model answers about a passage: tuples, in an answer that may be cut short or run in a circle."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_STRING: Final = r'"(?:[^"\\]|\\.)*"'
+_TUPLE: Final = re.compile(rf"\[\s*(?:\d+\s*,\s*)?({_STRING}(?:\s*,\s*{_STRING})+)\s*\]")
+
+
+class ReplyEntity(NamedTuple):
+    name: str
+    type: str
+
+
+class ReplyRelation(NamedTuple):
+    """line: the number of the passage's line that says it. source, target: names."""
+
+    line: Annotated[int, Field(ge=0, lt=1_000_000)]
+    source: str
+    predicate: str
+    target: str
+
+
+class Reply(BaseModel):
+    """Extra keys are refused: they are how a model that ignores the schema is noticed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    entities: tuple[ReplyEntity, ...]
+    relations: tuple[ReplyRelation, ...]
+
+    def with_more(self, other: Reply) -> Reply:
+        """Return both together, each tuple once."""
+        return Reply(
+            entities=tuple(dict.fromkeys((*self.entities, *other.entities))),
+            relations=tuple(dict.fromkeys((*self.relations, *other.relations))),
+        )
+
+    def in_tuples(self) -> str:
+        """Return it in the form that is asked for: one line of JSON without blanks."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+
+
+def complete_tuples(content: str) -> Reply:
+    """Return what an answer that was cut short holds: its complete tuples are as good as those of a whole one."""
+    rows = [row for found in _TUPLE.finditer(content) if (row := _loaded(found.group())) is not None]
+    return Reply(
+        entities=tuple(ReplyEntity(*row) for row in rows if len(row) == 2),
+        relations=tuple(ReplyRelation(*row) for row in rows if len(row) == 4 and isinstance(row[0], int)),
+    )
+
+
+def _loaded(text: str) -> Sequence[Any] | None:
+    try:
+        row: Sequence[Any] = json.loads(text)
+    except ValueError:  # an escape that JSON does not know
+        return None
+    return row
+
+
+class RepetitionGuard:
+    """Reads an answer as it comes, and notices a model that runs in a circle: it would only stop at its limit of tokens.
+
+    A circle is `REPEATS` complete tuples in a row, each of which was given before, if for another line. One or two are a careless
+    list.
+    """
+
+    REPEATS: Final = 3
+
+    def __init__(self) -> None:
+        self._rest = ""
+        self._seen: set[str] = set()
+        self._repeated = 0
+
+    def __call__(self, piece: str) -> bool:
+        """Return whether the answer runs in a circle."""
+        self._rest += piece
+        if "]" not in piece:
+            return False
+        end = 0
+        for found in _TUPLE.finditer(self._rest):
+            self._repeated = self._repeated + 1 if found.group(1) in self._seen else 0
+            self._seen.add(found.group(1))
+            end = found.end()
+        self._rest = self._rest[end:]
+        return self._repeated >= self.REPEATS

@@ -1,0 +1,157 @@
+"""A language model's reply, and the text it is about -> an Extraction that is true of the text.
+
+What does not stand in the text, is of a type outside the schema, or is a relation that lacks an end or a line that names one, is
+dropped and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from aegis_assets.model.extraction import Extraction, Mention, Relation, Schema
+from aegis_assets.model.ids import normalised
+from aegis_assets.pipeline.addressed import addressed_lines
+from aegis_assets.pipeline.extraction_prompt import REFUGE, entity_types
+from aegis_assets.pipeline.folded_text import FoldedText
+from aegis_assets.pipeline.grounding import (
+    MAX_ENTITIES,
+    MAX_NAME,
+    MAX_RELATIONS,
+    Places,
+    allowed_type,
+    clean_name,
+    type_name,
+)
+from aegis_assets.pipeline.passage import lines
+from aegis_assets.pipeline.relation_ends import PERSON, Ends, is_date, key, parts
+from aegis_assets.pipeline.reply import Reply, ReplyEntity, ReplyRelation
+from aegis_assets.pipeline.sentences import Span
+
+UNNAMED: Final = "RELATED_TO"
+MAX_EVIDENCE: Final = 1000
+SHORTEST_WORD: Final = 4  # letters of a first word by which a name is known again
+
+# How sure a relation is, by what its line names: both ends, one of them and the other in the line before, or only one. Another line
+# than the one that the model gave is less, and a sentence that may be an instruction the least.
+BOTH, NEAR, ONE, ELSEWHERE = 0.9, 0.8, 0.6, 0.5
+ADDRESSED: Final = 0.5  # of what it would be else
+
+
+def ground(reply: Reply, text: str, schema: Schema) -> Extraction:
+    """Never raises: whatever the reply holds, what comes out is true of the text. Same reply and text, same result."""
+    places = Places(text)
+    dropped = max(0, len(reply.entities) - MAX_ENTITIES) + max(0, len(reply.relations) - MAX_RELATIONS)
+    dropped += _list(reply.entities[:MAX_ENTITIES], places.names, places.folded, schema)
+    ends = Ends(places.names, places.folded, REFUGE if REFUGE in entity_types(schema) else None)
+    stated = [(row, ends.meant(row.source), ends.meant(row.target)) for row in reply.relations[:MAX_RELATIONS]]
+    dropped += places.claim()
+    mentions, indices = places.mentions()
+    evidence = _Evidence(text, mentions, indices)
+    relations: dict[tuple[str, str, str], Relation] = {}
+    for row, sources, targets in stated:
+        kind = _type(row, schema)
+        pairs = [(a, b) for a in sources for b in targets if a != b and a in indices and b in indices]
+        dropped += int(kind is None or not pairs)
+        for source, target in pairs if kind else ():
+            relation = evidence.relation(row.line, source, kind or UNNAMED, target)
+            known = relations.get((source, relation.type, target)) if relation else None
+            if relation is None:
+                dropped += 1
+            elif known is None or _surer(relation, known):
+                relations[source, relation.type, target] = relation
+    return Extraction(mentions=tuple(mentions), relations=tuple(relations.values()), dropped=dropped)
+
+
+def _list(entities: Sequence[ReplyEntity], names: dict[str, tuple[str, str]], text: FoldedText, schema: Schema) -> int:
+    """Add the entities that stand in the text to the names; return how many do not, or are none."""
+    listed = {key(clean_name(entity.name)) for entity in entities}
+    dropped = 0
+    for entity in entities:
+        kind = allowed_type(entity.type, entity_types(schema)) or (None if schema.entity_types else REFUGE)
+        for name in _names(clean_name(entity.name), kind, listed):
+            form = key(name)
+            dates = not schema.entity_types and is_date(name)
+            if not form or kind is None or dates or len(entity.name) > MAX_NAME * 4 or not text.places(name).spans:
+                dropped += 1
+            elif form not in names:  # a name given two types keeps the first: relations go by name and must be unambiguous
+                names[form] = (name, kind)
+    return dropped
+
+
+def _names(name: str, kind: str | None, listed: set[str]) -> list[str]:
+    """Two persons joined by "and" are two; so is what the model lists apart as well. Other names may have an "and" of their own."""
+    several = parts(name)
+    apart = kind == PERSON or all(key(part) in listed for part in several)
+    return several if len(several) > 1 and apart else [name]
+
+
+def _type(row: ReplyRelation, schema: Schema) -> str | None:
+    """UNNAMED where a predicate has letters, but none that UPPER_SNAKE can hold."""
+    kind = allowed_type(row.predicate, schema.relation_types)
+    if kind is None and not schema.relation_types and normalised(row.predicate):
+        return UNNAMED
+    return (type_name(kind) or UNNAMED) if kind else None
+
+
+def _surer(relation: Relation, known: Relation) -> bool:
+    return (not relation.addressed, relation.confidence) > (not known.addressed, known.confidence)
+
+
+class _Evidence:
+    """The lines of a text, and which names stand in them."""
+
+    def __init__(self, text: str, mentions: Sequence[Mention], indices: dict[str, list[int]]) -> None:
+        self._mentions = mentions
+        self._indices = indices
+        self._spans = lines(text)
+        self._words = [f" {normalised(text[start:end])} " for start, end in self._spans]
+        self._addressed = addressed_lines(text, self._spans)
+
+    def relation(self, line: int, source: str, kind: str, target: str) -> Relation | None:
+        """Return the relation with the sentence that says it, None where no sentence can have said it."""
+        placed = self._line(line - 1, source, target)
+        if placed is None:
+            return None
+        at, confidence = placed
+        start, end = self._spans[at]
+        return Relation(
+            source=self._nearest(source, (start, end)),
+            target=self._nearest(target, (start, end)),
+            type=kind,
+            confidence=confidence * (ADDRESSED if self._addressed[at] else 1),
+            start=start,
+            end=min(end, start + MAX_EVIDENCE),
+            addressed=self._addressed[at],
+        )
+
+    def _line(self, given: int, source: str, target: str) -> tuple[int, float] | None:
+        """The line that the model gave, if an end stands in it, or both in it and the one before, of which pronouns may speak; else
+        the first that has both."""
+        if 0 <= given < len(self._spans):
+            here = [self._stands(end, given) for end in (source, target)]
+            before = [given > 0 and self._stands(end, given - 1) for end in (source, target)]
+            if all(here):
+                return given, BOTH
+            if all(a or b for a, b in zip(here, before, strict=True)):
+                return given, NEAR
+            if any(here):
+                return given, ONE
+        both = (at for at in range(len(self._spans)) if self._stands(source, at) and self._stands(target, at))
+        first = next(both, None)
+        return None if first is None else (first, ELSEWHERE)
+
+    def _stands(self, name: str, line: int) -> bool:
+        """Return whether the line has a mention of it, or the word that it is shortened to: a surname, a firm's first word."""
+        start, end = self._spans[line]
+        if any(start <= self._mentions[index].start < end for index in self._indices[name]):
+            return True
+        first, *_, last = name.split() * 2
+        return any(f" {word} " in self._words[line] for word in (first, last) if word == last or len(word) >= SHORTEST_WORD)
+
+    def _nearest(self, name: str, span: Span) -> int:
+        """The mention inside the sentence, else the one nearest to it."""
+        mentions = self._mentions
+        return min(
+            self._indices[name], key=lambda index: (max(span[0] - mentions[index].start, mentions[index].end - span[1], 0), index)
+        )

@@ -1,0 +1,89 @@
+"""What a relation's end means, where the model did not give a listed name."""
+
+from __future__ import annotations
+
+import pytest
+
+from aegis_assets.model.extraction import Extraction, Schema
+from aegis_assets.pipeline.extraction_prompt import REFUGE
+from aegis_assets.pipeline.reply import Reply, ReplyEntity, ReplyRelation
+from aegis_assets.pipeline.reply_grounding import ground
+
+TEXT = (
+    "Ana Duarte works at Medwave Systems in Cork. Eckert and Mauchly founded Univac.\n"
+    "Duarte met Bo Lind. She uses EDSAC with money of the Royal Society.\n"
+    "A machine for the Census ran in March 1951."
+)
+ENTITIES = {"Ana Duarte": "PERSON", "Medwave Systems": "ORGANIZATION", "EDSAC": "PRODUCT", "Eckert": "PERSON", "Mauchly": "PERSON"}
+
+
+def grounded(*relations: tuple[int, str, str], schema: Schema | None = None, entities: dict[str, str] = ENTITIES) -> Extraction:
+    """relations: line, source, target."""
+    reply = Reply(
+        entities=tuple(ReplyEntity(*entity) for entity in entities.items()),
+        relations=tuple(ReplyRelation(line, source, "knows", target) for line, source, target in relations),
+    )
+    return ground(reply, TEXT, schema or Schema())
+
+
+def ends(found: Extraction) -> set[tuple[str, str]]:
+    return {(found.mentions[each.source].name, found.mentions[each.target].name) for each in found.relations}
+
+
+@pytest.mark.parametrize(
+    ("end", "meant"),
+    [
+        ("Ana Duarte", {"Ana Duarte"}),
+        ("Duarte", {"Ana Duarte"}),
+        ("Medwave", {"Medwave Systems"}),
+        ("the Medwave Systems", {"Medwave Systems"}),
+        ("Medwave Systems in 1951", {"Medwave Systems"}),
+        ("Eckert and Mauchly", {"Eckert", "Mauchly"}),
+        ("EDSAC with money", {"EDSAC"}),
+        ("Bo Lind", {"Bo Lind"}),
+        ("Royal Society", {"Royal Society"}),
+        ("money", set()),
+        ("March 1951", set()),
+        ("machine for the EDSAC", set()),
+        ("Nobody Else", set()),
+    ],
+)
+def test_an_end_means_what_a_reader_would_take_it_for(end: str, meant: set[str]) -> None:
+    found = grounded((2, end, "Univac"), entities={**ENTITIES, "Univac": "ORGANIZATION"})
+    assert {source for source, _ in ends(found)} == meant
+    assert (found.dropped == 0) == bool(meant)
+
+
+def test_a_name_that_was_not_listed_is_a_concept_until_another_mention_says_more() -> None:
+    found = grounded((3, "Ana Duarte", "Bo Lind"))
+    assert {mention.type for mention in found.mentions if mention.name == "Bo Lind"} == {REFUGE}
+
+
+def test_a_collection_with_types_of_its_own_gets_no_names_that_it_did_not_ask_for() -> None:
+    found = grounded((3, "Ana Duarte", "Bo Lind"), schema=Schema(entity_types=("PERSON",)))
+    assert (found.relations, found.dropped) == ((), 3)
+
+
+def test_persons_listed_together_are_two() -> None:
+    found = grounded((2, "Eckert", "Univac"), entities={"Eckert and Mauchly": "PERSON", "Univac": "ORGANIZATION"})
+    assert {mention.name for mention in found.mentions} == {"Eckert", "Mauchly", "Univac"}
+
+
+def test_the_evidence_is_the_line_that_the_model_gave_if_it_names_an_end() -> None:
+    def said(line: int) -> str:
+        (relation,) = grounded((line, "Ana Duarte", "Medwave Systems")).relations
+        return TEXT[relation.start : relation.end]
+
+    assert said(1) == "Ana Duarte works at Medwave Systems in Cork."
+    assert said(3) == "Duarte met Bo Lind."
+    assert said(99) == said(4) == "Ana Duarte works at Medwave Systems in Cork."
+
+
+def test_what_no_line_can_have_said_is_dropped() -> None:
+    assert grounded((5, "EDSAC", "Mauchly")).relations == ()
+
+
+def test_dates_and_numbers_are_no_entities_unless_the_collection_asks_for_them() -> None:
+    assert grounded(entities={"March 1951": "EVENT"}).mentions == ()
+    dated = grounded(entities={"March 1951": "DATE"}, schema=Schema(entity_types=("DATE",)))
+    assert [mention.name for mention in dated.mentions] == ["March 1951"]
