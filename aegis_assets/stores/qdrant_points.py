@@ -96,6 +96,14 @@ def requests_of(query: Embedding, limit: int, oversampling: float) -> list[Any]:
     return requests
 
 
+def cosines_of(query: Embedding, chunks: Sequence[UUID]) -> Any:
+    """Return the search that gives these chunks' cosines."""
+    from qdrant_client import models
+
+    only = models.Filter(must=[models.HasIdCondition(has_id=[str(chunk) for chunk in chunks])])
+    return models.QueryRequest(query=list(query.dense), using=DENSE, filter=only, limit=len(chunks))
+
+
 def overwrite(client: QdrantClient, name: str, size: int, payloads: Sequence[tuple[UUID, dict[str, Any]]]) -> None:
     """Replace the payloads of points that are there, `size` of them in a request."""
     from qdrant_client import models

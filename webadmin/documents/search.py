@@ -15,12 +15,14 @@ from aegis_assets.errors import AegisError, BadInput, NotFound
 from aegis_assets.model.embedding import VectorHit
 from aegis_assets.model.ledger import SearchRow
 from aegis_assets.model.parsing import Frozen
+from aegis_assets.pipeline.fusion import cosine_weight, fused
 from aegis_assets.settings import settings
 from aegis_assets.stores.ledger.base import clean
 from webadmin.documents import platform
 from webadmin.documents.aside import aside
 from webadmin.documents.models import Collection
 
+SPARE: Final = 20  # hits more than wanted, for those that may not answer any more
 LONGEST: Final = 8000  # characters; embedders read a few hundred words and leave the rest out without a word
 
 
@@ -63,12 +65,20 @@ def search(text: str, collection: str | None, limit: int) -> SearchResult:
         return SearchResult()
     query = platform.engine().embed([text], "query")[0]
     reranked = settings().rerank_hits if platform.engine().server_info().reranker else 0
-    ranked = aside.call(platform.search_vectors, list(scopes), query, max(limit, reranked))
-    pairs = [(hit, name) for name, hits in zip(scopes.values(), ranked, strict=True) for hit in hits]
-    pairs.sort(key=lambda pair: (-pair[0].score, str(pair[0].id)))
-    rows = {row.chunk: row for row in platform.ledger().search_rows([hit.id for hit, _ in pairs])}
-    hits = [_hit(hit, rows[hit.id], name) for hit, name in pairs if hit.id in rows]
+    wanted = max(limit, reranked)
+    given = aside.call(platform.search_vectors, list(scopes), query, wanted)
+    names = {hit.id: name for name, hits in zip(scopes.values(), given, strict=True) for hit in hits}
+    ranked = _fused([hit for hits in given for hit in hits], query.language)[: wanted + SPARE]
+    rows = {row.chunk: row for row in platform.ledger().search_rows([hit.id for hit in ranked])}
+    hits = [_hit(hit, rows[hit.id], names[hit.id]) for hit in ranked if hit.id in rows]
     return _rerank(text, hits, reranked, limit) if reranked else SearchResult(hits=tuple(hits[:limit]))
+
+
+def _fused(hits: list[VectorHit], language: str) -> list[VectorHit]:
+    """Return the candidates of all collections in one order. language: the question's."""
+    known = platform.engine().server_info().embedder.languages
+    languages = platform.ledger().languages([hit.id for hit in hits]) if known else {}
+    return fused(hits, lambda hit: cosine_weight(known, language, languages.get(hit.id, "")))
 
 
 def _scopes(collection: str | None) -> dict[UUID, str]:

@@ -136,6 +136,8 @@ def sample(url: str) -> dict[str, Any]:
         "sizes": [9],
         "objects": [77],
         "packed": [b"\\0"] * len(chunks),
+        **dict.fromkeys(("sparse_sides", "languages"), ["en"] * len(chunks)),
+        "sparse": "print",
         "id": document,
         "hash": row["hashes"][0],
         **dict.fromkeys(("fingerprint", "parse", "embed", "extract"), "print"),
