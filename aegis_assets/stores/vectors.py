@@ -232,7 +232,8 @@ class QdrantVectors:
             requests = requests_of(query, min(max(limit * PREFETCH, CANDIDATES), shape.page), shape.oversampling)
             dense, sparse = [*_asked(client, name, shape, requests), {}][:2]
             without = sorted(sparse.keys() - dense.keys())
-            for scores in _asked(client, name, shape, [cosines_of(query, chunks) for chunks in batches(without, shape.ids)]):
+            requests = [cosines_of(query, chunks, shape.oversampling) for chunks in batches(without, shape.ids)]
+            for scores in _asked(client, name, shape, requests):
                 dense |= scores
             return [VectorHit(id=id, score=0.0, dense=dense.get(id), sparse=sparse.get(id)) for id in dense.keys() | sparse.keys()]
 
