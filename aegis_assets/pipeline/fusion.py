@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
+from uuid import UUID
 
 from aegis_assets.model.embedding import VectorHit
 
@@ -28,6 +29,15 @@ def fused(hits: Iterable[VectorHit], weight: Callable[[VectorHit], float] = lamb
         for hit in given
     ]
     return sorted(scored, key=lambda hit: (-hit.score, hit.id))
+
+
+def seed_strengths(hits: Sequence[VectorHit], *, cosines: bool) -> dict[UUID, float]:
+    """Return how strongly a walk over the graph begins at each hit. hits: fused, best first.
+
+    cosines: where the embedder knows the question's language; else the cosines say little, and it is the shares of the best score.
+    """
+    best = (hits[0].score if hits else 0.0) or 1.0
+    return {hit.id: hit.dense or 0.0 if cosines else hit.score / best for hit in hits}
 
 
 def cosine_weight(known: Sequence[str], question: str, chunk: str) -> float:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from aegis_assets.model.embedding import VectorHit
-from aegis_assets.pipeline.fusion import KNOWN, UNKNOWN, cosine_weight, fused
+from aegis_assets.pipeline.fusion import KNOWN, UNKNOWN, cosine_weight, fused, seed_strengths
 
 
 def hit(number: int, dense: float | None, sparse: float | None) -> VectorHit:
@@ -23,6 +23,13 @@ def test_a_lexical_score_counts_by_its_share_of_the_best_and_a_cosine_by_its_wei
 def test_equals_are_ordered_by_id_and_nothing_is_better_than_a_negative_cosine() -> None:
     assert [each.id.int for each in fused([hit(2, 0.0, None), hit(3, -0.5, None), hit(1, -0.1, None)])] == [1, 2, 3]
     assert fused([]) == []
+
+
+def test_a_walk_begins_by_the_cosines_or_where_these_say_little_by_the_scores() -> None:
+    hits = fused([hit(1, 0.6, 2.0), hit(2, None, 8.0)], lambda each: UNKNOWN)
+    assert seed_strengths(hits, cosines=True) == {UUID(int=1): 0.6, UUID(int=2): 0.0}
+    assert seed_strengths(hits, cosines=False) == pytest.approx({UUID(int=2): 1.0, UUID(int=1): 0.25 + UNKNOWN * 0.6})
+    assert seed_strengths([], cosines=True) == {}
 
 
 def test_hits_of_two_collections_are_measured_by_one_best() -> None:

@@ -42,6 +42,7 @@ ON_PATH: Final = {
     "graph_facts": """CHUNKS COUNT_ENTITIES COUNT_RELATIONS EMBEDDED EMBEDDERS ENTITIES EVIDENCE MOVING PLACED RELATIONS STATED""",
     "graph_view": """ALL_CHUNKS COUNTED DROP_WINDOWS ERASE GO_DARK GO_LIVE IDLE_BLOBS IN_USE KNOWN LIVE LOCK_ALL NAMES NEW_CHUNKS
         OLD_CHUNKS OLD_WINDOWS OWN_BLOBS STANDINGS STATE STEP_DOWN SWITCH TARGETS UNCHANGED""",
+    "homes": "ADD DROP HOMES LIVE_HEADINGS",
     "launching": "CLAIM HELD LAUNCHED UNCLAIM WAITING",
     "limits": "LIMITS",
     "outbox": """CLAIM CLAIMED CONTENTS EVIDENCE INCIDENT LEFTOVERS LEFT_BY LET_GO LIVE_CHUNKS NAMED RELEASE STATED STILL
@@ -54,6 +55,7 @@ ON_PATH: Final = {
         SETTLE""",
     "usage": "RESERVE SETTLE THIS_MONTH",
     "waiting": "FOR_UPDATE RUN_ENDS TRY_NOW WAIT WAITED",
+    "walking": "ABOUT ALIASES HOMES MENTIONED NAMED NAMING TEXTS TITLED TITLES",
     "watched": "BLANK CANCEL CHANGED FORGET GONE NOTE REMOVE UPSERT",
     "windows": """COUNT_PARSED DOCUMENT_OF HEADINGS LIVE MISSING PLANNED RECOUNT REOPEN REOPEN_TASKS REOPEN_WINDOWS RESOLVE
         SAVE_PARSED SIBLING_CHUNKS SIBLING_PARSE START UNPARSED WINDOW WINDOWS""",
@@ -121,6 +123,8 @@ OF_ITS_OWN: Final[dict[str, dict[str, Any]]] = {
     },
     "graph_view": {"claimer": "run", "lives": [77]},
     "graph_view.UNCHANGED": {"ids": [7], "versions": [0]},
+    "homes.ADD": {"collections": [id_of("collection")] * 2, "documents": [id_of("d77")] * 2, "leads": ["name 1", "name 777"]},
+    "homes.DROP": {"chunks": [UUID(int=1), UUID(int=2)]},
     "launching": {"seconds": 60, "small": 1000, "small_runs": 4, "large_runs": 2, "together": 50, "limit": 2000, "most": 600},
     "launching.CLAIM": {"ids": None, "bytes_per_second": 1000, "alone": 2},
     "outbox": GRAPH_ROWS | {"ids": [7, 8], "age": 60, "without": []},
@@ -128,6 +132,7 @@ OF_ITS_OWN: Final[dict[str, dict[str, Any]]] = {
     "removed.FORGET": {"id": 7},
     "removed.POSTPONE": {"id": 7},
     "resolving": MERGES | {"rules": "print", "bound": 200, "compared": [True, False]},
+    "walking": {"names": ["name 1", "name 777"], "leads": ["name 1", "name 777"], "ids": NAMES, "limit": 21, "mentions": 300},
     "waiting": {
         "servers": ["the graph server"],
         "server": "the graph server",

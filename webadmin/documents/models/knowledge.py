@@ -42,6 +42,7 @@ class Entity(models.Model):
         db_table = "aegis_entity"
         indexes = [
             models.Index(fields=["collection", "type", "normalised"], name="aegis_entity_name"),
+            models.Index(fields=["collection", "normalised"], name="aegis_entity_normalised"),
             models.Index(fields=["canonical"], name="aegis_entity_canonical"),
         ]
 
