@@ -162,7 +162,7 @@ def load(postgres: Postgres, entities: int, place: Path, graph: str, server: Gra
         kept: dict[str, Any] = json.loads(mark.read_text())
         return kept
     name, loaded, began = f"{graph}_{entities}", Loaded(entities), time.monotonic()
-    _make_database(postgres, name, place)
+    make_database(postgres, name, place)
     keys, url = growth_ledger.keys_of(loaded, COLLECTION), postgres.url(name)
     growth_ledger.load(url, loaded, COLLECTION, keys)
     half = time.monotonic()
@@ -190,7 +190,7 @@ def _sink(graph: str, server: GraphAddress) -> growth_graph.ArcadeSink | growth_
     return sink
 
 
-def _make_database(postgres: Postgres, name: str, place: Path) -> None:
+def make_database(postgres: Postgres, name: str, place: Path) -> None:
     """Make an empty database, in place of one that was there. The first call migrates, the others copy."""
     migrate(postgres.ensure_database(TEMPLATE), place)
     postgres.drop_database(name)

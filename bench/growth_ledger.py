@@ -19,7 +19,7 @@ from psycopg.rows import DictRow, dict_row
 from aegis_assets.model import ids
 from aegis_assets.pipeline.blocking import MAX_BLOCK, blocks
 from aegis_assets.pipeline.resolve import rules_fingerprint
-from bench.growth_corpus import RELATION, TYPE, Loaded, name
+from bench.growth_corpus import HUBS, RELATION, TYPE, Loaded, name
 from tests.doubles.engine import EMBEDDER
 
 FINGERPRINT: Final = "loaded"
@@ -36,12 +36,13 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "aegis_window": ("id", "generation_id", "document_id", "ordinal", "first", "last", "key", "parse_state", "enrich_state"),
     "aegis_run_document": ("run_id", "document_id"),
     "aegis_chunk": ("id", "document_id", "text_hash", "repeat", "text", "tokens", "since"),
-    "aegis_placement": ("generation_id", "window_id", "chunk_id", "ordinal", "pages"),
+    "aegis_placement": ("generation_id", "window_id", "chunk_id", "ordinal", "pages", "headings"),
     "aegis_chunk_task": ("chunk_id", "document_id", "stage", "state", "fingerprint"),
     "aegis_extraction": ("text_hash", "fingerprint", "payload"),
     "aegis_entity": ("id", "collection_id", "canonical_id", "type", "name", "normalised", "resolved"),
     "aegis_entity_block": ("collection_id", "key", "entity_id"),
     "aegis_mention": ("chunk_id", "document_id", "entity_id", "name", "type", "start", "end"),
+    "aegis_home": ("collection_id", "document_id", "chunk_id", "name", "lead"),
     "aegis_relation": ("chunk_id", "document_id", "source_id", "target_id", "type", "confidence", "start", "end"),
 }  # fmt: skip
 COLLECTION: Final = """
@@ -177,7 +178,9 @@ def _tables(loaded: Loaded, keys: Keys) -> dict[str, Iterable[str]]:
             f"{chunks[n]}\t{document_of[n]}\t{hashes[n]}\t0\t{chunk.text}\t{len(chunk.text) // 4}\t1\n" for n, chunk in made()
         ),
         "aegis_placement": (
-            f"{n + 1}\t{windows[n]}\t{chunks[chunk]}\t{chunk - of.start}\t{{1}}\n" for n, _, of in per_document for chunk in of
+            f"{n + 1}\t{windows[n]}\t{chunks[chunk]}\t{chunk - of.start}\t{{1}}\t{{{_heading(loaded, chunk)}}}\n"
+            for n, _, of in per_document
+            for chunk in of
         ),
         "aegis_chunk_task": (
             f"{chunk}\t{document_of[n]}\t{stage}\tdone\t{FINGERPRINT}\n"
@@ -192,12 +195,21 @@ def _tables(loaded: Loaded, keys: Keys) -> dict[str, Iterable[str]]:
             for n, chunk in made()
             for entity, (start, end) in chunk.mentions
         ),
+        "aegis_home": (
+            f"{scope}\t{document_of[n]}\t{chunk}\t{ids.normalised(_heading(loaded, n))}\t{ids.normalised(_heading(loaded, n))}\n"
+            for n, chunk in enumerate(chunks)
+        ),
         "aegis_relation": (
             f"{chunks[n]}\t{document_of[n]}\t{named[source]}\t{named[target]}\t{RELATION}\t{CONFIDENCE}\t{start}\t{end}\n"
             for n, chunk in made()
             for source, target, (start, end) in chunk.relations
         ),
     }
+
+
+def _heading(loaded: Loaded, chunk: int) -> str:
+    """Return the heading of a chunk, which is about an entity that it need not name."""
+    return name(HUBS + chunk * 2 % (loaded.entities - HUBS))
 
 
 def _entity(scope: UUID, entity: int, identity: str) -> str:

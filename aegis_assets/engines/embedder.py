@@ -29,6 +29,7 @@ Kind = Literal["passage", "query"]
 # The length that MiniLM was trained at; for BGE-M3, which reads 8,192, the length at which a chunk still is about one thing.
 MAX_TOKENS: Final = {"minilm": 256, "bge-m3": 512}
 DECIMALS: Final = 7  # of a float32 below 1
+RECORDED: Final = 1  # version of our lexical weights in fingerprints from when these had none of their own
 GIVE_BACK_SECONDS: Final = 2.0
 
 
@@ -90,7 +91,7 @@ class Embedder:
         self._sparse_head = chosen.local_embedder == "bge-m3"
         self._max_tokens = chunk_tokens(chosen)
         threads = _prepare(self._device)
-        lexical.query_weights("warm")  # the stemmer takes a second to import
+        lexical.weigh("warm", "query")  # stemmer and language model take seconds to import
         with _quiet():
             self._model = _load(chosen.local_embedder, path, self._device)
         self._gave_back = 0.0
@@ -104,7 +105,9 @@ class Embedder:
             dimension=_dimension(path),
             sparse="bge-m3" if self._sparse_head else "lexical",
             max_tokens=self._max_tokens,
-            fingerprint=_fingerprint(path, self._max_tokens, 0 if self._sparse_head else lexical.VERSION),
+            fingerprint=_fingerprint(path, self._max_tokens, 0 if self._sparse_head else RECORDED),
+            sparse_fingerprint="" if self._sparse_head else lexical.FINGERPRINT,
+            languages=() if self._sparse_head else ("en",),
         )
 
     def embed(self, texts: Sequence[str], kinds: Sequence[Kind], batch: int = 0) -> list[Embedding]:
@@ -119,11 +122,10 @@ class Embedder:
         if self._device == "cpu" and time.monotonic() - self._gave_back > GIVE_BACK_SECONDS:
             _give_back()
             self._gave_back = time.monotonic()
-        if self._sparse_head:
-            dense, sparse = output["dense_vecs"], [_by_token(weights) for weights in output["lexical_weights"]]
-        else:
-            dense, sparse = output, [_lexical(text, kind) for text, kind in zip(texts, kinds, strict=True)]
-        return [_embedding(vector, weights) for vector, weights in zip(dense, sparse, strict=True)]
+        if not self._sparse_head:
+            return [lexical.embed(text, kind, _dense(row)) for text, kind, row in zip(texts, kinds, output, strict=True)]
+        rows = zip(output["dense_vecs"], map(_by_token, output["lexical_weights"]), strict=True)
+        return [Embedding(dense=_dense(row), indices=indices, values=values) for row, (indices, values) in rows]
 
     def _probe(self) -> None:
         """Before each call, because encode() takes any RuntimeError for too large a batch and tries smaller ones, down to none."""
@@ -205,18 +207,14 @@ def _fingerprint(path: Path, max_tokens: int, lexical_version: int) -> str:
     return fingerprint(files=sorted(digests.items()), max_tokens=max_tokens, lexical=lexical_version)
 
 
-def _lexical(text: str, kind: Kind) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    return lexical.query_weights(text) if kind == "query" else lexical.passage_weights(text)
-
-
 def _by_token(weights: Mapping[str, float]) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """BGE-M3's weights: token id, as text -> weight."""
     pairs = sorted((int(token), round(float(weight), 6)) for token, weight in weights.items() if weight > 0)
     return tuple(token for token, _ in pairs), tuple(weight for _, weight in pairs)
 
 
-def _embedding(vector: Any, sparse: tuple[tuple[int, ...], tuple[float, ...]]) -> Embedding:
+def _dense(vector: Any) -> tuple[float, ...]:
     dense = tuple(round(float(value), DECIMALS) for value in vector)
     if not all(map(math.isfinite, dense)):
         raise EngineFailed("The embedder returned a vector that is no number.")
-    return Embedding(dense=dense, indices=sparse[0], values=sparse[1])
+    return dense

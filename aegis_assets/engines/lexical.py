@@ -1,8 +1,15 @@
 """Text -> sparse lexical weights in the manner of BM25, for embedders whose model has no sparse head.
 
+A word counts by its stem, in the language that the text is recognised to be written in, and by its pieces of four letters, which
+need no language: they find inflected forms and the parts of compounds. There are no stop words: the inverse document frequency
+makes little of them in every language.
+
 A term's index is a hash, so there is no vocabulary to keep or to agree on between machines. The weight of a passage's term holds
 BM25's saturation and length normalisation; the inverse document frequency belongs to the collection and is applied by the vector
 store at query time (Qdrant's modifier IDF), so that adding documents never makes stored vectors wrong.
+
+Design note: a query also carries the terms of the version before (`lexical_old`), under their own hashes. So it finds passages that
+were weighed by that one, until `manage.py rebuild vectors` has weighed them anew, and a collection may hold both.
 """
 
 from __future__ import annotations
@@ -12,68 +19,129 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-VERSION: Final = 1  # part of the embedder's fingerprint: raise it when any result changes
+from aegis_assets.engines import lexical_old
+from aegis_assets.engines.text_language import language_of, possible_languages
+from aegis_assets.model.embedding import Embedding
+from aegis_assets.model.ids import fingerprint
+
+VERSION: Final = 2  # raise it when any result changes
+FINGERPRINT: Final = fingerprint(lexical=VERSION)
 K1: Final = 1.2  # Robertson and Zaragoza, The Probabilistic Relevance Framework (2009), give 1.2 to 2.0
 B: Final = 0.75  # the same source
-# Terms of a typical chunk after stop words. A constant, because the mean over a collection moves with every document.
-USUAL_LENGTH: Final = 100
+STEM: Final = 3.0  # weight of a stem, where a piece has 1
+PIECE: Final = 4  # characters
+# Terms of a typical chunk. Constants, because the mean over a collection moves with every document.
+USUAL_STEMS: Final = 180
+USUAL_PIECES: Final = 780
+OLD: Final = 8.0  # weight of a query's terms of the version before: the best scores of a question are that much lower
 
-_WORD: Final = re.compile(r"\w+")
+_WORD: Final = re.compile(r"[^\W_]+")
 # Scripts that are written without spaces are cut into pairs of characters, the usual stand-in for a segmenter.
 _UNSPACED: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
-_STOP_WORDS: Final = frozenset(
-    _WORD.findall(
-        """
-        a about above after again all also am an and any are as at be because been before being below between both but by can
-        could did do does doing down during each few for from further had has have having he her here hers him his how i if in
-        into is it its itself just me more most my no nor not of off on once only or other our ours out over own same she should
-        so some such than that the their theirs them then there these they this those through to too under until up very was we
-        were what when where which while who whom why will with would you your yours
-        """
-    )
-)
+_STEMMERS: Final = {
+    "ar": "arabic", "da": "danish", "de": "german", "en": "english", "es": "spanish", "fi": "finnish", "fr": "french",
+    "hu": "hungarian", "it": "italian", "nb": "norwegian", "nl": "dutch", "nn": "norwegian", "no": "norwegian",
+    "pt": "portuguese", "ro": "romanian", "ru": "russian", "sv": "swedish",
+}  # fmt: skip
+_DEFAULT: Final = "en"  # tables, code and lists of names, whose language nothing tells
+_TERM, _PART = b"term", b"piece"  # what a hash stands for
 
 
-def terms(text: str) -> Iterator[str]:
-    """Case-folded and stemmed, without English stop words, in the order of the text."""
+@dataclass(frozen=True)
+class Lexical:
+    """indices: ascending and unique. values: their weights, all above 0. language: the text's code, '' if nothing tells it."""
+
+    indices: tuple[int, ...]
+    values: tuple[float, ...]
+    language: str
+
+
+def weigh(text: str, kind: Literal["passage", "query"]) -> Lexical:
+    """Return the sparse side of a text."""
+    language = language_of(text)
+    weights = _passage(text, language) if kind == "passage" else _query(text)
+    indices = tuple(sorted(weights))
+    return Lexical(indices, tuple(weights[i] for i in indices), language)
+
+
+def renew(text: str, embedding: Embedding) -> Embedding:
+    """Return the passage's embedding with the lexical side of now."""
+    return embed(text, "passage", embedding.dense)
+
+
+def embed(text: str, kind: Literal["passage", "query"], dense: tuple[float, ...]) -> Embedding:
+    """Return the embedding of a text of which a model has made the dense side."""
+    side = weigh(text, kind)
+    return Embedding(dense=dense, indices=side.indices, values=side.values, sparse_fingerprint=FINGERPRINT, language=side.language)
+
+
+def _passage(text: str, language: str) -> dict[int, float]:
+    terms, pieces = Counter[int](), Counter[int]()
+    for word in words(text):
+        terms[index(stem(word, language), _TERM)] += 1
+        pieces.update(pieces_of(word))
+    return _saturated(terms, USUAL_STEMS, STEM) | _saturated(pieces, USUAL_PIECES, 1.0)
+
+
+def _query(text: str) -> dict[int, float]:
+    """Weigh each term once: a word that is asked for twice is not twice as wanted. Its language is a guess, so all likely stems."""
+    weights = dict.fromkeys(map(lexical_old.index, lexical_old.terms(text)), OLD)
+    languages = possible_languages(text) or (_DEFAULT,)
+    for word in words(text):
+        weights |= dict.fromkeys((index(stem(word, language), _TERM) for language in languages), 1.0)
+        weights |= dict.fromkeys(pieces_of(word), 1.0)
+    return weights
+
+
+def words(text: str) -> Iterator[str]:
+    """Yield the words in the order of the text, case-folded."""
     for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
-        if word in _STOP_WORDS:
-            continue
         position = 0
         for run in _UNSPACED.finditer(word):
-            yield from _spaced(word[position : run.start()])
+            if run.start() > position:
+                yield word[position : run.start()]
             yield from _pairs(run.group())
             position = run.end()
-        yield from _spaced(word[position:])
+        if position < len(word):
+            yield word[position:]
 
 
-def passage_weights(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Indices, ascending and unique, and their weights, all above 0."""
-    counts = Counter(map(index, terms(text)))
-    norm = K1 * (1 - B + B * counts.total() / USUAL_LENGTH)
-    indices = tuple(sorted(counts))
-    return indices, tuple(round(counts[i] * (K1 + 1) / (counts[i] + norm), 6) for i in indices)
+@lru_cache(maxsize=65536)  # a stem costs 17 µs, and words recur
+def stem(word: str, language: str) -> str:
+    """Return the stem, in English where the language is not recognised or has no stemmer and the word is in Latin letters."""
+    if not word.isalpha() or _UNSPACED.match(word):
+        return word
+    if language not in _STEMMERS:
+        if not word.isascii():
+            return word
+        language = _DEFAULT
+    return str(_stemmer(_STEMMERS[language]).stem(word))
 
 
-def query_weights(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """1 for each term: a word that is asked for twice is not twice as wanted."""
-    indices = tuple(sorted(set(map(index, terms(text)))))
-    return indices, (1.0,) * len(indices)
+@lru_cache(maxsize=65536)
+def pieces_of(word: str) -> tuple[int, ...]:
+    """Return the indices of the padded word's pieces; a pair of characters of a script without spaces has none."""
+    if _UNSPACED.match(word):
+        return ()
+    padded = f"_{word}_"
+    return tuple(index(padded[start : start + PIECE], _PART) for start in range(max(1, len(padded) - PIECE + 1)))
 
 
-def index(term: str) -> int:
-    """31 bits of a hash that is the same in every process (Python's own is not)."""
-    return int.from_bytes(hashlib.blake2b(term.encode("utf-8", "replace"), digest_size=4).digest(), "big") & 0x7FFF_FFFF
+@lru_cache(maxsize=65536)
+def index(term: str, kind: bytes) -> int:
+    """Return 31 bits of a hash that is the same in every process (Python's own is not)."""
+    hashed = hashlib.blake2b(term.encode("utf-8", "replace"), digest_size=4, person=kind).digest()
+    return int.from_bytes(hashed, "big") & 0x7FFF_FFFF
 
 
-def _spaced(word: str) -> Iterator[str]:
-    for part in word.split("_"):
-        if part and part not in _STOP_WORDS:
-            yield _stem(part) if part.isascii() and part.isalpha() else part
+def _saturated(counts: Counter[int], usual: int, weight: float) -> dict[int, float]:
+    norm = K1 * (1 - B + B * counts.total() / usual)
+    return {term: round(weight * count * (K1 + 1) / (count + norm), 6) for term, count in counts.items()}
 
 
 def _pairs(run: str) -> Iterator[str]:
@@ -83,13 +151,8 @@ def _pairs(run: str) -> Iterator[str]:
         yield first + second
 
 
-@lru_cache(maxsize=65536)  # a stem costs 17 µs, and words recur
-def _stem(word: str) -> str:
-    return str(_stemmer().stem(word))
+@lru_cache(maxsize=len(_STEMMERS))
+def _stemmer(language: str) -> Any:
+    from nltk.stem.snowball import SnowballStemmer
 
-
-@lru_cache(maxsize=1)
-def _stemmer() -> Any:
-    from nltk.stem.snowball import EnglishStemmer
-
-    return EnglishStemmer()
+    return SnowballStemmer(language)

@@ -12,31 +12,37 @@ HEADER: Final = struct.Struct("<II")  # dimensions, sparse entries
 
 
 class Embedding(Frozen):
-    """dense: unit length. indices, values: the sparse lexical weights, indices unique."""
+    """dense: unit length. indices, values: the sparse lexical weights, indices unique.
+
+    sparse_fingerprint: of what made these weights, as in `EmbedderInfo`. language: code of the text's, '' if nothing tells it.
+    """
 
     dense: tuple[float, ...]
     indices: tuple[int, ...]
     values: tuple[float, ...]
+    sparse_fingerprint: str = ""
+    language: str = ""
 
     def pack(self) -> bytes:
-        """Return it as the ledger keeps it: 32-bit numbers, which is what embedders compute and vector stores hold."""
+        """Return its vectors as the ledger keeps them: 32-bit numbers, which is what embedders compute and vector stores hold."""
         size, entries = len(self.dense), len(self.indices)
         return HEADER.pack(size, entries) + struct.pack(f"<{size}f{entries}I{entries}f", *self.dense, *self.indices, *self.values)
 
     @classmethod
     def unpack(cls, packed: bytes) -> Embedding:
-        """Return what was packed."""
+        """Return the vectors that were packed."""
         size, entries = HEADER.unpack_from(packed)
         numbers = struct.unpack_from(f"<{size}f{entries}I{entries}f", packed, HEADER.size)
         return cls(dense=numbers[:size], indices=numbers[size : size + entries], values=numbers[size + entries :])
 
 
 class EmbedderInfo(Frozen):
-    """Which model makes the vectors, and the fingerprint of all that decides them.
+    """Which model makes the vectors, and the fingerprint of all that decides the dense ones.
 
     name: as people know it. sparse: what the sparse weights are ('bge-m3', 'splade' or 'lexical'). max_tokens: of a chunk, as
     `tokenizer` counts; empty if it is the model's own and goes by its name. server: kind and address of what embeds, empty if it is
-    the engine server itself.
+    the engine server itself. sparse_fingerprint: of our lexical weights, which are renewed without the model; '' where a model
+    makes the sparse ones, which `fingerprint` covers then. languages: codes of those that the model was trained for, () for all.
     """
 
     name: str
@@ -46,6 +52,8 @@ class EmbedderInfo(Frozen):
     fingerprint: str
     tokenizer: str = ""
     server: str = ""
+    sparse_fingerprint: str = ""
+    languages: tuple[str, ...] = ()
 
 
 class PointText(Frozen):
@@ -73,7 +81,7 @@ class VectorPoint(PointPayload):
 
 
 class VectorHit(Frozen):
-    """score: fused. dense, sparse: the single scores, None where that search did not find it."""
+    """score: fused (pipeline.fusion), 0 before. dense: the cosine. sparse: None where that search did not find it."""
 
     id: UUID
     score: float

@@ -256,6 +256,7 @@ class SearchRow(Frozen):
     """What a hit shows. pages: from 1, empty for formats without pages. entities: canonical."""
 
     chunk: UUID
+    collection: UUID
     document: UUID
     document_name: str
     pages: tuple[int, ...]

@@ -31,6 +31,7 @@ from aegis_assets.stores.qdrant import REFUSED, VECTORS
 from aegis_assets.stores.qdrant_local_index import DocumentIndex, retrieved
 from aegis_assets.stores.qdrant_points import Fields, Payload
 from aegis_assets.stores.qdrant_shape import Shape
+from aegis_assets.stores.qdrant_sparse import score_faster
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -281,6 +282,7 @@ class LocalQdrant:
 def _opened(place: Path) -> QdrantClient:
     from qdrant_client import QdrantClient
 
+    score_faster()
     warnings.filterwarnings("ignore", message="Local mode is not recommended")  # said in the documentation of the store
     try:
         # Threads take turns here, so SQLite need not insist on the one that opened it.

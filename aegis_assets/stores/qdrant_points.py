@@ -89,13 +89,27 @@ def requests_of(query: Embedding, limit: int, oversampling: float) -> list[Any]:
     """Return the searches by dense and by sparse vector. oversampling: 0 where vectors are not quantised."""
     from qdrant_client import models
 
-    rescored = models.QuantizationSearchParams(rescore=True, oversampling=oversampling) if oversampling else None
-    params = models.SearchParams(quantization=rescored) if rescored else None
-    requests = [models.QueryRequest(query=list(query.dense), using=DENSE, filter=live_ones(), limit=limit, params=params)]
+    requests = [_nearest(query, live_ones(), limit, oversampling)]
     if query.indices:
         words = models.SparseVector(indices=list(query.indices), values=list(query.values))
         requests.append(models.QueryRequest(query=words, using=SPARSE, filter=live_ones(), limit=limit))
     return requests
+
+
+def cosines_of(query: Embedding, chunks: Sequence[UUID], oversampling: float) -> Any:
+    """Return the search that gives these chunks' cosines."""
+    from qdrant_client import models
+
+    only = models.Filter(must=[models.HasIdCondition(has_id=[str(chunk) for chunk in chunks])])
+    return _nearest(query, only, len(chunks), oversampling)
+
+
+def _nearest(query: Embedding, of: Filter, limit: int, oversampling: float) -> Any:
+    from qdrant_client import models
+
+    rescored = models.QuantizationSearchParams(rescore=True, oversampling=oversampling) if oversampling else None
+    params = models.SearchParams(quantization=rescored) if rescored else None
+    return models.QueryRequest(query=list(query.dense), using=DENSE, filter=of, limit=limit, params=params)
 
 
 def overwrite(client: QdrantClient, name: str, size: int, payloads: Sequence[tuple[UUID, dict[str, Any]]]) -> None:

@@ -8,7 +8,6 @@ the others.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +16,15 @@ from uuid import UUID
 from aegis_assets.errors import Misconfigured, NotFound
 from aegis_assets.model.embedding import EmbedderInfo, Embedding, PointPayload, VectorHit, VectorPoint
 from aegis_assets.model.vector_settings import VectorSettings
+from aegis_assets.pipeline.fusion import fused
+from aegis_assets.pipeline.points import batches
 from aegis_assets.settings import Settings
 from aegis_assets.stores import qdrant_shape
 from aegis_assets.stores.qdrant import Qdrant, ServerQdrant
 from aegis_assets.stores.qdrant_local import LocalQdrant
 from aegis_assets.stores.qdrant_points import (
     BARE,
+    cosines_of,
     of_documents,
     overwrite,
     pages_of,
@@ -34,11 +36,8 @@ from aegis_assets.stores.qdrant_points import (
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-# Reciprocal rank fusion (Cormack, Clarke, Buettcher 2009): score = sum of 1 / (k + rank). Their k is 60, for dozens of rankings.
-# With two, 60 puts what both rank somewhere before what one ranks first, and a sentence typed word by word is not among the first
-# five. 2 is Qdrant's own.
-RRF_K = 2
-PREFETCH = 4  # candidates of each search per hit wanted, at least 40
+PREFETCH = 4  # candidates of each search per hit wanted
+CANDIDATES = 100  # of each search, at least: a chunk beyond them counts as one that shares no word with the question
 LOCK_SECONDS = 120.0
 
 
@@ -218,22 +217,26 @@ class QdrantVectors:
         return self._qdrant.run(name, lambda client: client.count(name, only, exact=True).count, missing=0)
 
     def search(self, collection: UUID, query: Embedding, limit: int) -> list[VectorHit]:
-        """Hybrid: the live chunks nearest by dense and by sparse vector, fused by reciprocal rank. Best first."""
+        """Hybrid: the live chunks nearest by dense and by sparse vector, fused by their scores. Best first."""
+        return fused(self.candidates(collection, query, limit))[: max(0, limit)]
+
+    def candidates(self, collection: UUID, query: Embedding, limit: int) -> list[VectorHit]:
+        """Return what both searches find, to be fused: more than `limit` if there is more. All have their cosine, none a score."""
         if limit <= 0:
             return []
         name = named(collection)
 
-        def read(client: QdrantClient) -> list[list[tuple[UUID, float]]]:
+        def read(client: QdrantClient) -> list[VectorHit]:
             shape = self._qdrant.shape(client, name)
-            requests = requests_of(query, min(max(limit * PREFETCH, 40), shape.page), shape.oversampling)
-            answers = [
-                answer
-                for start in range(0, len(requests), shape.requests)
-                for answer in client.query_batch_points(name, requests[start : start + shape.requests])
-            ]
-            return [[(UUID(str(point.id)), float(point.score)) for point in answer.points] for answer in answers]
+            requests = requests_of(query, min(max(limit * PREFETCH, CANDIDATES), shape.page), shape.oversampling)
+            dense, sparse = [*_asked(client, name, shape, requests), {}][:2]
+            without = sorted(sparse.keys() - dense.keys())
+            requests = [cosines_of(query, chunks, shape.oversampling) for chunks in batches(without, shape.ids)]
+            for scores in _asked(client, name, shape, requests):
+                dense |= scores
+            return [VectorHit(id=id, score=0.0, dense=dense.get(id), sparse=sparse.get(id)) for id in dense.keys() | sparse.keys()]
 
-        return fused(self._qdrant.run(name, read, missing=[]), limit)
+        return self._qdrant.run(name, read, missing=[])
 
     def check(self) -> str:
         """Return more about the store. Raises what keeps it from being used."""
@@ -247,20 +250,10 @@ def named(collection: UUID) -> str:
     return f"c_{collection.hex}"
 
 
-def fused(ranked: Sequence[Sequence[tuple[UUID, float]]], limit: int) -> list[VectorHit]:
-    """ranked: the dense hits, then the sparse ones, each best first.
-
-    Equal scores share a rank, and ties are broken by id: the order in which a store happens to give equals must not decide.
-    """
-    singles = [dict(hits) for hits in ranked] + [{}, {}]
-    scores: dict[UUID, float] = {}
-    for hits in ranked:
-        rank, before = 0, math.inf
-        for place, (chunk, score) in enumerate(hits, start=1):
-            rank, before = (place, score) if score < before else (rank, before)
-            scores[chunk] = scores.get(chunk, 0.0) + 1 / (RRF_K + rank)
-    best = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))[:limit]
-    return [VectorHit(id=chunk, score=scores[chunk], dense=singles[0].get(chunk), sparse=singles[1].get(chunk)) for chunk in best]
+def _asked(client: QdrantClient, name: str, shape: Shape, requests: Sequence[Any]) -> list[dict[UUID, float]]:
+    """Return the scores by chunk that each search gives."""
+    answers = [answer for some in batches(requests, shape.requests) for answer in client.query_batch_points(name, some)]
+    return [{UUID(str(point.id)): float(point.score) for point in answer.points} for answer in answers]
 
 
 def _mismatch(made_by: dict[str, Any], info: EmbedderInfo) -> str:

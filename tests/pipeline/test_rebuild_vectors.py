@@ -13,7 +13,7 @@ from aegis_assets.errors import Misconfigured, StoreUnavailable
 from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorPoint
 from aegis_assets.model.ledger import Showing
 from aegis_assets.pipeline.flow.rebuild import RebuildProgress
-from aegis_assets.pipeline.flow.rebuild_vectors import rebuild_vectors
+from aegis_assets.pipeline.flow.rebuild_vectors import LexicalSide, rebuild_vectors
 from aegis_assets.stores.vectors import QdrantVectors
 from tests.doubles.qdrant_server import QdrantDouble
 from tests.pipeline.world import INFO, World, embedding
@@ -186,6 +186,29 @@ def test_a_server_that_goes_away_stops_the_rebuild_and_the_next_one_ends_it(worl
     double.answers = []
     rebuild(world, server)
     assert len(points(world, server)) == 5
+
+
+def test_old_lexical_weights_are_renewed_once_from_the_texts_and_without_the_embedder(world: World) -> None:
+    filled(world)
+    before = points(world, world.vectors)
+    read: list[str] = []
+
+    def renew(text: str, embedding: Embedding) -> Embedding:
+        read.append(text)
+        return embedding.model_copy(update={"indices": (5, 7), "values": (1.0, 2.0), "sparse_fingerprint": "new", "language": "en"})
+
+    for _ in range(2):
+        list(
+            rebuild_vectors(world.ledger, world.bucket, world.vectors, AWAY, world.id, LexicalSide(fingerprint="new", renew=renew))
+        )
+
+    assert sorted(read) == sorted(before), "each text once"
+    assert points(world, world.vectors) == before
+    old = embedding("Ada met Bob.")
+    hits = world.vectors.search(world.id, old.model_copy(update={"indices": (7,), "values": (1.0,)}), 10)
+    assert sum(hit.sparse is not None for hit in hits) == sum(before.values()), "all that are live have the new weights"
+    assert max(hit.dense or 0.0 for hit in hits) == pytest.approx(1.0), "and their dense vectors"
+    assert {row["language"] for row in world.rows("SELECT language FROM aegis_embedding")} == {"en"}
 
 
 class Ingesting:

@@ -23,7 +23,8 @@ from aegis_assets.pipeline.publish import PublishResult, consistency, publish
 from aegis_assets.stores.bolt import Bolt
 from aegis_assets.stores.bucket import ObjectBucket
 from aegis_assets.stores.graph import BoltGraph
-from aegis_assets.stores.ledger import Ledger, outbox
+from aegis_assets.stores.ledger import Ledger, homes, outbox
+from aegis_assets.stores.ledger.base import rows
 from aegis_assets.stores.ledger.graph_view import GraphView
 from aegis_assets.stores.vectors import QdrantVectors
 from tests.stores.ledger.build import CHUNKS, EMBED, EXTRACT, PARSE, PLAN, dead, draft, inspection, plans, sha
@@ -47,7 +48,7 @@ TABLES = (
         "relation",
     ),
     *("failure", "run_document", "bucket_object", "lease", "graph_entity", "graph_relation", "outbox"),
-    *("entity_block", "crowded_block", "surface_form"),
+    *("entity_block", "crowded_block", "surface_form", "home"),
 )
 LIVE = "aegis_document d JOIN aegis_placement p ON p.generation_id = d.live_id"
 ENTITIES = f"""
@@ -61,6 +62,7 @@ SELECT s.canonical_id AS source, r.type, t.canonical_id AS target, count(DISTINC
 FROM {LIVE} JOIN aegis_relation r ON r.chunk_id = p.chunk_id
 JOIN aegis_entity s ON s.id = r.source_id JOIN aegis_entity t ON t.id = r.target_id
 WHERE s.canonical_id <> t.canonical_id AND s.collection_id = %s GROUP BY s.canonical_id, r.type, t.canonical_id"""
+HOMES = "SELECT collection_id, document_id, name, chunk_id FROM aegis_home WHERE collection_id = %s"
 KEPT_RELATIONS = "SELECT source_id, type, target_id, chunks, documents FROM aegis_graph_relation WHERE collection_id = %s"
 
 
@@ -90,6 +92,7 @@ class World:
     bucket: ObjectBucket
     bolt: Bolt
     salt: str = ""  # worlds with the same one have the same bytes for the same texts
+    headings: tuple[str, ...] = ("Title",)  # of the chunks of what is prepared next
 
     @property
     def id(self) -> UUID:
@@ -108,7 +111,7 @@ class World:
         self.ledger.save_plan(generation.id, run_id, inspection(len(keys)), PLAN, plans(*keys))
         for row, texts in zip(self.ledger.windows(generation.id), windows, strict=True):
             self.ledger.save_parsed(row.id, run_id, self._artifacts(document, row.key), PARSE, 0.1)
-            chunks = self.ledger.save_chunks(row.id, run_id, [draft(text, page=row.first) for text in texts], CHUNKS, 0.1)
+            chunks = self.ledger.save_chunks(row.id, run_id, [draft(text, row.first, self.headings) for text in texts], CHUNKS, 0.1)
             self._embed_and_extract(document, generation.id, chunks, run_id)
         if merges:
             self.merge_plurals()
@@ -236,6 +239,10 @@ class World:
         """What the ledger keeps by difference is what a count over all live rows gives."""
         assert self.counted(ENTITIES) == self.counted(KEPT_ENTITIES)
         assert self.counted(RELATIONS) == self.counted(KEPT_RELATIONS)
+        documents = [row["id"] for row in self.rows("SELECT id FROM aegis_document WHERE collection_id = %s", self.id)]
+        with self.ledger.connection() as connection:
+            placed = rows(connection, homes.LIVE_HEADINGS, documents=documents)
+        assert self.counted(HOMES) == sorted(homes.homes_of(placed))
 
     def counted(self, query: str) -> list[tuple[Any, ...]]:
         return sorted(tuple(row.values()) for row in self.rows(query, self.id))

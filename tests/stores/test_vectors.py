@@ -12,7 +12,7 @@ import pytest
 
 from aegis_assets.errors import EngineFailed, Misconfigured, NotFound, StoreUnavailable
 from aegis_assets.model.embedding import EmbedderInfo, Embedding, VectorPoint
-from aegis_assets.stores.vectors import QdrantVectors, fused, named
+from aegis_assets.stores.vectors import QdrantVectors, named
 from tests.stores.points import DOCUMENT, INFO, ONE, OTHER, SECOND, chunk, embedding, payload, point
 
 
@@ -31,15 +31,16 @@ def test_a_dense_and_a_sparse_match_are_both_found_and_carry_their_own_scores(ve
     vectors.upsert(ONE, [point(n) for n in range(200)] + [point(500, words=(77,)), point(501, words=(78,))])
     query = Embedding(dense=embedding(3).dense, indices=(77,), values=(1.0,))
 
-    hits = vectors.search(ONE, query, limit=5)
+    hits = vectors.search(ONE, query, limit=300)
 
     by_id = {hit.id: hit for hit in hits}
     assert by_id[chunk(3)].dense == pytest.approx(1.0, abs=1e-5)
     assert by_id[chunk(3)].sparse is None
     assert by_id[chunk(500)].sparse is not None
     assert by_id[chunk(500)].sparse > 0
+    assert by_id[chunk(500)].dense is not None, "what only the words find has its cosine all the same"
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-    assert len(hits) == 5
+    assert vectors.search(ONE, query, limit=5) == hits[:5]
 
 
 @pytest.mark.parametrize(("sparse", "rare_wins"), [("lexical", True), ("bge-m3", False)])
@@ -138,25 +139,6 @@ def test_a_server_that_does_not_answer_is_named_by_its_setting() -> None:
     store = QdrantVectors(url="http://127.0.0.1:9")
     with pytest.raises(StoreUnavailable, match="AEGIS_QDRANT_URL"):
         store.check()
-
-
-def test_fusion_adds_reciprocal_ranks_and_breaks_ties_by_id() -> None:
-    a, b, c = chunk(1), chunk(2), chunk(3)
-    hits = fused([[(a, 0.9), (b, 0.8)], [(b, 5.0), (c, 4.0)]], 3)
-    assert [hit.id for hit in hits] == [b, a, c]
-    assert hits[0].score == pytest.approx(1 / 4 + 1 / 3)
-    assert (hits[0].dense, hits[0].sparse, hits[1].sparse, hits[2].dense) == (0.8, 5.0, None, None)
-    equals = fused([[(b, 1.0), (a, 1.0), (c, 0.5)]], 3)
-    assert [hit.score for hit in equals] == [1 / 3, 1 / 3, 1 / 5]
-    tied = fused([[(c, 1.0)], [(a, 1.0)]], 2)
-    assert [hit.id for hit in tied] == sorted([a, c])
-
-
-def test_what_one_search_puts_first_stays_before_what_both_put_far_behind() -> None:
-    exact, *others = (chunk(number) for number in range(1, 41))
-    words = [(exact, 30.0), *((other, 10.0 - number / 10) for number, other in enumerate(others))]
-    meaning = [(other, 0.9 - number / 100) for number, other in enumerate(reversed(others))]
-    assert [hit.id for hit in fused([meaning, words], 40)].index(exact) < 5
 
 
 def test_importing_the_store_loads_no_qdrant() -> None:

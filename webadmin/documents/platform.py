@@ -75,8 +75,8 @@ def graph() -> BoltGraph:
 
 
 def search_vectors(collections: list[UUID], query: Embedding, limit: int) -> list[list[VectorHit]]:
-    """Per collection, best first."""
-    return [vectors().search(collection, query, limit) for collection in collections]
+    """Return the candidates of each collection, to be fused together."""
+    return [vectors().candidates(collection, query, limit) for collection in collections]
 
 
 def check_vectors() -> str:
@@ -101,12 +101,14 @@ def check_graph() -> str:
 
 def rebuild(store: Literal["graph", "vectors"], collection: UUID, anew: bool) -> Iterator[RebuildProgress]:
     """Write a store anew for a collection. anew: whatever an interrupted rebuild has done; vectors are compared in any case."""
+    from aegis_assets.engines import lexical
     from aegis_assets.pipeline.flow.rebuild import rebuild_graph
-    from aegis_assets.pipeline.flow.rebuild_vectors import rebuild_vectors
+    from aegis_assets.pipeline.flow.rebuild_vectors import LexicalSide, rebuild_vectors
     from aegis_assets.stores.graph import BoltGraph
 
     if store == "vectors":
-        yield from rebuild_vectors(ledger(), bucket(), vectors(), engine(), collection)
+        side = LexicalSide(lexical.FINGERPRINT, lexical.renew)
+        yield from rebuild_vectors(ledger(), bucket(), vectors(), engine(), collection, side)
         return
     patient = BoltGraph.from_settings(settings())  # the pages' one gives up after seconds
     try:

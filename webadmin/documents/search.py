@@ -1,5 +1,7 @@
 """A question -> chunks with where they stand: embedded by the engine server, found by the vectors, shown from the ledger.
 
+With the graph, chunks count too that the vectors do not find but a walk over entities comes by (`aegis_assets.pipeline.search`).
+
 Where the engine server has a reranker, it orders the first hits. A search can do without: when the reranker fails or is slow, the
 hits come as they were fused, and the result says so.
 """
@@ -15,17 +17,23 @@ from aegis_assets.errors import AegisError, BadInput, NotFound
 from aegis_assets.model.embedding import VectorHit
 from aegis_assets.model.ledger import SearchRow
 from aegis_assets.model.parsing import Frozen
+from aegis_assets.pipeline.fusion import KNOWN, cosine_weight, fused, seed_strengths
+from aegis_assets.pipeline.search import ranking
+from aegis_assets.pipeline.search.walk import Walked
 from aegis_assets.settings import settings
 from aegis_assets.stores.ledger.base import clean
 from webadmin.documents import platform
 from webadmin.documents.aside import aside
 from webadmin.documents.models import Collection
 
+SPARE: Final = 20  # hits more than wanted, for those that may not answer any more
 LONGEST: Final = 8000  # characters; embedders read a few hundred words and leave the rest out without a word
 
 
 class Hit(Frozen):
-    """score: fused over both searches; dense, sparse: their own, None where one did not find the chunk.
+    """score: fused over both searches, 0 where only the graph found it; dense, sparse: their own, None where one did not find it.
+
+    path: names of the entities by which the graph leads from the question to the chunk, () where it is not by the graph.
 
     rerank: the reranker's, from 0 to 1, by which such hits are ordered; None where it has not read the chunk.
     """
@@ -40,6 +48,7 @@ class Hit(Frozen):
     dense: float | None
     sparse: float | None
     rerank: float | None = None
+    path: tuple[str, ...] = ()
     text: str
     entities: tuple[dict[str, str], ...] = Field(default=())
 
@@ -51,8 +60,11 @@ class SearchResult(Frozen):
     note: str = ""
 
 
-def search(text: str, collection: str | None, limit: int) -> SearchResult:
-    """collection None: all of them. Raises BadInput, NotFound, EngineUnavailable, StoreUnavailable."""
+def search(text: str, collection: str | None, limit: int, *, graph: bool = True) -> SearchResult:
+    """Return the best hits. collection None: of all. graph: let the walk over entities order them.
+
+    Raises BadInput, NotFound, EngineUnavailable, StoreUnavailable.
+    """
     text = clean(text).strip()
     if not text:
         raise BadInput("The search text is empty.")
@@ -63,12 +75,34 @@ def search(text: str, collection: str | None, limit: int) -> SearchResult:
         return SearchResult()
     query = platform.engine().embed([text], "query")[0]
     reranked = settings().rerank_hits if platform.engine().server_info().reranker else 0
-    ranked = aside.call(platform.search_vectors, list(scopes), query, max(limit, reranked))
-    pairs = [(hit, name) for name, hits in zip(scopes.values(), ranked, strict=True) for hit in hits]
-    pairs.sort(key=lambda pair: (-pair[0].score, str(pair[0].id)))
-    rows = {row.chunk: row for row in platform.ledger().search_rows([hit.id for hit, _ in pairs])}
-    hits = [_hit(hit, rows[hit.id], name) for hit, name in pairs if hit.id in rows]
+    wanted = max(limit, reranked)
+    given = aside.call(platform.search_vectors, list(scopes), query, wanted)
+    found = _fused([hit for hits in given for hit in hits], query.language)
+    order, walked = _by_graph(text, list(scopes), found, query.language) if graph else ([hit.id for hit in found], Walked())
+    by_id = {hit.id: hit for hit in found}
+    hits = [
+        _hit(by_id.get(row.chunk), row, scopes[row.collection], walked.path(row.chunk))
+        for row in platform.ledger().search_rows(order[: wanted + SPARE])
+    ]
     return _rerank(text, hits, reranked, limit) if reranked else SearchResult(hits=tuple(hits[:limit]))
+
+
+def _fused(hits: list[VectorHit], language: str) -> list[VectorHit]:
+    """Return the candidates of all collections in one order. language: the question's."""
+    known = platform.engine().server_info().embedder.languages
+    languages = platform.ledger().languages([hit.id for hit in hits]) if known else {}
+    return fused(hits, lambda hit: cosine_weight(known, language, languages.get(hit.id, "")))
+
+
+def _by_graph(text: str, scopes: list[UUID], found: list[VectorHit], language: str) -> tuple[list[UUID], Walked]:
+    """Return the chunks in the order of hybrid search and walk, and the walk."""
+    ledger = platform.ledger()
+    known = platform.engine().server_info().embedder.languages
+    walked = ledger.walk(scopes, text, seed_strengths(found, cosines=cosine_weight(known, language, "") == KNOWN))
+    sample = [hit.id for hit in found[: ranking.SAMPLE]]
+    texts = ledger.chunk_texts(sample)
+    first = [texts[chunk] for chunk in sample[: ranking.LOOKED_AT] if chunk in texts]
+    return ranking.ranked(found, walked.mass, ranking.covers(text, first, list(texts.values()))), walked
 
 
 def _scopes(collection: str | None) -> dict[UUID, str]:
@@ -94,7 +128,7 @@ def _rerank(text: str, hits: list[Hit], count: int, limit: int) -> SearchResult:
     return SearchResult(hits=tuple([*scored, *rest][:limit]))
 
 
-def _hit(hit: VectorHit, row: SearchRow, collection: str) -> Hit:
+def _hit(hit: VectorHit | None, row: SearchRow, collection: str, path: tuple[str, ...]) -> Hit:
     return Hit(
         chunk=row.chunk,
         document=row.document,
@@ -102,9 +136,10 @@ def _hit(hit: VectorHit, row: SearchRow, collection: str) -> Hit:
         collection=collection,
         pages=row.pages,
         headings=row.headings,
-        score=hit.score,
-        dense=hit.dense,
-        sparse=hit.sparse,
+        score=hit.score if hit else 0.0,
+        dense=hit.dense if hit else None,
+        sparse=hit.sparse if hit else None,
+        path=path,
         text=row.text,
         entities=tuple({"id": str(entity.id), "name": entity.name, "type": entity.type} for entity in row.entities),
     )

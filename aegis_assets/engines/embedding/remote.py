@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from aegis_assets.engines import lexical
-from aegis_assets.engines.embedder import tokenizer_path
+from aegis_assets.engines.embedder import RECORDED, tokenizer_path
 from aegis_assets.engines.embedding.failures import EMBEDDING_SERVER, Overloaded, Server, TextTooLong
 from aegis_assets.engines.embedding.openai_api import OpenAIEmbeddings
 from aegis_assets.engines.embedding.served import Api, Served
@@ -101,15 +101,14 @@ class RemoteEmbedder:
         api, (served, served_sparse) = await self._connect(), self._served or (Served(""), None)
         prefix = self._chosen.embedding_query_prefix if kind == "query" else self._chosen.embedding_passage_prefix
         dense: list[tuple[float, ...]] = []
-        weights: list[Weights] = []
         for part in _sliced(texts, min(batch or len(texts), served.max_inputs)):
             rows = await self._in_full(api, part, prefix, kind, lambda row: unit(row, self._dimension(info, row)))
             dense += rows
-        if self._sparse is not None and served_sparse is not None:
-            for part in _sliced(texts, served_sparse.max_inputs):
-                weights += [sparse(row) for row in await self._ask(self._sparse, part, kind)]
-        else:
-            weights = await asyncio.to_thread(_lexical, texts, kind)
+        if self._sparse is None or served_sparse is None:
+            return info, await asyncio.to_thread(_lexical, texts, kind, dense)
+        weights: list[Weights] = []
+        for part in _sliced(texts, served_sparse.max_inputs):
+            weights += [sparse(row) for row in await self._ask(self._sparse, part, kind)]
         return info, [
             Embedding(dense=vector, indices=indices, values=values)
             for vector, (indices, values) in zip(dense, weights, strict=True)
@@ -149,8 +148,9 @@ class RemoteEmbedder:
                 revision=model.revision,
                 dimension=dimension,
                 prefix=self._chosen.embedding_passage_prefix,
-                sparse=(splade.name, splade.revision) if splade else ("lexical", lexical.VERSION),
+                sparse=(splade.name, splade.revision) if splade else ("lexical", RECORDED),
             ),
+            sparse_fingerprint="" if splade else lexical.FINGERPRINT,
             tokenizer=self._tokenizer,
             server=f"{_protocol(api)} at {_address(self._chosen)}",
         )
@@ -290,5 +290,5 @@ def _halves(text: str) -> list[str]:
     return [half for half in (text[:cut], text[cut:]) if half]
 
 
-def _lexical(texts: Sequence[str], kind: Kind) -> list[Weights]:
-    return [lexical.query_weights(text) if kind == "query" else lexical.passage_weights(text) for text in texts]
+def _lexical(texts: Sequence[str], kind: Kind, dense: Sequence[tuple[float, ...]]) -> list[Embedding]:
+    return [lexical.embed(text, kind, row) for text, row in zip(texts, dense, strict=True)]

@@ -7,12 +7,13 @@ during which a document went live or away is taken again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from aegis_assets.errors import Misconfigured, StoreUnavailable
-from aegis_assets.model.embedding import EmbedderInfo
+from aegis_assets.model.embedding import EmbedderInfo, Embedding, PointPayload, VectorPoint
 from aegis_assets.model.ledger import Showing
 from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.pipeline.flow.rebuild import RebuildProgress
@@ -24,14 +25,25 @@ TEXTS: Final = 128  # per call of the embedder
 TRIES: Final = 20  # of a step during which documents are published
 
 
+@dataclass(frozen=True)
+class LexicalSide:
+    """Our lexical weights of now: their fingerprint, and what gives an embedding of a text these weights."""
+
+    fingerprint: str
+    renew: Callable[[str, Embedding], Embedding]
+
+
 def rebuild_vectors(
     ledger: FlowLedger,
     bucket: Bucket,
     vectors: Vectors,
     embedder: Embedder,
     collection: UUID,
+    lexical: LexicalSide | None = None,
 ) -> Iterator[RebuildProgress]:
     """Write, correct and delete points until the collection's vectors agree with the ledger, and say how far that is.
+
+    lexical: where given, embeddings whose lexical weights are of another version get those of now, without the embedder.
 
     The embedder is asked only for chunks that were embedded before embeddings were kept, or where nothing says which embedder
     fills the collection. bucket: not used, for embeddings are kept in the ledger; rebuilds of all stores are called alike.
@@ -42,37 +54,49 @@ def rebuild_vectors(
         info = recorded or embedder.info()
         vectors.ensure(collection, info, ledger.vector_settings(collection))
         ledger.set_embedder(collection, info)
-        yield from _documents(ledger, vectors, embedder, collection, info, total)
+        renewed = lexical if info.sparse == "lexical" else None
+        yield from _documents(ledger, vectors, embedder, collection, info, total, renewed)
         _drop_unknown(ledger, vectors, collection)
     yield RebuildProgress(total, total)
 
 
 def _documents(
-    ledger: FlowLedger, vectors: Vectors, embedder: Embedder, collection: UUID, info: EmbedderInfo, total: int
+    ledger: FlowLedger,
+    vectors: Vectors,
+    embedder: Embedder,
+    collection: UUID,
+    info: EmbedderInfo,
+    total: int,
+    lexical: LexicalSide | None,
 ) -> Iterator[RebuildProgress]:
     after: UUID | None = None
     done = 0
     while rows := ledger.showing(collection, after, DOCUMENTS):
         _keep_missing(ledger, embedder, info, rows)
-        _correct(ledger, vectors, collection, rows)
+        _correct(ledger, vectors, collection, rows, lexical)
         after, done = rows[-1].document, done + len(rows)
         yield RebuildProgress(done, max(done, total))
 
 
-def _correct(ledger: FlowLedger, vectors: Vectors, collection: UUID, rows: Sequence[Showing]) -> None:
+def _correct(ledger: FlowLedger, vectors: Vectors, collection: UUID, rows: Sequence[Showing], lexical: LexicalSide | None) -> None:
     """Make the points of these documents agree with the ledger as it is now."""
     documents = [row.document for row in rows]
     for _ in range(TRIES):
         present = vectors.chunks_of(collection, documents)
         shown = ledger.showing_of(documents)
-        _write(ledger, vectors, collection, shown, present)
+        _write(ledger, vectors, collection, shown, present, lexical)
         if ledger.showing_of(documents) == shown:
             return
     raise StoreUnavailable("These documents were published again and again meanwhile. Start the rebuild once more.")
 
 
 def _write(
-    ledger: FlowLedger, vectors: Vectors, collection: UUID, shown: Sequence[Showing], present: Mapping[UUID, set[UUID]]
+    ledger: FlowLedger,
+    vectors: Vectors,
+    collection: UUID,
+    shown: Sequence[Showing],
+    present: Mapping[UUID, set[UUID]],
+    lexical: LexicalSide | None,
 ) -> None:
     """Write and delete what differs. present: the documents' points. One that is being removed, or is gone, has none."""
     kept = [row for row in shown if not row.removing]
@@ -88,11 +112,28 @@ def _write(
             known |= placed[generation]
             wanted |= dict.fromkeys(placed[generation] & embedded[generation], row.document)
         live |= placed[answering] if answering is not None else set()
-    write_payloads(ledger, vectors, collection, payloads(ledger, vectors, wanted, live, generations))
+    points = payloads(ledger, vectors, wanted, live, generations)
+    if lexical is not None:
+        _renew(ledger, vectors, collection, points, lexical)
+    write_payloads(ledger, vectors, collection, points)
     # A chunk that is placed and not yet marked may have its point already: ingestion is about to mark it.
     allowed = known & live if vectors.carries_text else known
     if stray := set().union(*present.values()) - allowed:
         vectors.delete(collection, sorted(stray))
+
+
+def _renew(ledger: FlowLedger, vectors: Vectors, collection: UUID, points: Sequence[PointPayload], lexical: LexicalSide) -> None:
+    """Write the points with lexical weights of now where theirs are of another version. Kept after, so that a kill repeats it."""
+    for batch in batches(points, BATCH):
+        stale = ledger.stale([point.id for point in batch], lexical.fingerprint)
+        kept = ledger.embeddings(list(stale))
+        renewed = {chunk: lexical.renew(stale[chunk], embedding) for chunk, embedding in kept.items()}
+        fresh = [point for point in batch if point.id in renewed]
+        vectors.upsert(
+            collection,
+            [VectorPoint(id=p.id, document=p.document, live=p.live, text=p.text, embedding=renewed[p.id]) for p in fresh],
+        )
+        ledger.keep_embeddings(renewed)
 
 
 def _keep_missing(ledger: FlowLedger, embedder: Embedder, info: EmbedderInfo, rows: Sequence[Showing]) -> None:

@@ -24,6 +24,7 @@ from aegis_assets.stores.ledger.resolving import Resolving
 from aegis_assets.stores.ledger.runs import Runs
 from aegis_assets.stores.ledger.usage import Usage
 from aegis_assets.stores.ledger.waiting import Waits
+from aegis_assets.stores.ledger.walking import Walking
 from aegis_assets.stores.ledger.watched import Watched
 from aegis_assets.stores.ledger.windows import Windows
 
@@ -50,6 +51,7 @@ class Ledger(
     Limits,
     Usage,
     Queries,
+    Walking,
 ):
     """url: postgresql://... Every method raises StoreUnavailable when PostgreSQL does not answer.
 

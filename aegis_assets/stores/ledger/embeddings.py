@@ -23,9 +23,13 @@ SET_EMBEDDER: Final = """
 UPDATE aegis_collection SET embedder = %(info)s WHERE id = %(collection)s AND embedder IS DISTINCT FROM %(info)s"""
 # A chunk may have gone meanwhile: with its document, or with a plan that was cut anew.
 KEEP: Final = """
-INSERT INTO aegis_embedding (chunk_id, packed)
-SELECT c.id, k.packed FROM unnest(%(chunks)s::uuid[], %(packed)s::bytea[]) AS k(chunk, packed) JOIN aegis_chunk c ON c.id = k.chunk
-ON CONFLICT (chunk_id) DO UPDATE SET packed = EXCLUDED.packed"""
+INSERT INTO aegis_embedding (chunk_id, packed, sparse_fingerprint, language)
+SELECT c.id, k.packed, k.sparse, k.language
+FROM unnest(%(chunks)s::uuid[], %(packed)s::bytea[], %(sparse_sides)s::text[], %(languages)s::text[])
+    AS k(chunk, packed, sparse, language)
+JOIN aegis_chunk c ON c.id = k.chunk
+ON CONFLICT (chunk_id) DO UPDATE
+SET packed = EXCLUDED.packed, sparse_fingerprint = EXCLUDED.sparse_fingerprint, language = EXCLUDED.language"""
 # Only what the collection's present embedder made: others' vectors have another meaning, or another size.
 MADE: Final = """
 FROM aegis_chunk_task t JOIN aegis_chunk c ON c.id = t.chunk_id JOIN aegis_document d ON d.id = t.document_id
@@ -33,7 +37,8 @@ JOIN aegis_collection n ON n.id = d.collection_id
 {join} JOIN aegis_embedding e ON e.chunk_id = t.chunk_id
 WHERE t.stage = 'embed' AND t.state = 'done' AND (n.embedder IS NULL OR n.embedder ->> 'fingerprint' = t.fingerprint)
     AND t.chunk_id = ANY(%(chunks)s)"""
-EMBEDDINGS: Final = f"SELECT c.id, e.packed {MADE.format(join='')}"
+EMBEDDINGS: Final = f"SELECT c.id, e.packed, e.sparse_fingerprint, e.language {MADE.format(join='')}"
+STALE: Final = f"SELECT c.id, c.text {MADE.format(join='')} AND e.sparse_fingerprint <> %(sparse)s ORDER BY c.id"
 UNKEPT: Final = f"SELECT c.id, c.text {MADE.format(join='LEFT')} AND e.chunk_id IS NULL ORDER BY c.id"
 TEXTS: Final = """
 SELECT c.id, c.text, d.name, p.headings, p.pages FROM aegis_placement p JOIN aegis_chunk c ON c.id = p.chunk_id
@@ -46,6 +51,8 @@ WHERE collection_id = %(collection)s AND (%(after)s::uuid IS NULL OR id > %(afte
 SHOWING_OF: Final = """
 SELECT id AS document, live_id AS live, making_id AS making, state = 'removing' AS removing FROM aegis_document
 WHERE id = ANY(%(documents)s) ORDER BY id"""
+# Cost: the chunks given.
+LANGUAGES: Final = "SELECT chunk_id AS id, language FROM aegis_embedding WHERE chunk_id = ANY(%(chunks)s)"
 COUNT: Final = "SELECT count(*) AS n FROM aegis_document WHERE collection_id = %(collection)s"
 
 
@@ -77,12 +84,28 @@ class Embeddings(Base):
     @reads
     def embeddings(self, connection: Connection, chunks: Sequence[UUID]) -> dict[UUID, Embedding]:
         """Return the kept embeddings of these chunks; a chunk without one is not in the answer."""
-        return {row["id"]: Embedding.unpack(row["packed"]) for row in rows(connection, EMBEDDINGS, chunks=list(chunks))}
+        found = rows(connection, EMBEDDINGS, chunks=list(chunks))
+        return {
+            row["id"]: Embedding.unpack(row["packed"]).model_copy(
+                update={"sparse_fingerprint": row["sparse_fingerprint"], "language": row["language"]}
+            )
+            for row in found
+        }
+
+    @reads
+    def languages(self, connection: Connection, chunks: Sequence[UUID]) -> dict[UUID, str]:
+        """Return the codes of the languages that these chunks are written in, where that was noted."""
+        return {row["id"]: row["language"] for row in rows(connection, LANGUAGES, chunks=list(chunks))}
 
     @reads
     def unkept(self, connection: Connection, chunks: Sequence[UUID]) -> dict[UUID, str]:
         """Return the texts of those of the chunks that are embedded and whose embedding is not kept."""
         return {row["id"]: row["text"] for row in rows(connection, UNKEPT, chunks=list(chunks))}
+
+    @reads
+    def stale(self, connection: Connection, chunks: Sequence[UUID], sparse_fingerprint: str) -> dict[UUID, str]:
+        """Return the texts of those of the chunks whose kept embedding has sparse weights of another fingerprint."""
+        return {row["id"]: row["text"] for row in rows(connection, STALE, chunks=list(chunks), sparse=sparse_fingerprint)}
 
     @reads
     def point_texts(self, connection: Connection, chunks: Sequence[UUID], generations: Sequence[int]) -> dict[UUID, PointText]:
@@ -114,4 +137,9 @@ class Embeddings(Base):
 def keep(connection: Connection, chunks: Sequence[UUID], embeddings: Sequence[Embedding]) -> None:
     """Keep embeddings within a transaction of the caller's."""
     if embeddings:
-        connection.execute(KEEP, {"chunks": list(chunks), "packed": [embedding.pack() for embedding in embeddings]})
+        values = {
+            "packed": [embedding.pack() for embedding in embeddings],
+            "sparse_sides": [embedding.sparse_fingerprint for embedding in embeddings],
+            "languages": [embedding.language for embedding in embeddings],
+        }
+        connection.execute(KEEP, {"chunks": list(chunks), **values})

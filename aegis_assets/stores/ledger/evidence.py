@@ -21,6 +21,7 @@ from aegis_assets.model.outbox import Key, Kind
 from aegis_assets.stores.ledger.base import Connection, one, rows
 from aegis_assets.stores.ledger.canonical import regrouping
 from aegis_assets.stores.ledger.fence import lock_name
+from aegis_assets.stores.ledger.homes import follow_homes
 from aegis_assets.stores.ledger.voting import Votes, add_votes, set_types, votes
 
 # Cost of these four: what the documents' live chunks say; with names, only what they say of these.
@@ -228,6 +229,7 @@ def placing(connection: Connection, document: UUID, generation: int) -> Iterator
         before = {placed["id"] for placed in rows(connection, PLACED, generation=generation)}
         with change.tracked([document]):
             yield
+        follow_homes(connection, [document])
         after = {placed["id"] for placed in rows(connection, PLACED, generation=generation)}
         change.mark(Kind.CHUNK, after - before)
         for kind in (Kind.CONTENT, Kind.DOCUMENT):

@@ -19,6 +19,7 @@ from aegis_assets.stores.ledger.evidence import changing
 from aegis_assets.stores.ledger.fence import LOCK_ALL, fence_all, lock
 from aegis_assets.stores.ledger.graph_drop import drop_chunks, drop_unnamed
 from aegis_assets.stores.ledger.graph_facts import GraphFacts
+from aegis_assets.stores.ledger.homes import follow_homes
 from aegis_assets.stores.ledger.outbox import Outbox
 
 # Cost of these four: the documents given.
@@ -181,6 +182,7 @@ class GraphView(Blobs, Embeddings, Outbox):
                 with change.tracked([target.document for target in fresh]):
                     for statement in (STEP_DOWN, GO_LIVE, SWITCH):
                         connection.execute(statement, where)
+                follow_homes(connection, [target.document for target in fresh])
             for kind in (Kind.CONTENT, Kind.DOCUMENT):
                 change.mark(kind, lives)
         counts = {row.pop("document"): Switched.model_validate(row) for row in rows(connection, COUNTED, generations=generations)}
@@ -241,6 +243,7 @@ class GraphView(Blobs, Embeddings, Outbox):
             if row["placed"]:
                 with change.tracked([document]):
                     connection.execute(GO_DARK, {"document": document})
+                follow_homes(connection, [document])
             change.mark(Kind.DOCUMENT, [document])
         return Removal(collection=row["collection"], keys=frozenset(change.keys))
 

@@ -43,7 +43,8 @@ WHERE d.id = ANY(%(documents)s)"""
 # The vectors say which chunks answer, the old ones until those of a new generation are live there: a chunk shows where it stands in
 # the live generation, or else in the newest that was. Cost: the chunks asked for, and what they mention.
 SEARCH: Final = """
-SELECT c.id AS chunk, d.id AS document, d.name AS document_name, p.pages, p.headings, p.boxes, c.text,
+SELECT c.id AS chunk, d.collection_id AS collection, d.id AS document, d.name AS document_name, p.pages, p.headings,
+    p.boxes, c.text,
     coalesce((
         SELECT jsonb_agg(DISTINCT jsonb_build_object('id', e.id, 'name', e.name, 'type', e.type))
         FROM aegis_mention m JOIN aegis_entity a ON a.id = m.entity_id JOIN aegis_entity e ON e.id = a.canonical_id

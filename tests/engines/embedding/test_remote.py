@@ -26,7 +26,7 @@ def test_each_text_gets_its_vector_at_unit_length_and_lexical_weights(protocol: 
     with EmbeddingDouble(protocol) as double:
         made_by, embeddings = embed(double.url)
     assert [list(each.dense) for each in embeddings] == [pytest.approx(direction(text), abs=1e-6) for text in TEXTS]
-    assert [(each.indices, each.values) for each in embeddings] == [lexical.passage_weights(text) for text in TEXTS]
+    assert [each.indices for each in embeddings] == [lexical.weigh(text, "passage").indices for text in TEXTS]
     assert (made_by.name, made_by.dimension, made_by.sparse) == ("tiny-embedder", 32, "lexical")
     assert double.url in made_by.server
 
@@ -72,7 +72,8 @@ def test_prefixes_go_before_what_is_embedded_and_not_into_the_words(protocol: An
         (passage,) = embed(double.url, ["a mesh"], **prefixes)[1]
         (query,) = embed(double.url, ["a mesh"], "query", **prefixes)[1]
     assert [text for text in double.texts if text != remote.PROBE] == ["passage: a mesh", "query: a mesh"]
-    assert passage.indices == query.indices == (lexical.index("mesh"),)
+    assert passage.indices == lexical.weigh("a mesh", "passage").indices
+    assert query.indices == lexical.weigh("a mesh", "query").indices
 
 
 def test_floats_are_read_where_base64_was_asked_for() -> None:
@@ -212,7 +213,7 @@ def test_a_text_that_is_too_long_is_embedded_in_parts_and_the_others_as_they_are
     assert list(made[2].dense) == pytest.approx(direction("rain"), abs=1e-6)
     halves = [sum(pair) for pair in zip(direction("mesh"), direction("rain"), strict=True)]
     assert list(made[1].dense) == pytest.approx([value / math.hypot(*halves) for value in halves], abs=1e-2)
-    assert made[1].indices == lexical.passage_weights(long)[0], "no word is lost for the lexical side"
+    assert made[1].indices == lexical.weigh(long, "passage").indices, "no word is lost for the lexical side"
 
 
 @BOTH

@@ -75,9 +75,9 @@ def parsed(artifact: str = "artifacts/x") -> ParsedWindow:
     )
 
 
-def draft(text: str, page: int = 1) -> ChunkDraft:
+def draft(text: str, page: int = 1, headings: tuple[str, ...] = ("Title",)) -> ChunkDraft:
     box = Box(page=page, l=1, t=2, r=3, b=4)
-    return ChunkDraft(text=text, headings=("Title",), pages=(page,), boxes=(box,), tokens=len(text.split()))
+    return ChunkDraft(text=text, headings=headings, pages=(page,), boxes=(box,), tokens=len(text.split()))
 
 
 def extraction(*names: str, kind: str = "person", relation: str = "") -> Extraction:

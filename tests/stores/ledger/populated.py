@@ -55,6 +55,9 @@ FILL: Final = (
     SELECT collection_id, least(id, canonical_id), greatest(id, canonical_id), 'fuzzy', (
         SELECT min(key) FROM aegis_entity_block WHERE entity_id = e.id AND key LIKE 't:%%')
     FROM aegis_entity e WHERE id <> canonical_id""",
+    """INSERT INTO aegis_home (collection_id, document_id, chunk_id, name, lead)
+    SELECT md5('collection')::uuid, document_id, id, name, name FROM aegis_chunk,
+        unnest(ARRAY['examples', 'name ' || left(text_hash, 8)]) AS name""",
     # Each chunk names one of the hubs.
     """INSERT INTO aegis_mention (chunk_id, document_id, entity_id, type, name, start, "end")
     SELECT c.id, c.document_id, md5('e' || CASE m WHEN 0 THEN 1 + c.n %% %(hubs)s
@@ -138,6 +141,8 @@ def sample(url: str) -> dict[str, Any]:
         "sizes": [9],
         "objects": [77],
         "packed": [b"\\0"] * len(chunks),
+        **dict.fromkeys(("sparse_sides", "languages"), ["en"] * len(chunks)),
+        "sparse": "print",
         "id": document,
         "hash": row["hashes"][0],
         **dict.fromkeys(("fingerprint", "parse", "embed", "extract"), "print"),

@@ -29,7 +29,7 @@ ON_PATH: Final = {
     "deciding": "DECISION FORGET GROUPS KNOWN REMEMBER SAVE THERE UNDONE",
     "documents": """ADD ADD_COLLECTION ALL_FOR_UPDATE ALL_TO_PENDING CANCEL_NOW CANCEL_SOON COLLECTION DOCUMENT DOCUMENTS
         FOR_UPDATE POSTPONE_REMOVAL REMOVE REVISE SAME_BYTES SET_CONTENT SET_ENGINES TO_PENDING TO_REMOVE""",
-    "embeddings": "COLLECTION EMBEDDINGS KEEP SET_EMBEDDER SHOWING_OF TEXTS UNKEPT",
+    "embeddings": "COLLECTION EMBEDDINGS KEEP LANGUAGES SET_EMBEDDER SHOWING_OF STALE TEXTS UNKEPT",
     "evidence": """ADD_ENTITIES ADD_RELATIONS ALL_ENTITIES ALL_RELATIONS DROP_ENTITIES DROP_RELATIONS LIVE MARK MENTIONING
         NAMED_ENTITIES NAMED_RELATIONS PLACED SET_CANONICAL""",
     "extraction": """ADD_ENTITIES ADD_MENTIONS ADD_RELATIONS CACHE CACHED CHUNKS COUNT FORGET_MENTIONS FORGET_RELATIONS GROUPS LIVE
@@ -42,6 +42,7 @@ ON_PATH: Final = {
     "graph_facts": """CHUNKS COUNT_ENTITIES COUNT_RELATIONS EMBEDDED EMBEDDERS ENTITIES EVIDENCE MOVING PLACED RELATIONS STATED""",
     "graph_view": """ALL_CHUNKS COUNTED DROP_WINDOWS ERASE GO_DARK GO_LIVE IDLE_BLOBS IN_USE KNOWN LIVE LOCK_ALL NAMES NEW_CHUNKS
         OLD_CHUNKS OLD_WINDOWS OWN_BLOBS STANDINGS STATE STEP_DOWN SWITCH TARGETS UNCHANGED""",
+    "homes": "ADD DROP HOMES LIVE_HEADINGS",
     "joining": "ADD_ENTITIES COLLECTION DECIDED GROUPS LIVE LOCAL_NAMES MOVE_MENTIONS MOVE_SOURCES MOVE_TARGETS",
     "launching": "CLAIM HELD LAUNCHED UNCLAIM WAITING",
     "limits": "LIMITS",
@@ -56,6 +57,7 @@ ON_PATH: Final = {
     "usage": "RESERVE SETTLE THIS_MONTH",
     "voting": "ADD_FORMS ALL_VOTES DROP_FORMS NAMED_VOTES OWN_TYPES SET_TYPES",
     "waiting": "FOR_UPDATE RUN_ENDS TRY_NOW WAIT WAITED",
+    "walking": "ABOUT ALIASES HOMES MENTIONED NAMED NAMING TEXTS TITLED TITLES",
     "watched": "BLANK CANCEL CHANGED FORGET GONE NOTE REMOVE UPSERT",
     "windows": """COUNT_PARSED DOCUMENT_OF HEADINGS LIVE MISSING PLANNED RECOUNT REOPEN REOPEN_TASKS REOPEN_WINDOWS RESOLVE
         SAVE_PARSED SIBLING_CHUNKS SIBLING_PARSE START UNPARSED WHOLE WINDOW WINDOWS""",
@@ -123,6 +125,8 @@ OF_ITS_OWN: Final[dict[str, dict[str, Any]]] = {
     },
     "graph_view": {"claimer": "run", "lives": [77]},
     "graph_view.UNCHANGED": {"ids": [7], "versions": [0]},
+    "homes.ADD": {"collections": [id_of("collection")] * 2, "documents": [id_of("d77")] * 2, "leads": ["name 1", "name 777"]},
+    "homes.DROP": {"chunks": [UUID(int=1), UUID(int=2)]},
     "joining": {"names": NAMES, "owns": NAMES, "currents": NAMES, "targets": [id_of("e2"), id_of("e1")]},
     "launching": {"seconds": 60, "small": 1000, "small_runs": 4, "large_runs": 2, "together": 50, "limit": 2000, "most": 600},
     "launching.CLAIM": {"ids": None, "bytes_per_second": 1000, "alone": 2},
@@ -132,6 +136,7 @@ OF_ITS_OWN: Final[dict[str, dict[str, Any]]] = {
     "removed.POSTPONE": {"id": 7},
     "resolving": MERGES | {"rules": "print", "bound": 200, "compared": [True, False]},
     "voting": GRAPH_ROWS | {"forms": ["", "Name"], "normalised": ["", "name"], "mentions": [1, 1], "weights": [1000, 100]},
+    "walking": {"names": ["name 1", "name 777"], "leads": ["name 1", "name 777"], "ids": NAMES, "limit": 21, "mentions": 300},
     "waiting": {
         "servers": ["the graph server"],
         "server": "the graph server",

@@ -70,10 +70,28 @@ def test_a_hit_shows_scores_marks_place_and_entities(engine: EngineDouble) -> No
     assert "page 1" in first
     assert "Title" in first, "the heading path"
     assert first.count("<progress") == 3
-    assert "0.667" in first, "found first by both: 1/3 + 1/3"
+    assert "3.000" in first, "the best by its words, and 2 for a cosine of 1"
     assert "1.000" in first, "the cosine of a text with itself"
     assert f"{reverse('console:graph')}?entity=" in first
     assert 'id="around"' in shown
+
+
+def test_a_hit_says_by_which_entities_the_graph_leads_to_it_unless_it_is_left_out(engine: EngineDouble) -> None:
+    ada = Extraction(mentions=(Mention(name="Ada Lovelace", type="person", start=0, end=12),), calls=1)
+    put(["Ada Lovelace wrote programs", "Stones fall"], found=ada)
+    client = browser(group="viewer")
+    with_graph = page(client, "Who was Ada Lovelace?")
+    assert "By the graph: <bdi>Ada Lovelace</bdi>" in with_graph
+    without = page(client, "Who was Ada Lovelace?", graph="false")
+    assert "By the graph:" not in without
+    assert 'name="graph" value="false" checked' in without
+
+    def paths(graph: str) -> list[list[str]]:
+        return [hit["path"] for hit in client.get("/api/search", {"q": "Who was Ada Lovelace?", "graph": graph}).json()["hits"]]
+
+    assert paths("true")[0] == ["Ada Lovelace"]
+    assert paths("false") == [[], []]
+    assert client.get("/api/search", {"q": "x", "graph": "perhaps"}).status_code == 400
 
 
 def test_hits_fit_a_phone(engine: EngineDouble, open_page: Open) -> None:

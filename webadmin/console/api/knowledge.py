@@ -7,7 +7,7 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from webadmin.console.api.errors import said
-from webadmin.console.api.parameters import number_of
+from webadmin.console.api.parameters import flag_of, number_of
 from webadmin.console.page import api
 from webadmin.documents import queries, search
 
@@ -19,7 +19,8 @@ MOST_HITS: Final = 100
 def hits(request: HttpRequest) -> HttpResponse:
     """Best first, over one collection or all. note: why they are not reranked, '' when all went well."""
     limit = number_of(request, "limit", 10, MOST_HITS)
-    result = search.search(request.GET.get("q", ""), request.GET.get("collection") or None, limit)
+    graph = flag_of(request, "graph", True)
+    result = search.search(request.GET.get("q", ""), request.GET.get("collection") or None, limit, graph=graph)
     return JsonResponse({"hits": [hit.model_dump(mode="json") for hit in result.hits], "note": result.note})
 
 

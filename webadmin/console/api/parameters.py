@@ -20,6 +20,13 @@ def number_of(request: HttpRequest, name: str, default: int, most: int) -> int:
     return number
 
 
+def flag_of(request: HttpRequest, name: str, default: bool) -> bool:
+    text = request.GET.get(name, str(default)).lower()
+    if text not in ("true", "false"):
+        raise BadInput(f"`{name}` is true or false.")
+    return text == "true"
+
+
 def ids_of(request: HttpRequest, most: int) -> list[UUID]:
     texts = request.GET.getlist("id")
     if not 0 < len(texts) <= most:

@@ -53,9 +53,10 @@ def page_of_hits(request: HttpRequest) -> HttpResponse:
     chosen = request.GET.get("collection", "")
     limit = _limit(request.GET.get("limit", ""))
     context: dict[str, object] = {"question": question, "chosen": chosen, "collections": collections(), "limit": limit}
+    context["graph"] = graph = request.GET.get("graph") != "false"
     if question:
         try:
-            result = search(question, chosen or None, limit)
+            result = search(question, chosen or None, limit, graph=graph)
         except AegisError as error:
             context["problem"] = error.message
         else:

@@ -17,7 +17,7 @@ from webadmin.documents.models.content import (
     Removed,
     Window,
 )
-from webadmin.documents.models.graph import GraphEntity, GraphRelation, Outbox
+from webadmin.documents.models.graph import GraphEntity, GraphRelation, Home, Outbox
 from webadmin.documents.models.knowledge import (
     CrowdedBlock,
     Decision,
@@ -48,6 +48,7 @@ __all__ = [
     "Generation",
     "GraphEntity",
     "GraphRelation",
+    "Home",
     "KeptEmbedding",
     "Lease",
     "Limit",

@@ -204,10 +204,14 @@ class KeptEmbedding(models.Model):
     """A chunk's embedding (model.embedding.Embedding.pack), so that the vector store can be filled without an engine.
 
     It is of the embedder whose fingerprint the chunk's mark of embed has: both are written in one transaction.
+    sparse_fingerprint: of its lexical weights, '' for the first version of these and where a model makes the sparse ones.
+    language: code of the text's, '' if nothing tells it.
     """
 
     chunk = models.OneToOneField(Chunk, on_delete=models.CASCADE, primary_key=True, related_name="+")
     packed = models.BinaryField()
+    sparse_fingerprint = models.CharField(max_length=64, db_default="")
+    language = models.CharField(max_length=16, db_default="")
 
     class Meta:
         db_table = "aegis_embedding"

@@ -77,3 +77,26 @@ class Outbox(models.Model):
             models.Index(fields=["document_id"], name="aegis_outbox_document"),
             models.Index(fields=["claimed_by"], name="aegis_outbox_claimed", condition=~models.Q(claimed_by="")),
         ]
+
+
+class Home(models.Model):
+    """A name that a live chunk is about: its document's title, or a heading of which it is the first chunk (stores.ledger.homes).
+
+    name: normalised, as an entity's. lead: its first words, by which names are looked up that a text may hold.
+    """
+
+    pk = models.CompositePrimaryKey("chunk_id", "name")
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False)
+    document_id = models.UUIDField()
+    chunk_id = models.UUIDField()
+    name = models.CharField(max_length=512, db_collation="C")
+    lead = models.CharField(max_length=512, db_collation="C")
+
+    class Meta:
+        db_table = "aegis_home"
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["document_id"], name="aegis_home_document"),
+            models.Index(fields=["collection", "name", "chunk_id"], name="aegis_home_name"),
+            models.Index(fields=["collection", "lead", "name"], name="aegis_home_lead"),
+        ]

@@ -156,7 +156,7 @@ class SurfaceForm(models.Model):
 
 
 class Mention(models.Model):
-    """An entity's name in a chunk's text, at [start, end). type, confidence: its vote. inexact: the extractor spelled it in another way.
+    """An entity's name in a chunk's text, at [start, end). type, confidence: its vote. inexact: the extractor spelled it otherwise.
 
     joined_from: the entity of its own name, where that is the short form of another name of the document, whose entity it has then.
     """
@@ -184,8 +184,8 @@ class Mention(models.Model):
 class Relation(models.Model):
     """One chunk's statement that source stands in a relation to target, said by the text at [start, end).
 
-    source_joined_from, target_joined_from: as in a Mention. addressed: that text speaks to its reader or to a language model, and may
-    be an instruction instead of a statement.
+    source_joined_from, target_joined_from: as in a Mention. addressed: that text speaks to its reader or to a language model, and
+    may be an instruction instead of a statement.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -18,6 +18,7 @@ ASKING: Final = {
     "A state is one of {states}.": "Ein Zustand ist einer aus {states}.",
     "`after` takes what `next` of the page before said.": "`after` nimmt, was `next` der Seite davor sagte.",
     "`{name}` is a number from 1 to {most}.": "`{name}` ist eine Zahl von 1 bis {most}.",
+    "`{name}` is true or false.": "`{name}` ist true oder false.",
     "Name 1 to {most} documents by `id`.": "Nennen Sie 1 bis {most} Dokumente mit `id`.",
     "An id is not a UUID.": "Eine Kennung ist keine UUID.",
 }

@@ -1,4 +1,4 @@
-"""python manage.py search TEXT: hybrid search, best first."""
+"""python manage.py search TEXT: hybrid search and a walk over the graph, best first."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ SNIPPET = 300
 
 
 class Command(console.Command):
-    help = "Search the collections: dense and lexical together, then reranked where there is a reranker."
+    help = "Search the collections: dense, lexical and by the graph, then reranked where there is a reranker."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("text")
         parser.add_argument("--collection", help="search this one; without it, all")
         parser.add_argument("--limit", type=_limit, default=10)
+        parser.add_argument("--no-graph", dest="graph", action="store_false", help="dense and lexical search alone")
         parser.add_argument("--json", action="store_true", help="one JSON list instead of text")
 
-    def act(self, *, text: str, collection: str | None, limit: int, json: bool, **_: Any) -> bool:
-        result = search(text, collection, limit)
+    def act(self, *, text: str, collection: str | None, limit: int, json: bool, graph: bool, **_: Any) -> bool:
+        result = search(text, collection, limit, graph=graph)
         if result.note:
             self.say(result.note)
         if json:
@@ -47,6 +48,8 @@ def show(number: int, hit: Hit) -> str:
         lines.append("   " + " › ".join(hit.headings))
     snippet = textwrap.shorten(hit.text, SNIPPET, placeholder=" …")
     lines += textwrap.wrap(snippet, WIDTH, initial_indent="   ", subsequent_indent="   ")
+    if hit.path:
+        lines += textwrap.wrap(f"By the graph: {' → '.join(hit.path)}", WIDTH, initial_indent="   ", subsequent_indent="   ")
     if hit.entities:
         names = ", ".join(f"{entity['name']} ({entity['type']})" for entity in hit.entities[:8])
         lines += textwrap.wrap(f"Entities: {names}", WIDTH, initial_indent="   ", subsequent_indent="   ")

@@ -1,0 +1,1 @@
+"""A question -> chunks: what search does with the candidates of the vector store and the graph in the ledger. Pure."""
