@@ -32,6 +32,7 @@ from aegis_assets.stores.qdrant_points import (
     requests_of,
     row_of,
 )
+from aegis_assets.stores.qdrant_shape import Shape
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
