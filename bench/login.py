@@ -17,7 +17,9 @@ def logged_in(address: str, password: str) -> httpx.Client:
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
     assert token is not None, "the log-in page has a form"
     fields = {"username": "admin", "password": password, "csrfmiddlewaretoken": token[1], "next": "/admin/"}
-    client.post("/admin/login/", data=fields, headers={"Referer": address}).raise_for_status()
+    answer = client.post("/admin/login/", data=fields, headers={"Referer": address}, follow_redirects=False)
+    if not answer.has_redirect_location:
+        raise RuntimeError(f"the log-in at {address} was refused: {answer.status_code}")
     return client
 
 

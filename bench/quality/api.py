@@ -23,21 +23,24 @@ REMOVE_SECONDS: Final = 900.0
 ROWS_PER_PAGE: Final = 500
 ATTEMPTS: Final = 5
 PAUSE_SECONDS: Final = 3.0
-ENDED: Final = frozenset({"succeeded", "partial", "failed", "cancelled"})
+UNFINISHED: Final = frozenset({"partial", "failed", "cancelled"})
+ENDED: Final = UNFINISHED | {"succeeded"}
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """documents: ids by file name. extractor: as the platform names it."""
+    """documents: ids by file name. unfinished: how many of them did not succeed. extractor: as the platform names it."""
 
     collection: str
     documents: dict[str, str]
+    unfinished: int
     seconds: float
     extractor: str
 
     def facts(self) -> Row:
         """Return what a reader of figures has to know of the ingestion."""
-        return {"documents": len(self.documents), "ingest_s": round(self.seconds, 1), "extractor": self.extractor}
+        counts = {"documents": len(self.documents), "unfinished": self.unfinished}
+        return {**counts, "ingest_s": round(self.seconds, 1), "extractor": self.extractor}
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,10 @@ class Api:
         began = time.monotonic()
         try:
             documents = self.upload(collection, texts)
-            self.wait(list(documents.values()))
+            unfinished = self.wait(list(documents.values()))
             seconds = time.monotonic() - began
-            yield Ingested(collection, documents, seconds, self.document(next(iter(documents.values())))["extractor"])
+            extractor = self.document(next(iter(documents.values())))["extractor"]
+            yield Ingested(collection, documents, unfinished, seconds, extractor)
         finally:
             if not keep and not self.disposable:
                 self.remove(collection)
@@ -72,18 +76,20 @@ class Api:
             raise RuntimeError(f"{len(missing)} files were refused, the first is {missing[0]}")
         return documents
 
-    def wait(self, documents: Sequence[str]) -> None:
-        """Wait until all documents have succeeded. Raise RuntimeError if one ends otherwise, or after an hour."""
+    def wait(self, documents: Sequence[str]) -> int:
+        """Wait until all have ended, and return how many did not succeed. Raise RuntimeError if none did, or after an hour."""
         deadline = time.monotonic() + INGEST_SECONDS
-        waiting = list(documents)
+        waiting, unfinished = list(documents), list[Row]()
         while waiting:
             rows = [row for ids in batched(waiting, IDS_PER_REQUEST) for row in self._states(ids)]
-            if wrong := [row for row in rows if row["state"] in ENDED - {"succeeded"}]:
-                raise RuntimeError(f"{len(wrong)} documents did not succeed, the first: {wrong[0]}")
+            unfinished += [row for row in rows if row["state"] in UNFINISHED]
+            if len(unfinished) == len(documents):
+                raise RuntimeError(f"no document succeeded; the first: {unfinished[0]}")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{len(waiting)} documents are not ingested after {INGEST_SECONDS:.0f} s")
-            waiting = [row["document"] for row in rows if row["state"] != "succeeded"]
+            waiting = [row["document"] for row in rows if row["state"] not in ENDED]
             time.sleep(POLL_SECONDS if waiting else 0)
+        return len(unfinished)
 
     def search(self, text: str, collection: str, limit: int, *, graph: bool) -> list[Row]:
         """Return the hits of a search, best first, with the graph or without."""
