@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
 from aegis_assets.model.frozen import Frozen
+
+UNSURE: Final = 0.5  # the confidence of a type that may as well be another one
 
 
 class Schema(Frozen):
@@ -17,12 +21,13 @@ class Schema(Frozen):
 
 
 class Mention(Frozen):
-    """start, end: characters in the text, end exclusive. name: as it stands there."""
+    """start, end: characters in the text, end exclusive. name: as it stands there. confidence: of the type, for its vote."""
 
     name: str
     type: str
     start: int = Field(ge=0)
     end: int = Field(gt=0)
+    confidence: float = Field(default=1.0, ge=0, le=1)
 
 
 class Relation(Frozen):
