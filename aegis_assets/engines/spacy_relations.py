@@ -36,7 +36,7 @@ Said = tuple[str, str, str, float]  # source, type, target by their keys, confid
 class Reader:
     """What one text has named so far. types: of names, by key."""
 
-    types: Mapping[str, str]
+    types: dict[str, str]
     focus: dict[bool, str] = field(default_factory=dict)  # whether a person -> who a pronoun in the next sentence means
     called: dict[str, str] = field(default_factory=dict)  # "film" -> what was called so
     seen: dict[str, None] = field(default_factory=dict)  # the last one last
@@ -77,6 +77,9 @@ class Reader:
 
     def _meant(self, token: Any) -> str | None:
         """The name that a token stands for: its own, one in apposition, or what a pronoun or "the company" refers to."""
+        own = [c for c in token.head.children if c.dep_ in _SUBJECTS] if token.dep_ == "attr" and token.head.lemma_ == "be" else []
+        if own and token.pos_ == "NOUN":  # what is said of the database that Neo4j is, is said of Neo4j
+            return self._meant(own[0])
         if key := self.roots.get(token.i):
             return key
         if token.i in self.inside:
@@ -91,8 +94,6 @@ class Reader:
             return self._meant(clause.head) if clause is not None and clause.head.i < token.i else None
         if apposed := next((self.roots[c.i] for c in token.children if c.dep_ == "appos" and c.i in self.roots), None):
             return apposed
-        if token.dep_ == "attr" and token.head.lemma_ == "be" and (own := [c for c in token.head.children if c.dep_ in _SUBJECTS]):
-            return self._meant(own[0])
         named = [self.roots[c.i] for c in token.children if c.dep_ in ("compound", "nmod") and c.i in self.roots and c.i < token.i]
         return named[-1] if named else self._definite(token)
 
@@ -175,6 +176,7 @@ class Reader:
             if child.dep_ == "attr" and child.pos_ == "NOUN" and (told := noun_type(child.lemma_.lower())):
                 for source in subjects:
                     self.told[source].append(told)
+                    self.types[source] = told
                     self.called[child.lemma_.lower()] = source
             named = self.roots.get(child.i)
             if child.dep_ == "attr" and named and not any(c.lower_ in _NEGATIONS for c in child.children):
