@@ -18,7 +18,7 @@ from aegis_assets.model.embedding import VectorHit
 
 HYBRID_WEIGHT: Final = 1.5
 HYBRID_POWER: Final = 3  # so that only hits near the best one count much
-UNREACHED: Final = 1e-9  # of the walk's mass, added to each chunk's
+UNREACHED: Final = 3e-4  # of the walk's mass, added to each chunk's: a hit that only the words find may have none
 KEPT, KEPT_IF_COVERED, COVERED = 2, 5, 0.8
 LOOKED_AT: Final = 3  # hits of which one must have the question's words
 SAMPLE: Final = 100  # hits whose texts tell how rare a word is

@@ -60,6 +60,7 @@ ALIASES: Final = """
 SELECT canonical_id AS id, normalised AS name FROM aegis_entity WHERE canonical_id = ANY(%(ids)s) AND id <> canonical_id"""
 
 MOST_HOMES: Final = 20  # of a name: "Examples", a heading of every chapter, is no chunk's own
+MOST_NAMING: Final = 100  # chunks of an entity: where there are more, each would get too little to matter, and only homes are read
 MOST_MENTIONS: Final = 300  # of an entity
 MOST_TITLES: Final = 40  # that begin with the same words
 
@@ -120,7 +121,8 @@ class Neighbourhood:
         most often."""
         of_id = {id: entity for entity in entities for id in self._ids[entity]}
         naming: dict[Entity, Counter[UUID]] = {entity: Counter() for entity in entities}
-        for row in rows(self._connection, NAMING, ids=list(of_id), mentions=MOST_MENTIONS):
+        few = [id for id, entity in of_id.items() if entity.degree <= MOST_NAMING]
+        for row in rows(self._connection, NAMING, ids=few, mentions=MOST_MENTIONS):
             naming[of_id[row["id"]]][row["chunk"]] += row["times"]
         homes = self._homes(entities, of_id)
         return {entity: _with_homes(naming[entity], homes[entity]) for entity in entities}

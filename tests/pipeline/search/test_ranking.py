@@ -17,6 +17,10 @@ def test_the_first_hybrid_hits_stay_in_front_and_what_the_walk_found_follows() -
     assert len(order) == len(set(order)) == 9
 
 
+def test_a_hit_that_the_walk_does_not_come_by_is_not_behind_all_that_it_hardly_comes_by() -> None:
+    assert ranked(HITS, {FAR: 1e-5}, covered=False)[-1] == FAR
+
+
 def test_five_stay_where_one_has_the_questions_words() -> None:
     assert ranked(HITS, {FAR: 0.2}, covered=True)[:6] == [hit.id for hit in HITS[:5]] + [FAR]
 
