@@ -104,10 +104,14 @@ def ranks(answers: Mapping[str, Sequence[Answer]]) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--collection", help="ask this collection, which holds the manuals already")
+    parser.add_argument("--manual", action="append", help="only this manual: bacula, gmsh or octave; may be given several times")
     platform.add_arguments(parser)
     options = parser.parse_args()
-    manuals = manual_questions.read()
-    contents = {} if options.collection else {manual.document: manual.fetch().read_bytes() for manual in manuals}
+    manuals = [manual for manual in manual_questions.read() if not options.manual or manual.name in options.manual]
+    try:
+        contents = {} if options.collection else {manual.document: manual.fetch().read_bytes() for manual in manuals}
+    except RuntimeError as error:
+        parser.exit(1, f"{error}\n")
     with platform.opened(options) as api:
         if options.collection:
             scored = score(api, manuals, options.collection)
