@@ -102,12 +102,13 @@ def ranks(answers: Mapping[str, Sequence[Answer]]) -> list[Row]:
 
 
 def main() -> None:
+    every = manual_questions.read()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--collection", help="ask this collection, which holds the manuals already")
-    parser.add_argument("--manual", action="append", help="only this manual: bacula, gmsh or octave; may be given several times")
+    parser.add_argument("--manual", action="append", choices=[manual.name for manual in every], help="leave out the others")
     platform.add_arguments(parser)
     options = parser.parse_args()
-    manuals = [manual for manual in manual_questions.read() if not options.manual or manual.name in options.manual]
+    manuals = [manual for manual in every if not options.manual or manual.name in options.manual]
     try:
         contents = {} if options.collection else {manual.document: manual.fetch().read_bytes() for manual in manuals}
     except RuntimeError as error:
