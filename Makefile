@@ -10,12 +10,13 @@ BIN := $(VENV)/bin
 # More than two cores: tests wait for servers, and a core would be idle meanwhile.
 JOBS ?= 3
 SELECT ?= not slow
+EVAL ?= ../shared/eval
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 HAS_PIP := import pip; $(FITS)
 PYTHON ?= $(shell for one in python3 python3.12 python3.11; do if $$one -c '$(FITS)' 2>/dev/null; then echo $$one; break; fi; done)
 
-.PHONY: help demo test test-full test-neo4j test-servers up down status clean worker install install-celery install-test
+.PHONY: help demo test test-full test-neo4j test-servers eval up down status clean worker install install-celery install-test
 
 help:
 	@echo "make demo     set everything up, start the stack, ingest a sample and show what came out"
@@ -24,6 +25,7 @@ help:
 	@echo "make test-servers   every server that this machine can have, as a table"
 	@echo "make bench-NAME   measure: origin, extraction, overhead, cpu, documents, bulk, peers, workers, diff, growth, steady, kills,"
 	@echo "                  outages, limits, embedder or console"
+	@echo "make eval     score search, entities and relations on the public sets of EVAL=DIR, into docs/quality.md"
 	@echo "make up       start the stack        make down    stop it"
 	@echo "make status   what runs              make clean   stop it and delete its data"
 	@echo "make worker QUEUES=gpu=2   take steps from these queues, on this or another machine (docs/distributed.md)"
@@ -52,6 +54,10 @@ test-servers: install-test
 # bench-origin, bench-extraction, ...: a module of bench/ each. ARGS="--factor 3" goes to it.
 bench-%: install-test
 	@$(BIN)/python -m bench.$* $(ARGS)
+
+# The running stack is scored, or one that is started for it. AEGIS_OLLAMA_URL or AEGIS_LLM_URL: the language model there too.
+eval: install-test
+	@$(BIN)/python -m bench.quality $(EVAL) $(ARGS)
 
 up: install$(if $(filter celery,$(AEGIS_EXECUTOR)),-celery)
 	@$(BIN)/python -m aegis_assets.embedded.cli up

@@ -21,6 +21,8 @@ POLL_SECONDS: Final = 1.0
 INGEST_SECONDS: Final = 3600.0
 REMOVE_SECONDS: Final = 900.0
 ROWS_PER_PAGE: Final = 500
+ATTEMPTS: Final = 5
+PAUSE_SECONDS: Final = 3.0
 ENDED: Final = frozenset({"succeeded", "partial", "failed", "cancelled"})
 
 
@@ -128,14 +130,27 @@ class Api:
         return rows
 
     def _get(self, path: str, asked: Mapping[str, Any] | None = None) -> Row:
-        return _answered(self.client.get(path, params=dict(asked or {})))
+        return _answered(self._tried("GET", path, params=dict(asked or {})))
 
     def _post(self, path: str, **sent: Any) -> Row:
         return _answered(self._send(path, **sent))
 
     def _send(self, path: str, **sent: Any) -> httpx.Response:
         headers = {"X-CSRFToken": self.client.cookies.get("csrftoken") or "", "Referer": str(self.client.base_url)}
-        return self.client.post(path, headers=headers, **sent)
+        return self._tried("POST", path, headers=headers, **sent)
+
+    def _tried(self, method: str, path: str, **sent: Any) -> httpx.Response:
+        """Ask again where a busy machine answers late or with an error. Whatever is asked here may be asked twice."""
+        for _attempt in range(ATTEMPTS - 1):
+            try:
+                answer = self.client.request(method, path, **sent)
+            except httpx.TransportError:
+                time.sleep(PAUSE_SECONDS)
+                continue
+            if not answer.is_server_error:
+                return answer
+            time.sleep(PAUSE_SECONDS)
+        return self.client.request(method, path, **sent)
 
 
 def _answered(answer: httpx.Response) -> Row:

@@ -71,9 +71,9 @@ def test_both_forms_of_a_question_set_are_read(tmp_path: Path) -> None:
     file.write_text(json.dumps(paragraphs))
     asked = retrieval.read(file)
     assert [(question.text, question.gold) for question in asked.questions] == [
-        ("0", {"0000.md"}),
-        ("3", {"0001.md"}),
-        ("6", {"0000.md"}),
+        ("0", frozenset({"0000.md"})),
+        ("3", frozenset({"0001.md"})),
+        ("6", frozenset({"0000.md"})),
     ]
 
 
