@@ -51,12 +51,12 @@ class Api:
     disposable: bool = False
 
     @contextmanager
-    def ingested(self, name: str, texts: Mapping[str, str], *, keep: bool = False) -> Iterator[Ingested]:
-        """Ingest Markdown texts by file name into a collection of their own, which is removed afterwards, or kept."""
+    def ingested(self, name: str, contents: Mapping[str, str | bytes], *, keep: bool = False) -> Iterator[Ingested]:
+        """Ingest texts and files by file name into a collection of their own, which is removed afterwards, or kept."""
         collection = f"eval-{re.sub(r'[^a-z0-9]+', '-', name.lower())[:40]}-{uuid4().hex[:6]}"
         began = time.monotonic()
         try:
-            documents = self.upload(collection, texts)
+            documents = self.upload(collection, contents)
             unfinished = self.wait(list(documents.values()))
             seconds = time.monotonic() - began
             extractor = self.document(next(iter(documents.values())))["extractor"]
@@ -65,14 +65,14 @@ class Api:
             if not keep and not self.disposable:
                 self.remove(collection)
 
-    def upload(self, collection: str, texts: Mapping[str, str]) -> dict[str, str]:
-        """Upload Markdown texts by file name, and return the documents' ids by file name. They are ingested at once."""
+    def upload(self, collection: str, contents: Mapping[str, str | bytes]) -> dict[str, str]:
+        """Upload texts and files by file name, and return the documents' ids by file name. They are ingested at once."""
         documents: dict[str, str] = {}
-        for batch in batched(texts.items(), FILES_PER_UPLOAD):
-            files = [("files", (name, text.encode(), "text/markdown")) for name, text in batch]
+        for batch in batched(contents.items(), FILES_PER_UPLOAD):
+            files = [("files", (name, content)) for name, content in batch]
             answer = self._post("/api/documents", data={"collection": collection}, files=files)
             documents |= {file["name"]: file["document"] for file in answer["documents"] if file["document"]}
-        if missing := sorted(set(texts) - set(documents)):
+        if missing := sorted(set(contents) - set(documents)):
             raise RuntimeError(f"{len(missing)} files were refused, the first is {missing[0]}")
         return documents
 
