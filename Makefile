@@ -8,7 +8,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 # More than two cores: tests wait for servers, and a core would be idle meanwhile.
-JOBS ?= 3
+JOBS ?= 4
 SELECT ?= not slow
 EVAL ?= ../shared/eval
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder

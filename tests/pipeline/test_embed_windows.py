@@ -90,7 +90,7 @@ class Desk:
 
     def embed(self, engine: Engine, *windows: UUID) -> None:
         """windows: of others instead of its own."""
-        prints: Any = SimpleNamespace(fingerprint=lambda *_: "f")
+        prints: Any = SimpleNamespace(fingerprint=lambda *_: "f", earlier=lambda *_: ())
         rest: Any = dict.fromkeys(("bucket", "graph", "leases", "fetch"), None)
         platform = Platform(
             ledger=self.ledger, vectors=self.vectors, embedder=engine, parser=prints, vision=prints, extractor=prints,

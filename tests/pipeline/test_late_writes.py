@@ -71,15 +71,15 @@ def platform(world: World, engine: Late, **doubles: Any) -> Platform:
 
 @pytest.fixture
 def document(world: World) -> UUID:
-    """Of one window, which is not parsed yet."""
+    """Of two windows, which are not parsed yet."""
     world.vectors.ensure(world.id, INFO)
     made = running(world.ledger, "late.md", collection=world.collection)
-    planned(world.ledger, made, "key")
+    planned(world.ledger, made, "key", "another")
     return made
 
 
 def window_of(world: World, document: UUID) -> UUID:
-    (window,) = world.ledger.windows(world.ledger.document(document).making or 0)
+    window, _ = world.ledger.windows(world.ledger.document(document).making or 0)
     return window.id
 
 

@@ -64,6 +64,7 @@ ON_PATH: Final = {
 }
 OFF_PATH: Final = {
     "changes": "listens",
+    "extraction.REOPEN": "a reindex of a collection that a person starts",
     "embeddings.COUNT": "a rebuild of the vectors, which reads the collection",
     "embeddings.SHOWING": "a rebuild of the vectors, which reads the collection",
     "lease_sql": "its tables have a row for each request under way",

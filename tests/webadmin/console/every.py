@@ -68,6 +68,7 @@ def _value(name: str, pattern: str, there: Stuffed) -> UUID | int | str:
         "run_id": "run-1",
         "run": "run-1",
         "pk": there.document,
+        "name": "nobody",
     }
     assert name in values, f"{pattern}: tests/webadmin/console/every.py does not know what to put for <{name}>"
     value: UUID | int | str = values[name]

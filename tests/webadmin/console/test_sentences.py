@@ -23,13 +23,19 @@ ELSEWHERE = (
     *("aegis_assets/defs/jobs.py", "aegis_assets/defs/launcher.py", "aegis_assets/defs/ops.py", "aegis_assets/defs/report.py"),
     *("aegis_assets/defs/reaper.py", "aegis_assets/defs/run.py"),
     *("aegis_assets/embedded/cli.py", "aegis_assets/embedded/stack.py"),
-    *("aegis_assets/pipeline/prompts.py", "aegis_assets/stores/watch", "aegis_assets/stores/ledger/watched.py"),
+    *(
+        "aegis_assets/pipeline/extraction_prompt.py",
+        "aegis_assets/pipeline/prompts.py",
+        "aegis_assets/stores/watch",
+        "aegis_assets/stores/ledger/watched.py",
+    ),
     *("webadmin/console/management", "webadmin/documents/console.py", "webadmin/documents/management"),
     *("webadmin/monitoring/metrics.py", "webadmin/security.py"),
 )
 NOT_SHOWN = {
     "{}: {}.": "of pydantic, before there is a page",
     "{} {}": "of a command that waits",
+    "Nothing was done: say --yes to begin.": "of a command",
 }
 UNKNOWN = "Nobody ever wrote this sentence."
 TOO_LARGE, ZU_GROSS = "The file is larger than 3 MB (AEGIS_MAX_FILE_MB).", "Die Datei ist größer als 3 MB (AEGIS_MAX_FILE_MB)."

@@ -31,6 +31,7 @@ LLM: Final = {
     "{server:said} broke the connection off before its answer was whole.": (
         "{server} hat die Verbindung beendet, bevor die Antwort vollständig war."
     ),
+    "{model:said} repeated itself and did not end its answer.": "{model} hat sich wiederholt und seine Antwort nicht beendet.",
     "{server:said} is overloaded (HTTP {status}).": "{server} ist überlastet (HTTP {status}).",
     "{server:said} does not have the model {model}: run `ollama pull {same}`.": (
         "{server} hat das Modell {model} nicht: Führen Sie `ollama pull {same}` aus."
