@@ -84,6 +84,9 @@ class Reader:
             return key
         if token.i in self.inside:
             return None
+        if token.lower_ in _HE and token.dep_ == "poss" and token.head.dep_ == "conj" and (key := self.roots.get(token.head.head.i)):
+            self.told[key].append("PERSON")  # "X and his son": whatever else X was taken for
+            return key
         if token.lower_ in _HE or token.lower_ in _IT:
             person = token.lower_ in _HE
             earlier = [other for other in token.doc[token.sent.start : token.i] if self.types.get(self.roots.get(other.i, ""))]
@@ -192,6 +195,8 @@ class Reader:
         said = _spoken(verb)
         direct = [child for child in verb.children if child.dep_ in _OBJECTS] if not passive or verb.dep_ == "conj" else []
         plain = ""
+        if any(target.dep_ == "oprd" for target in direct):  # "called it the Palace" is said of the Palace
+            direct = [target for target in direct if target.pos_ != "PRON"]
         for target in direct:
             if any(child.lower_ in _NEGATIONS for child in target.children):
                 return
