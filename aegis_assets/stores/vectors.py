@@ -1,7 +1,7 @@
 """Embeddings by chunk id -> hits, in Qdrant: a server by URL, or qdrant-client's local mode on a path.
 
 Trade-off: runs and the web process share the local mode, which belongs to one process at a time, in turns (`qdrant_local`). Each
-turn loads all points, and a filter looks at all of them, so above 20,000 points (where its own warning, silenced here, begins) a
+turn loads all points, and a search looks at all of them, so above 20,000 points (where its own warning, silenced here, begins) a
 Qdrant server is the right store: AEGIS_QDRANT_URL. Each collection is a local store of its own, so that opening one does not load
 the others.
 """
