@@ -84,7 +84,12 @@ class Reader:
             return key
         if token.i in self.inside:
             return None
-        if token.lower_ in _HE and token.dep_ == "poss" and token.head.dep_ == "conj" and (key := self.roots.get(token.head.head.i)):
+        if (
+            token.lower_ in _HE
+            and token.dep_ == "poss"
+            and token.head.dep_ == "conj"
+            and (key := self.roots.get(token.head.head.i))
+        ):
             self.told[key].append("PERSON")  # "X and his son": whatever else X was taken for
             return key
         if token.lower_ in _HE or token.lower_ in _IT:

@@ -24,6 +24,16 @@ SELECT e.collection_id AS collection, e.normalised AS name, c.id, c.normalised A
 FROM aegis_entity e JOIN aegis_entity c ON c.id = e.canonical_id
 LEFT JOIN aegis_graph_entity g ON g.id = c.id
 WHERE e.collection_id = %(collection)s AND e.normalised = ANY(%(names)s)"""
+# Cost: the names that the question may hold, times the limit.
+SHORT: Final = """
+SELECT c.collection_id AS collection, s.short AS name, c.id, c.normalised AS key, c.name AS label, coalesce(g.chunks, 1) AS degree
+FROM (
+    SELECT k.name AS short, f.entity_id, f.mentions FROM unnest(%(names)s::text[]) AS k(name) CROSS JOIN LATERAL (
+        SELECT f.entity_id, f.mentions FROM aegis_surface_form f JOIN aegis_entity e ON e.id = f.entity_id
+        WHERE f.normalised = k.name AND f.name <> '' AND e.collection_id = %(collection)s LIMIT %(limit)s) f) s
+JOIN aegis_entity e ON e.id = s.entity_id JOIN aegis_entity c ON c.id = e.canonical_id
+LEFT JOIN aegis_graph_entity g ON g.id = c.id
+ORDER BY s.short, s.mentions DESC, c.id"""
 TITLED: Final = """
 SELECT k.name FROM unnest(%(names)s::text[]) AS k(name)
 WHERE EXISTS (SELECT FROM aegis_home h WHERE h.collection_id = %(collection)s AND h.name = k.name)"""
@@ -62,6 +72,7 @@ SELECT canonical_id AS id, normalised AS name FROM aegis_entity WHERE canonical_
 MOST_HOMES: Final = 20  # of a name: "Examples", a heading of every chapter, is no chunk's own
 MOST_NAMING: Final = 100  # chunks of an entity: where there are more, each would get too little to matter, and only homes are read
 MOST_MENTIONS: Final = 300  # of an entity
+MOST_SHORT: Final = 20  # entities that a short form stands for: the one that it is most often counts
 MOST_TITLES: Final = 40  # that begin with the same words
 
 
@@ -140,6 +151,9 @@ class Neighbourhood:
         """Return the entities that these names stand for. titles: names that are an entity even if no extractor found them."""
         fresh = [name for name in names if (collection, name) not in self._entities]
         for row in rows(self._connection, NAMED, collection=collection, names=fresh) if fresh else ():
+            self._entities.setdefault((collection, row["name"]), self._canonical(row))
+        short = [name for name in fresh if (collection, name) not in self._entities]
+        for row in rows(self._connection, SHORT, collection=collection, names=short, limit=MOST_SHORT) if short else ():
             self._entities.setdefault((collection, row["name"]), self._canonical(row))
         for name in titles:
             self._entities.setdefault((collection, name), self._entity(collection, name, name, 1))

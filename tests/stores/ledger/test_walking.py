@@ -20,8 +20,10 @@ INSERT INTO aegis_home (collection_id, document_id, chunk_id, name, lead)
 VALUES (%s, %s, gen_random_uuid(), 'examples', 'examples')"""
 
 
-def prepared(ledger: Ledger, name: str, title: str, texts: Sequence[str], run_id: str) -> tuple[UUID, list[UUID]]:
-    """Everything up to publish: each capitalised word is an entity. Return the document and its chunks."""
+def prepared(
+    ledger: Ledger, name: str, title: str, texts: Sequence[str], run_id: str, names: re.Pattern[str] = NAME, type: str = "thing"
+) -> tuple[UUID, list[UUID]]:
+    """Everything up to publish. names: what is an entity. Return the document and its chunks."""
     content = repr(texts)
     document = running(ledger, name, content, run_id=run_id)
     generation = planned(ledger, document, sha(content), content=content, run_id=run_id)
@@ -30,7 +32,7 @@ def prepared(ledger: Ledger, name: str, title: str, texts: Sequence[str], run_id
     chunks = ledger.save_chunks(window.id, run_id, [draft(text, 1, (title,)) for text in texts], CHUNKS, 0.1)
     ledger.save_embedded(document, run_id, chunks, EMBED, 0.1)
     for chunk, text in zip(chunks, texts, strict=True):
-        mentions = tuple(Mention(name=one.group(), type="thing", start=one.start(), end=one.end()) for one in NAME.finditer(text))
+        mentions = tuple(Mention(name=one.group(), type=type, start=one.start(), end=one.end()) for one in names.finditer(text))
         ledger.save_extractions(document, run_id, EXTRACT, [Extracted(chunk, Extraction(mentions=mentions, calls=1), seconds=0.1)])
     return document, chunks
 
@@ -56,6 +58,15 @@ def test_the_walk_goes_from_a_name_in_the_question_to_the_chunk_that_is_about_th
     assert walked.mass[answer] > walked.mass[mentions] > 0
     assert walked.path(answer) == ("Lothair", "Teutberga")
     assert walked.path(begin) == ("Lothair",)
+
+
+def test_a_short_form_in_the_question_stands_for_the_name_that_its_documents_join_it_with(ledger: Ledger) -> None:
+    text = "Charles Babbage built it. Babbage was proud."
+    document, chunks = prepared(ledger, "a.md", "Engines", [text], "run-a", re.compile("(?:Charles )?Babbage"), "PERSON")
+    ledger.join_names(document, "run-a")
+    ledger.switch([document], "run-a")
+    ledger.finish(document, "run-a", State.SUCCEEDED, "")
+    assert ledger.walk([collection()], "Was Babbage proud?", {}).path(chunks[0]) == ("Charles Babbage",)
 
 
 def test_a_title_that_no_extractor_found_is_found_in_the_texts_that_hold_it(ledger: Ledger) -> None:
