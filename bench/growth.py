@@ -112,13 +112,7 @@ def main() -> int:
 def measured(sizes: Sequence[int], rounds: int, graph: str, kept: Path | None, warm_up: int = WARM_UP) -> dict[str, Any]:
     """Load, measure and compare. kept: a directory that stays."""
     with terminable(), ExitStack() as stack:
-        home = kept or open_directory("growth")
-        home.mkdir(parents=True, exist_ok=True)
-        if kept is None:
-            stack.callback(shutil.rmtree, home, ignore_errors=True)
-        postgres = Postgres(home / "postgres", free_ports(1)[0], durable=False)
-        postgres.start()
-        stack.callback(postgres.stop)
+        home, postgres = stack.enter_context(own_postgres("growth", kept))
         engines = stack.enter_context(doubles())
         loads, workers = [], []
         for entities in sizes:
@@ -188,6 +182,21 @@ def _sink(graph: str, server: GraphAddress) -> growth_graph.ArcadeSink | growth_
     sink = growth_graph.ArcadeSink(server.http_port, server.password)
     sink.types(EDGES)
     return sink
+
+
+@contextmanager
+def own_postgres(name: str, kept: Path | None) -> Iterator[tuple[Path, Postgres]]:
+    """Start a PostgreSQL server for a benchmark, and yield its directory and itself. kept: a directory that stays."""
+    home = kept or open_directory(name)
+    home.mkdir(parents=True, exist_ok=True)
+    postgres = Postgres(home / "postgres", free_ports(1)[0], durable=False)
+    try:
+        postgres.start()
+        yield home, postgres
+    finally:
+        postgres.stop()
+        if kept is None:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def make_database(postgres: Postgres, name: str, place: Path) -> None:

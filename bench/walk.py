@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -19,14 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.pipeline.search.ranking import SAMPLE, covers
 from aegis_assets.stores.ledger import Ledger
 from bench import growth_ledger, results
-from bench.growth import COLLECTION, make_database, mark_of
+from bench.growth import COLLECTION, make_database, mark_of, own_postgres
 from bench.growth_corpus import HUBS, Loaded, name
 from bench.harness import terminable
-from tests.services import free_ports, open_directory
 
 ENTITIES: Final = 1_000_000
 QUESTIONS: Final = 100
@@ -52,13 +49,7 @@ def measured(entities: int, kept: Path | None, questions: int = QUESTIONS) -> di
     """Load unless it is there, and ask. kept: a directory that stays."""
     loaded = Loaded(entities)
     with terminable(), ExitStack() as stack:
-        home = kept or open_directory("walk")
-        home.mkdir(parents=True, exist_ok=True)
-        if kept is None:
-            stack.callback(shutil.rmtree, home, ignore_errors=True)
-        postgres = Postgres(home / "postgres", free_ports(1)[0], durable=False)
-        postgres.start()
-        stack.callback(postgres.stop)
+        home, postgres = stack.enter_context(own_postgres("walk", kept))
         place, database = home / f"walk-{entities}", f"walk_{entities}"
         place.mkdir(parents=True, exist_ok=True)
         keys = growth_ledger.keys_of(loaded, COLLECTION)

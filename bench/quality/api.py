@@ -16,6 +16,7 @@ import httpx
 
 Row = dict[str, Any]
 FILES_PER_UPLOAD: Final = 100  # Django's limit
+SEARCH_MODES: Final = {"hybrid": False, "graph": True}  # name -> whether the walk over the graph takes part
 IDS_PER_REQUEST: Final = 100  # addresses stay below 8 KB
 POLL_SECONDS: Final = 1.0
 INGEST_SECONDS: Final = 3600.0
@@ -96,11 +97,6 @@ class Api:
         asked = {"q": text, "collection": collection, "limit": limit, "graph": str(graph).lower()}
         hits: list[Row] = self._get("/api/search", asked)["hits"]
         return hits
-
-    def search_has_graph(self) -> bool:
-        """Return whether the search knows the switch `graph`: it then refuses a value that is neither true nor false."""
-        answer = self.client.get("/api/search", params={"q": "graph", "limit": 1, "graph": "neither"})
-        return answer.status_code == httpx.codes.BAD_REQUEST
 
     def document(self, document: str) -> Row:
         return self._get(f"/api/documents/{document}")

@@ -11,12 +11,9 @@ fragmentation: ours per found gold entity
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from bench import results
 from bench.quality import annotated, platform
 from bench.quality.api import Api
 
@@ -33,15 +30,7 @@ def score(api: Api, path: Path, *, keep: bool = False) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    platform.add_arguments(parser)
-    options = parser.parse_args()
-    with platform.opened(options) as api:
-        scored = score(api, options.path, keep=options.keep)
-    print(results.table([scored]))
-    if options.json:
-        print(json.dumps(scored))
+    platform.run_scorer(__doc__, lambda api, options: score(api, options.path, keep=options.keep), lambda scored: [scored])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from bench import results
 from bench.quality import manual_questions, platform
-from bench.quality.api import Api, Row
+from bench.quality.api import SEARCH_MODES, Api, Row
 from bench.quality.manual_questions import Manual, ManualQuestion
 
 FIRST: Final = (1, 5, 8)
@@ -81,14 +81,13 @@ def differences(before: Sequence[Answer], after: Sequence[Answer]) -> dict[str, 
 
 
 def score(api: Api, manuals: Sequence[Manual], collection: str) -> dict[str, Any]:
-    modes = {"hybrid": False, "graph": True} if api.search_has_graph() else {"hybrid": False}
-    answers = {mode: ask(api, manuals, collection, graph=graph) for mode, graph in modes.items()}
+    answers = {mode: ask(api, manuals, collection, graph=graph) for mode, graph in SEARCH_MODES.items()}
     return {
         "set": "manuals",
         "collection": collection,
         "modes": [row for mode, part in answers.items() for row in figures(mode, part)],
         "ranks": ranks(answers),
-        **(differences(answers["hybrid"], answers["graph"]) if "graph" in answers else {}),
+        **differences(answers["hybrid"], answers["graph"]),
     }
 
 

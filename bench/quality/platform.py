@@ -8,18 +8,21 @@ embedder, reranker and extractor hold for it; its stores are the embedded ones. 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Final
 
 import httpx
 
 from aegis_assets.embedded.supervision import Supervisor
 from aegis_assets.settings import home, settings
+from bench import results
 from bench.harness import running
 from bench.login import TIMEOUT_SECONDS, kept_password, logged_in
-from bench.quality.api import Api
+from bench.quality.api import Api, Row
 
 ENGINE_SETTINGS: Final = ("EXTRACTOR", "EMBED", "RERANK", "GLINER_", "SPACY_", "PARALLEL_")
 
@@ -29,6 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token", default="", help="an API token of that platform")
     parser.add_argument("--keep", action="store_true", help="leave the collection there")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+
+
+def run_scorer(doc: str | None, score: Callable[[Api, argparse.Namespace], Row], table: Callable[[Row], Sequence[Row]]) -> None:
+    """Be the command of a scorer: read the arguments, score the set at `path`, print the table and, if asked, the JSON object."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", type=Path)
+    add_arguments(parser)
+    options = parser.parse_args()
+    with opened(options) as api:
+        scored = score(api, options)
+    print(results.table(table(scored)))
+    if options.json:
+        print(json.dumps(scored))
 
 
 @contextmanager

@@ -7,7 +7,6 @@ third question is asked. Each passage is a document. A question is asked for 40 
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Iterable, Sequence
@@ -16,9 +15,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Final
 
-from bench import results
 from bench.quality import platform
-from bench.quality.api import Api
+from bench.quality.api import SEARCH_MODES, Api
 from bench.quality.ranking import distinct, has_all, ndcg, recall
 
 HITS: Final = 40
@@ -79,10 +77,9 @@ def score(api: Api, asked: QuestionSet, *, keep: bool = False) -> dict[str, Any]
     """Ingest the documents, ask every question in every mode, and return the figures."""
     with api.ingested(asked.name, asked.documents, keep=keep) as ingested:
         names = {document: name for name, document in ingested.documents.items()}
-        modes = {"hybrid": False, "graph": True} if api.search_has_graph() else {"hybrid": False}
         rows = [
             {"mode": mode, **figures([ask(api, question, ingested.collection, names, graph=graph) for question in asked.questions])}
-            for mode, graph in modes.items()
+            for mode, graph in SEARCH_MODES.items()
         ]
         return {"set": asked.name, **ingested.facts(), "modes": rows}
 
@@ -113,16 +110,9 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path)
-    platform.add_arguments(parser)
-    options = parser.parse_args()
-    with platform.opened(options) as api:
-        scored = score(api, read(options.path), keep=options.keep)
-    print(f"{scored['set']}: {scored['documents']} documents ingested in {scored['ingest_s']:.0f} s")
-    print(results.table(scored["modes"]))
-    if options.json:
-        print(json.dumps(scored))
+    platform.run_scorer(
+        __doc__, lambda api, options: score(api, read(options.path), keep=options.keep), lambda scored: scored["modes"]
+    )
 
 
 if __name__ == "__main__":

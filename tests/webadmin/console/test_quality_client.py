@@ -67,4 +67,5 @@ def test_a_collection_is_removed_once_its_documents_are_gone(api: Api, ledger: L
 def test_a_refusal_is_an_error_with_its_sentence(api: Api, ledger: Ledger) -> None:
     with pytest.raises(RuntimeError, match=r"b\.md"):
         api.upload("eval-x", {"a.md": "a", "b.md": ""})
-    assert api.search_has_graph()
+    with pytest.raises(RuntimeError, match="empty"):
+        api.search("", "eval-x", 1, graph=True)
