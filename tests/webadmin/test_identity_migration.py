@@ -1,4 +1,4 @@
-"""What migration 0017 does with a ledger and a graph of the release before, against the same documents ingested anew.
+"""A ledger and a graph of the release before migration 0017, migrated, against the same documents ingested anew.
 
 `data/identity/present.json` was made by that release from the texts of `documents.json`: all documents but `making.md` published,
 Globex and Initech merged by a person, and Umbrellas taken out of Umbrella.
@@ -59,7 +59,7 @@ def migrate(name: str | None) -> None:
 
 @pytest.fixture
 def before(site: Path) -> Iterator[None]:
-    """The tables of the release before."""
+    """Migrate to the tables of the release before, and back to the present ones afterwards."""
     migrate("0016_bounds")
     yield
     migrate(None)
@@ -166,7 +166,8 @@ def test_a_ledger_and_a_graph_of_the_release_before_end_as_if_all_had_been_inges
 
     assert old.nodes() == graph_before, "the graph stays whole until the sweep"
     old.require_mirror()
-    old.sweep(pytest.MonkeyPatch())
+    with pytest.MonkeyPatch.context() as apart:  # sweep undoes its own, and the fixture's must stay
+        old.sweep(apart)
     assert old.dirty() == []
     assert old.bolt.query(BARE_CHUNKS, c=str(old.id)) == []
     ingest_all(fresh)

@@ -1,4 +1,4 @@
-"""What an extraction says of its own doubts: a name that the text spells otherwise, a relation from a sentence that addresses its reader."""
+"""Marks of doubtful extractions: a name that the text spells otherwise, a relation from a sentence that addresses its reader."""
 
 from django.db import migrations, models
 

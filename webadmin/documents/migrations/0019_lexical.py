@@ -1,4 +1,4 @@
-"""What made an embedding's sparse side, which is renewed without the model, and the language of its text."""
+"""The fingerprint of an embedding's sparse side, which is renewed without the model, and the language of its text."""
 
 from django.db import migrations, models
 

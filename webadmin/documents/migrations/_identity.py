@@ -1,4 +1,4 @@
-"""What migration 0017 does with the rows that are there. Its cost grows with them, its memory with a batch.
+"""The steps of migration 0017 on the rows that are there. Its cost grows with them, its memory with a batch.
 
 The statements are those of the release of the migration, and stay as they are; only pure functions are shared with the platform.
 """
@@ -18,6 +18,7 @@ from webadmin.documents.migrations._identity_joins import join_documents
 from webadmin.documents.migrations._identity_types import count, group_names, vote
 
 BATCH = 10_000  # entities
+SIDES = ("left", "right")
 
 # References are checked with each statement: put off to the end, PostgreSQL would keep each row in memory until then.
 CHECK_AT_ONCE = "SET CONSTRAINTS ALL IMMEDIATE"
@@ -25,6 +26,8 @@ MOVED = "CREATE TEMPORARY TABLE moved (old uuid PRIMARY KEY, new uuid NOT NULL, 
 NAMES = """
 SELECT id, collection_id, type, name FROM aegis_entity WHERE %(after)s::uuid IS NULL OR id > %(after)s
 ORDER BY id LIMIT %(batch)s"""
+LAST_OF_BATCH = """
+SELECT old FROM (SELECT old FROM moved WHERE old > %(after)s ORDER BY old LIMIT %(batch)s) page ORDER BY old DESC LIMIT 1"""
 # Of two spellings the first by their characters, as in the release before.
 ADD_ENTITIES = """
 INSERT INTO aegis_entity AS e (id, collection_id, canonical_id, type, name, normalised)
@@ -85,7 +88,7 @@ DROP_UNSHARED = "DELETE FROM aegis_merge WHERE block = '' AND NOT undone AND rea
 
 
 def move(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Move all collections to the new ids. Does nothing in an empty ledger."""
+    """Move all collections to the new ids. Do nothing in an empty ledger."""
     connection = schema_editor.connection
     with connection.cursor() as cursor:
         cursor.execute("SELECT EXISTS (SELECT 1 FROM aegis_entity)")
@@ -98,7 +101,7 @@ def move(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
                 for entity, collection, entity_type, name in names:
                     copy.write_row((entity, ids.entity_id(collection, name), entity_type))
         cursor.execute("ANALYZE moved")
-        old = list(_ranges(cursor, "moved", "old"))
+        old = list(_spans(cursor))
         for statement in (ADD_ENTITIES, *MOVE):
             for span in old:
                 cursor.execute(statement, span)
@@ -125,11 +128,10 @@ def _names(cursor) -> Iterator[list[tuple[UUID, UUID, str, str]]]:
         after = names[-1][0]
 
 
-def _ranges(cursor, table: str, column: str) -> Iterator[dict[str, UUID]]:
-    """Yield spans of ids, after the first and up to the last, that hold a batch of rows each."""
+def _spans(cursor) -> Iterator[dict[str, UUID]]:
+    """Yield spans of old ids, after the first and up to the last, that hold a batch of them each."""
     after = UUID(int=0)
-    page = f"SELECT {column} AS id FROM {table} WHERE {column} > %s ORDER BY {column} LIMIT %s"
-    while row := cursor.execute(f"SELECT id FROM ({page}) page ORDER BY id DESC LIMIT 1", (after, BATCH)).fetchone():
+    while row := cursor.execute(LAST_OF_BATCH, {"after": after, "batch": BATCH}).fetchone():
         yield {"after": after, "last": row[0]}
         after = row[0]
 
@@ -150,9 +152,6 @@ def _move_decisions(cursor) -> None:
             values = {"before": json.dumps(moved[0]), "after_": json.dumps(moved[1])}
             cursor.execute(SET_DECISION, {"id": decision, "names": fresh, **values})
         after = decisions[-1][0]
-
-
-SIDES = ("left", "right")
 
 
 def _moved(pair: dict[str, object], new: dict[UUID, UUID]) -> dict[str, object] | None:

@@ -135,7 +135,7 @@ class Decision(models.Model):
 
 
 class SurfaceForm(models.Model):
-    """How a name stands in live chunks, and what type its mentions there vote for (aegis_assets.stores.ledger.voting).
+    """A form of a name in live chunks, and a type that its mentions there vote for (aegis_assets.stores.ledger.voting).
 
     name: a short form that documents have joined with the name, '' for the name itself. normalised: of a short form. mentions,
     weight: sums, kept by difference. Goes with its entity by a foreign key of the database (migration 0017).
