@@ -141,7 +141,7 @@ def test_what_a_key_had_joined_falls_apart_when_it_becomes_crowded_whatever_docu
 
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
-    """The pairs of names that are held against each other from here on."""
+    """Return a list that gets the pairs of names that are compared from here on. The real `possible` still decides on them."""
     pairs: list[set[str]] = []
     possible = resolve.possible
 

@@ -13,7 +13,7 @@ from tests.stores.ledger.build import EMBED, EXTRACT, dead, enriched, planned, r
 
 
 def prepare(ledger: Ledger, name: str, texts: Sequence[str], run_id: str, order: Sequence[int] = ()) -> UUID:
-    """Everything before resolve. order: in which the chunks are extracted."""
+    """Do everything before resolve. order: in which the chunks are extracted."""
     content = f"{name}{texts!r}"
     document = register(ledger, name, content).document
     ledger.begin(document, run_id, dead)
@@ -28,7 +28,7 @@ def prepare(ledger: Ledger, name: str, texts: Sequence[str], run_id: str, order:
 
 
 def ingest(ledger: Ledger, name: str, texts: Sequence[str], run_id: str, order: Sequence[int] = ()) -> UUID:
-    """Up to the end of publish's part in the ledger."""
+    """Do everything up to the end of publish's part in the ledger."""
     document = prepare(ledger, name, texts, run_id, order)
     ledger.join_names(document, run_id)
     ledger.switch([document], run_id)

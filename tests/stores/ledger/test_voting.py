@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 from psycopg.types.json import Jsonb
 
-from aegis_assets.pipeline.blocking import blocks
 from aegis_assets.pipeline.comparison import Neighbourhood
 from aegis_assets.pipeline.entity_types import GENERIC
 from aegis_assets.pipeline.matching import MergeDecision
@@ -28,7 +27,7 @@ def types(ledger: Ledger) -> dict[str, str]:
 
 
 def require_mirror(ledger: Ledger) -> None:
-    """What is kept by difference is what a count over all live mentions gives."""
+    """Require that what is kept by difference is what a count over all live mentions gives."""
     with ledger.connection() as connection:
         assert connection.execute(KEPT).fetchall() == connection.execute(COUNTED).fetchall()
 
@@ -139,4 +138,3 @@ def test_the_types_that_say_little_are_the_same_in_python_and_in_sql(ledger: Led
         words = Jsonb([*GENERIC, "Term", "person", "MISC"])
         found = {row["type"].casefold() for row in connection.execute(query, (words,))}  # type: ignore[arg-type]
     assert found == GENERIC
-    assert blocks("Engine") == blocks("engine"), "a key depends on no type"
