@@ -120,15 +120,17 @@ class ServerQdrant:
         return known[1]
 
     def payloads(self, client: QdrantClient, name: str, documents: Sequence[UUID], fields: Fields) -> Iterator[Payload]:
+        """Yield id and payload of each point of the documents."""
         shape = self.shape(client, name)
         for start in range(0, len(documents), shape.ids):
             yield from pages_of(client, name, shape.page, of_documents(documents[start : start + shape.ids]), fields)
 
     def selectors(self, client: QdrantClient, name: str, points: Sequence[UUID]) -> Iterator[PointsSelector]:
+        """Return selectors by condition: they may name points that are not there."""
         return selected(points, self.shape(client, name).ids)
 
     def wrote(self, name: str, rows: Sequence[PointStruct]) -> None:
-        """The server has indexes of its own."""
+        """Do nothing: the server has indexes of its own."""
 
     def drop(self, name: str) -> None:
         self._shapes.pop(name, None)

@@ -1,26 +1,23 @@
 """Qdrant's local mode on a path, for several processes and threads: one at a time has a collection open, and keeps it open.
 
 Opening loads every point (0.1 s at 2,000, 4 s at 50,000), so an open one is kept between operations and handed over when another
-process asks. The lock is the kernel's, which frees it when its holder dies. Who waits for it says so by a shared lock on a second
-file; the holder looks there after each operation, and a thread of its own while it has nothing to do.
+process asks (`qdrant_local_locks`). The holder looks for that after each operation, and a thread of its own while it is idle.
 
-The questionable decision: a holder that is at work does not give way at once but when it has had `SHARE` times what opening took.
-Two runs that write to one collection would otherwise load it anew for each of their operations.
+Trade-off: a holder that is at work does not give way at once but when it has had `SHARE` times what opening took. Two runs that
+write to one collection would otherwise load it anew for each of their operations.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pickle
-import random
 import shutil
 import sqlite3
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -29,6 +26,7 @@ from uuid import UUID
 from aegis_assets.errors import Misconfigured, StoreUnavailable
 from aegis_assets.stores.qdrant import REFUSED, VECTORS
 from aegis_assets.stores.qdrant_local_index import DocumentIndex, retrieved
+from aegis_assets.stores.qdrant_local_locks import LOOK_SECONDS, CollectionLocks, in_use
 from aegis_assets.stores.qdrant_points import Fields, Payload
 from aegis_assets.stores.qdrant_shape import Shape
 from aegis_assets.stores.qdrant_sparse import score_faster
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 KEEP_SECONDS: Final = 10.0  # open without an operation: then its memory is given back
-LOOK_SECONDS: Final = 0.05  # how late an idle holder sees that another process waits
 LEAST_SECONDS: Final = 0.2  # of work before a busy holder gives way
 SHARE: Final = 4.0
 BROKEN: Final = (OSError, ValueError, RuntimeError, AttributeError, TypeError, KeyError, pickle.PickleError, sqlite3.Error)
@@ -73,7 +70,7 @@ class LocalQdrant:
         self._guard = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
         self._open: dict[str, _Open] = {}
-        self._gave_way: dict[str, float] = {}
+        self._locks = CollectionLocks(self._root, self._patience)
         self._keeper: threading.Thread | None = None
 
     def run(self, name: str, action: Callable[[QdrantClient], T], missing: T) -> T:
@@ -81,7 +78,7 @@ class LocalQdrant:
             if name not in self._open:
                 if not (self._root / name).is_dir():
                     return missing
-                handle = self._locked(name)
+                handle = self._locks.lock(name)
                 if not (self._root / name).is_dir():  # dropped while we waited
                     os.close(handle)
                     return missing
@@ -92,7 +89,7 @@ class LocalQdrant:
         """Made beside its place and moved there: a kill half way leaves nothing that does not open."""
         with self._turn(name):
             if name not in self._open:
-                handle = self._locked(name)
+                handle = self._locks.lock(name)
                 try:
                     self._made(name, action)
                 except BaseException:
@@ -117,24 +114,26 @@ class LocalQdrant:
     def drop(self, name: str) -> None:
         with self._turn(name):
             self._release(name)
-            handle = self._locked(name)
+            handle = self._locks.lock(name)
             try:
                 shutil.rmtree(self._root / name, ignore_errors=True)
             finally:
                 os.close(handle)
 
     def check(self) -> str:
-        os.close(self._locked("check"))
+        os.close(self._locks.lock("check"))
         return ""
 
     def shape(self, client: QdrantClient, name: str) -> Shape:
         return Shape()
 
     def payloads(self, client: QdrantClient, name: str, documents: Sequence[UUID], fields: Fields) -> Iterator[Payload]:
+        """Return what the documents' points carry, found by their ids: a filter would look at every point."""
         ids = self._open[name].index.points_of(client, name, map(str, documents))
         return retrieved(client, name, ids, fields)
 
     def selectors(self, client: QdrantClient, name: str, points: Sequence[UUID]) -> Iterator[PointsSelector]:
+        """Yield a selector by ids, which must not name a point that is not there."""
         from qdrant_client.models import PointIdsList
 
         present: list[int | str | UUID] = [str(id) for id, _ in retrieved(client, name, [str(point) for point in points], False)]
@@ -142,6 +141,7 @@ class LocalQdrant:
             yield PointIdsList(points=present)
 
     def wrote(self, name: str, rows: Sequence[PointStruct]) -> None:
+        """Note in the index what an action has added."""
         self._open[name].index.add(rows)
 
     def close(self) -> None:
@@ -162,7 +162,7 @@ class LocalQdrant:
         with self._guard:
             turn = self._turns.setdefault(name, threading.Lock())
         if not turn.acquire(timeout=self._patience):
-            raise _in_use(self._patience)
+            raise in_use(self._patience)
         try:
             yield
         finally:
@@ -177,7 +177,7 @@ class LocalQdrant:
             self._release(name)  # what it left in memory is not to be relied on
             raise
         kept.used = time.monotonic()
-        if kept.used >= kept.due and self._wanted(name):
+        if kept.used >= kept.due and self._locks.is_wanted(name):
             self._give_way(name)
         return done
 
@@ -214,14 +214,14 @@ class LocalQdrant:
     def _look(self, name: str) -> None:
         kept = self._open.get(name)
         idle = time.monotonic() - kept.used if kept is not None else 0.0
-        if idle > LOOK_SECONDS and self._wanted(name):
+        if idle > LOOK_SECONDS and self._locks.is_wanted(name):
             self._give_way(name)
         elif idle > KEEP_SECONDS:
             self._release(name)
 
     def _give_way(self, name: str) -> None:
         self._release(name)
-        self._gave_way[name] = time.monotonic()
+        self._locks.note_given_way(name)
 
     def _release(self, name: str) -> None:
         kept = self._open.pop(name, None)
@@ -229,54 +229,7 @@ class LocalQdrant:
             try:
                 kept.client.close()
             finally:
-                fcntl.flock(kept.handle, fcntl.LOCK_UN)  # a forked child that never came here still has its copy of the handle
-                os.close(kept.handle)
-
-    def _wanted(self, name: str) -> bool:
-        with suppress(OSError):
-            handle = self._file(f"{name}.wanted")
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            finally:
-                os.close(handle)
-        return False
-
-    def _locked(self, name: str) -> int:
-        """The file whose lock is ours until it is closed."""
-        # Who has just given way lets the one that waits look first.
-        time.sleep(max(0.0, self._gave_way.pop(name, 0.0) + 2 * LOOK_SECONDS - time.monotonic()))
-        try:
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, wanted = self._file(f"{name}.lock"), self._file(f"{name}.wanted")
-        except OSError as error:
-            raise StoreUnavailable(
-                f"The vector store at {self._root} cannot be used ({type(error).__name__}).", server=VECTORS
-            ) from error
-        try:
-            self._wait(wanted, fcntl.LOCK_SH)
-            self._wait(handle, fcntl.LOCK_EX)
-        except BaseException:
-            os.close(handle)
-            raise
-        finally:
-            os.close(wanted)
-        return handle
-
-    def _file(self, name: str) -> int:
-        return os.open(self._root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def _wait(self, handle: int, lock: int) -> None:
-        deadline = time.monotonic() + self._patience
-        while True:
-            try:
-                fcntl.flock(handle, lock | fcntl.LOCK_NB)
-                return
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise _in_use(self._patience) from error
-            time.sleep(random.uniform(0.2, 1.0) * LOOK_SECONDS)
+                self._locks.unlock(kept.handle)
 
 
 def _opened(place: Path) -> QdrantClient:
@@ -299,11 +252,3 @@ def _sentences() -> Iterator[None]:
         raise Misconfigured(REFUSED) from error
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"The local vector store could not be written ({type(error).__name__}).", server=VECTORS) from error
-
-
-def _in_use(seconds: float) -> StoreUnavailable:
-    return StoreUnavailable(
-        f"The local vector store was in use by others for {seconds:.0f} s. "
-        "For many documents at once set AEGIS_QDRANT_URL to a Qdrant server.",
-        server=VECTORS,
-    )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +13,13 @@ from qdrant_client.local import local_collection
 from qdrant_client.local.sparse_distances import calculate_distance_sparse
 from qdrant_client.models import SparseVector
 
-from aegis_assets.stores.qdrant_sparse import score_faster, scores
+from aegis_assets.model.embedding import Embedding, VectorHit
+from aegis_assets.stores import qdrant_sparse
+from aegis_assets.stores.qdrant_sparse import scores
+from aegis_assets.stores.vectors import QdrantVectors
+from tests.stores.points import INFO, ONE, embedding, point
+
+POINTS, WITH_WORDS, LIVE = 60, 50, 40
 
 
 def vector(rng: random.Random, entries: int) -> SparseVector:
@@ -22,12 +31,60 @@ def vector(rng: random.Random, entries: int) -> SparseVector:
 def test_scores_are_the_librarys(empty_is_zero: bool) -> None:
     rng = random.Random(7)
     query, stored = vector(rng, 30), [vector(rng, entries) for entries in (0, 1, 40, 400)]
-    assert scores(query, stored, empty_is_zero) == pytest.approx(calculate_distance_sparse(query, stored, empty_is_zero), abs=1e-5)
+    ours, theirs = scores(query, stored, empty_is_zero), calculate_distance_sparse(query, stored, empty_is_zero)
+    assert ours == pytest.approx(theirs, abs=1e-5)
+    assert ours.dtype == theirs.dtype == np.float32
+    assert scores(query, []).dtype == np.float32
 
 
-def test_the_library_looks_its_function_up_where_ours_is_put(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If an upgrade moves it, this fails, instead of searches becoming slow."""
-    monkeypatch.setattr(local_collection, "calculate_distance_sparse", None)
-    score_faster()
-    assert local_collection.calculate_distance_sparse is scores
-    assert scores(SparseVector(indices=[1], values=[2.0]), []).dtype == np.float32
+def filled(path: Path, sparse: str) -> QdrantVectors:
+    """Return a store on the path: points with words and without, with and without a word of the question, live and hidden."""
+    rng = random.Random(11)
+    store = QdrantVectors(path=path)
+    store.ensure(ONE, INFO.model_copy(update={"sparse": sparse}))
+    points = [point(number, live=number < LIVE, words=sorted(rng.sample(range(40), 5))) for number in range(WITH_WORDS)]
+    for number, made in enumerate(points):
+        weighed = made.embedding.model_copy(update={"values": tuple(rng.uniform(0.1, 3.0) for _ in made.embedding.indices)})
+        points[number] = made.model_copy(update={"embedding": weighed})
+    store.upsert(ONE, points + [point(number) for number in range(WITH_WORDS, POINTS)])
+    return store
+
+
+def by_id(hits: Sequence[VectorHit]) -> list[VectorHit]:
+    return sorted(hits, key=lambda hit: hit.id)
+
+
+@pytest.mark.parametrize("sparse", ["lexical", "bge-m3"])
+def test_a_search_of_the_local_mode_calls_our_product_and_finds_what_it_finds_by_the_clients_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sparse: str
+) -> None:
+    """If an upgrade moves the client's function, this fails, instead of searches becoming slow.
+
+    `lexical` is with the client's inverse document frequency, `bge-m3` without.
+    """
+    scored: list[int] = []
+
+    def counted(query: SparseVector, vectors: Sequence[SparseVector], empty_is_zero: bool = False) -> Any:
+        scored.append(len(vectors))
+        return scores(query, vectors, empty_is_zero)
+
+    # The client's own is there until the store opens the collection, and again, as it was before, when the test ends.
+    monkeypatch.setattr(local_collection, "calculate_distance_sparse", calculate_distance_sparse)
+    monkeypatch.setattr(qdrant_sparse, "scores", counted)
+    store = filled(tmp_path, sparse)
+    query = Embedding(dense=embedding(3).dense, indices=(33, 2, 7, 900), values=(0.5, 1.0, 2.0, 1.0))
+
+    ours = store.search(ONE, query, POINTS)
+    assert scored == [POINTS], "one call, for every point"
+
+    monkeypatch.setattr(local_collection, "calculate_distance_sparse", calculate_distance_sparse)
+    theirs = store.search(ONE, query, POINTS)
+    assert scored == [POINTS], "no call: this search was the client's own"
+
+    assert 0 < sum(hit.sparse is not None for hit in theirs) < len(theirs) == LIVE + POINTS - WITH_WORDS
+    for one, other in zip(by_id(ours), by_id(theirs), strict=True):
+        assert one.id == other.id
+        assert one.dense == pytest.approx(other.dense, abs=1e-6)
+        assert one.sparse == (None if other.sparse is None else pytest.approx(other.sparse, rel=1e-5))
+    assert [hit.id for hit in ours] == [hit.id for hit in theirs]
+    store.close()
