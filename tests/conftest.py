@@ -75,6 +75,7 @@ LONG_FILES = (
     "pipeline/test_neo4j_graphrag.py",
     "webadmin/test_rebuild_command.py",
     "stores/test_graph.py",
+    "stores/test_graph_at_once.py",
 )
 FOR_TESTS = ("AEGIS_TEST_", "AEGIS_REQUIRE_SERVERS")  # AEGIS_TEST_QDRANT_URL, ...: servers that tests may use
 

@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
 from aegis_assets.settings import Settings
+from aegis_assets.stores.bolt import Bolt
+from aegis_assets.stores.graph import BoltGraph
 from aegis_assets.stores.vectors import QdrantVectors
 from tests.conftest import GraphServer
 from tests.doubles.qdrant_server import QdrantDouble
@@ -98,3 +101,28 @@ def inbox(tmp_path: Path) -> Path:
     path = tmp_path / "inbox"
     path.mkdir()
     return path
+
+
+@pytest.fixture(scope="module")
+def server_graph(graph_server: GraphServer) -> Iterator[BoltGraph]:
+    store = BoltGraph(graph_server.address, graph_server.user, graph_server.password)
+    store.ensure_schema()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def graph(server_graph: BoltGraph) -> BoltGraph:
+    return server_graph
+
+
+@pytest.fixture(scope="module")
+def bolt(graph_server: GraphServer) -> Iterator[Bolt]:
+    store = Bolt(graph_server.address, graph_server.user, graph_server.password)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def collection() -> UUID:
+    return uuid4()

@@ -2,93 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import threading
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from pathlib import Path
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import ValidationError
 
-from aegis_assets.model.graph import SENTENCES, GraphChunk, GraphDocument, GraphEntity, GraphRelation, Triple
-from aegis_assets.model.ids import relation_id
-from aegis_assets.stores import cypher
+from aegis_assets.model.graph import SENTENCES, GraphDocument, GraphRelation
 from aegis_assets.stores.bolt import Bolt
 from aegis_assets.stores.graph import BoltGraph
 from aegis_assets.stores.graph_rows import keyed
-from tests.arcadedb_service import start_arcadedb, stop
-from tests.conftest import GraphServer
-from tests.services import free_ports
-
-DOCUMENT, SECOND = UUID(int=21), UUID(int=22)
-
-
-def chunk(number: int, document: UUID = DOCUMENT) -> GraphChunk:
-    return GraphChunk(
-        id=uuid5(document, str(number)), ordinal=number, text=f"text {number} ' \" $x {{}} ü", headings=("One", "Two"), pages=(1, 2)
-    )
-
-
-def ids(*numbers: int, document: UUID = DOCUMENT) -> tuple[UUID, ...]:
-    return tuple(chunk(number, document).id for number in numbers)
-
-
-def entity(name: str, chunks: int = 1) -> GraphEntity:
-    return GraphEntity(id=uuid5(DOCUMENT, f"entity {name}"), name=name, type="tool", aliases=(f"{name}s",), chunks=chunks)
-
-
-def relation(source: GraphEntity, kind: str, target: GraphEntity, chunks: int = 1, documents: int = 1) -> GraphRelation:
-    return GraphRelation(
-        id=relation_id(source.id, kind, target.id),
-        source=source.id,
-        type=kind,
-        target=target.id,
-        confidence=0.5,
-        sentences=(f"{source.name} {kind} {target.name}.", f"Again: {source.name} {kind}."),
-        chunks=chunks,
-        documents=documents,
-    )
-
-
-def triples(*relations: GraphRelation) -> dict[UUID, Triple]:
-    return {relation.id: (relation.source, relation.type, relation.target) for relation in relations}
-
-
-def write_chunks(
-    graph: BoltGraph, collection: UUID, numbers: Iterable[int], document: UUID = DOCUMENT, generation: int = 1
-) -> None:
-    chunks = [chunk(number, document) for number in numbers]
-    graph.write_documents(collection, [(GraphDocument(id=document, name="a.md", generation=generation), chunks)])
-
-
-@pytest.fixture(scope="module")
-def server_graph(graph_server: GraphServer) -> Iterator[BoltGraph]:
-    store = BoltGraph(graph_server.address, graph_server.user, graph_server.password)
-    store.ensure_schema()
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def graph(server_graph: BoltGraph) -> BoltGraph:
-    return server_graph
-
-
-@pytest.fixture(scope="module")
-def bolt(graph_server: GraphServer) -> Iterator[Bolt]:
-    store = Bolt(graph_server.address, graph_server.user, graph_server.password)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def collection() -> UUID:
-    return uuid4()
+from tests.stores.graph_build import DOCUMENT, SECOND, chunk, entity, everything, ids, relation, triples, write_chunks
 
 
 def chain(bolt: Bolt, collection: UUID) -> list[tuple[int, int]]:
@@ -96,17 +19,6 @@ def chain(bolt: Bolt, collection: UUID) -> list[tuple[int, int]]:
         "MATCH (a:Chunk)-[:NEXT_CHUNK]->(b:Chunk) WHERE a.collection = $c RETURN a.ordinal AS a, b.ordinal AS b", c=str(collection)
     )
     return sorted((row["a"], row["b"]) for row in rows)
-
-
-def everything(bolt: Bolt, collection: UUID) -> dict[str, int]:
-    counted = {}
-    for label in ("Document", "Chunk", "Entity"):
-        counted[label] = bolt.query(f"MATCH (n:{label}) WHERE n.collection = $c RETURN count(n) AS n", c=str(collection))[0]["n"]
-    for edge in ("FROM_DOCUMENT", "NEXT_CHUNK", "FROM_CHUNK", "RELATES_TO"):
-        counted[edge] = bolt.query(f"MATCH (n)-[r:{edge}]->() WHERE n.collection = $c RETURN count(r) AS n", c=str(collection))[0][
-            "n"
-        ]
-    return counted
 
 
 def test_a_document_written_twice_is_there_once_with_its_chain_in_order(graph: BoltGraph, bolt: Bolt, collection: UUID) -> None:
@@ -309,87 +221,3 @@ def test_the_same_ids_in_two_collections_do_not_touch(graph: BoltGraph, bolt: Bo
 
     assert set(everything(bolt, one).values()) == {0}
     assert everything(bolt, other) == before
-
-
-def test_writers_of_the_same_nodes_and_edges_at_once_end_as_one(graph: BoltGraph, bolt: Bolt, collection: UUID) -> None:
-    chunks = [chunk(number) for number in range(4)]
-    entities = [entity(f"n{number}") for number in range(10)]
-    relations = [relation(one, "uses", other) for one, other in pairwise(entities)]
-    barrier = threading.Barrier(3, timeout=120)
-
-    def write(_: int) -> None:
-        barrier.wait()
-        graph.write_documents(collection, [(GraphDocument(id=DOCUMENT, name="a", generation=1), chunks)])
-        barrier.wait()
-        graph.write_entities(collection, entities)
-        barrier.wait()
-        graph.write_evidence(collection, {one.id: [each.id for each in entities] for one in chunks})
-        barrier.wait()
-        graph.write_relations(collection, relations)
-
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(write, range(3)))
-
-    assert everything(bolt, collection) == {
-        "Document": 1, "Chunk": 4, "Entity": 10, "FROM_DOCUMENT": 4, "NEXT_CHUNK": 3, "FROM_CHUNK": 40, "RELATES_TO": 9,
-    }  # fmt: skip
-
-
-def test_of_a_writer_and_a_deleter_at_once_either_may_win_and_both_end(graph: BoltGraph, bolt: Bolt, collection: UUID) -> None:
-    entities = [entity(f"n{number}") for number in range(10)]
-    relations = [relation(one, "uses", other) for one, other in pairwise(entities)]
-    graph.write_entities(collection, entities)
-    graph.write_relations(collection, relations)
-    with ThreadPoolExecutor(2) as pool:
-        list(
-            pool.map(
-                lambda act: act(),
-                (
-                    lambda: graph.write_relations(collection, relations),
-                    lambda: graph.delete_relations(collection, triples(*relations)),
-                ),
-            )
-        )
-    assert everything(bolt, collection)["RELATES_TO"] in range(10)
-
-    graph.write_relations(collection, relations)
-    assert graph.relations_held(collection, triples(*relations)) == {one.id: (1, 1) for one in relations}
-    assert everything(bolt, collection)["RELATES_TO"] == 9
-
-
-def test_processes_racing_to_make_the_schema_all_succeed_also_where_relations_had_an_index(tmp_path: Path) -> None:
-    process, address, password = start_arcadedb(tmp_path / "race")
-    try:
-        bolt, graphs = Bolt(address, "root", password), [BoltGraph(address, "root", password) for _ in range(4)]
-        bolt.run((cypher.INDEXED_RELATIONS, {}))
-        bolt.run(("CREATE (:Entity {key: 'a'})-[:RELATES_TO {key: 'r'}]->(:Entity {key: 'b'})", {}))
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda one: one.ensure_schema(), graphs))
-        indexes = bolt.query("SHOW INDEXES")
-        assert "aegis_chunk_document" in {row["name"] for row in indexes}
-        assert "aegis_relation_key" in {row["owningConstraint"] for row in indexes}
-        bolt.close()
-        for graph in graphs:
-            graph.close()
-    finally:
-        stop(process)
-
-
-def test_a_server_killed_in_mid_work_is_waited_for_and_nothing_committed_is_lost(tmp_path: Path, collection: UUID) -> None:
-    ports = (free_ports(2)[0], free_ports(2)[1])
-    process, address, password = start_arcadedb(tmp_path / "killed", ports)
-    store = BoltGraph(address, "root", password)
-    started: list[subprocess.Popen[bytes]] = [process]
-    try:
-        store.ensure_schema()
-        write_chunks(store, collection, range(300))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        restart = threading.Thread(target=lambda: started.append(start_arcadedb(tmp_path / "killed", ports)[0]))
-        restart.start()
-        write_chunks(store, collection, range(310), generation=2)
-        restart.join()
-        assert store.chunk_ids(collection, DOCUMENT) == set(ids(*range(310)))
-    finally:
-        store.close()
-        stop(started[-1])

@@ -19,7 +19,7 @@ from aegis_assets.stores.bolt import Bolt
 from aegis_assets.stores.graph import BoltGraph
 from aegis_assets.stores.graph_names import OWN_LABELS, OWN_RELATIONSHIP_TYPES, label_of, relationship_type_of
 from tests.conftest import GraphServer
-from tests.stores.test_graph import DOCUMENT, chunk, ids, triples
+from tests.stores.graph_build import DOCUMENT, chunk, ids, triples
 
 neo4j = pytest.mark.neo4j
 HOSTILE = (
