@@ -7,35 +7,29 @@ server stop working on a request that nobody waits for.
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing
-from typing import Final, Literal, TypeVar
+from typing import Final
 
 import stamina
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from aegis_assets.engines.llm.answer import Answer, Guard, M, no_guard, parsed, read
 from aegis_assets.engines.llm.budget import Budget, unlimited
-from aegis_assets.engines.llm.client import Client, Connection, Message, Piece, Schema
+from aegis_assets.engines.llm.client import Client, Connection, Message, Schema
 from aegis_assets.engines.llm.faults import (
-    MAX_ANSWER_CHARACTERS,
     BadReply,
     CutShort,
     Overloaded,
     RanInCircle,
-    Server,
     TimedOut,
     Unreachable,
-    too_large,
     too_long,
 )
-from aegis_assets.engines.llm.patience import Limits, Watch, watched
+from aegis_assets.engines.llm.patience import Limits, watched
 from aegis_assets.errors import AegisError
 from aegis_assets.pipeline.ports import Permit, Slot, free_slot
 from aegis_assets.pipeline.prompts import estimate_messages, reminder
-
-M = TypeVar("M", bound=BaseModel)
 
 MAX_REQUESTS: Final = 64  # about one question, whatever its server says
 
@@ -63,24 +57,6 @@ class Tally:
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self.timeouts = 0
-
-
-class Answer(BaseModel):
-    """content: the model's text. end: `length` for an answer that filled its tokens, `circle` for one that repeated itself and was
-    ended by us. Tokens as the server counted them, 0 where it did not say."""
-
-    model_config = ConfigDict(frozen=True)
-    content: str
-    end: Literal["stop", "length", "circle"]
-    prompt_tokens: int
-    completion_tokens: int
-
-
-Guard = Callable[[str], bool]  # takes an answer piece by piece, and says when it runs in a circle
-
-
-def no_guard(piece: str) -> bool:
-    return False
 
 
 class _Patience:
@@ -226,7 +202,7 @@ class Conversation:
         server = self.client.server
         try:
             async with watched(self._limits, permit, server) as watch:
-                texts, end, circle = await _read(connection, messages, schema, watch, server, guard)
+                texts, end, circle = await read(connection, messages, schema, watch, server, guard)
         except Overloaded:
             permit.refused()
             raise
@@ -242,57 +218,3 @@ class Conversation:
             prompt_tokens=end.prompt_tokens,
             completion_tokens=end.completion_tokens,
         )
-
-
-async def _read(
-    connection: Connection, messages: Sequence[Message], schema: Schema, watch: Watch, server: Server, guard: Guard
-) -> tuple[list[str], Piece, bool]:
-    """Return the answer's texts, its end, and whether it was ended because it ran in a circle."""
-    texts: list[str] = []
-    size = tokens = 0
-    end = Piece(reason="unfinished")
-    circle = False
-    async with aclosing(connection.stream(messages, schema)) as pieces:
-        async for piece in pieces:
-            if piece.reason:
-                end = piece
-            if piece.text or piece.thought:
-                tokens += 1
-                watch.token()
-            if piece.text:
-                texts.append(piece.text)
-                size += len(piece.text)
-            if size > MAX_ANSWER_CHARACTERS:
-                raise too_large(server)
-            if piece.text and guard(piece.text) and not piece.reason:
-                circle = True
-                break
-    return texts, end if end.completion_tokens else _counted(end, tokens), circle
-
-
-def _counted(end: Piece, tokens: int) -> Piece:
-    """Return the end with the tokens that were counted here, for a server that does not say how many there were."""
-    return Piece(reason=end.reason, prompt_tokens=end.prompt_tokens, completion_tokens=tokens)
-
-
-_FENCED: Final = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)```\s*\Z", re.DOTALL)
-_THOUGHT_END: Final = "</think>"
-
-
-def parsed(answer: Answer, kind: type[M], model: str) -> M:
-    """Return the answer as `kind`. Forgive thinking and a code fence around the JSON: `think: false` can switch off `format`."""
-    content = answer.content
-    if not content.lstrip().startswith("{"):
-        content = content.rpartition(_THOUGHT_END)[2]
-    if match := _FENCED.match(content):
-        content = match.group(1)
-    try:
-        return kind.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        if first["type"] == "json_invalid":
-            looks = "HTML" if content.lstrip().startswith("<") else "not JSON"
-            raise BadReply(f"{model} gave an answer that is {looks}.", "it was not JSON") from error
-        # What the model made up is not told back to it: its words may be the document's.
-        where = next((name for name in kind.model_fields if name in first["loc"][:1]), "a key that was not asked for")
-        raise BadReply(f"{model} gave JSON of another shape than asked for.", f"{where} does not fit") from error
