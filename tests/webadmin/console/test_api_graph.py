@@ -15,7 +15,7 @@ from tests.webadmin.conftest import browser
 from tests.webadmin.console.ledger_rows import entity, made, mention, relation
 from tests.webadmin.console.test_api import new, script
 from webadmin.console.models import AuditEntry
-from webadmin.documents.models import Collection, Document, Entity
+from webadmin.documents.models import Collection, Document, Entity, Relation
 
 TEXT = "Ada Lovelace wrote notes. Lovelace knew Charles Babbage."
 
@@ -43,11 +43,11 @@ def document() -> UUID:
     return document.document
 
 
-def pages(client: Client, path: str, kind: str, limit: int) -> list[dict[str, Any]]:
+def pages(client: Client, path: str, kind: str, limit: int, **asked: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     after: str | None = ""
     while after is not None:
-        answer = client.get(path, {"limit": limit, "after": after}).json()
+        answer = client.get(path, {"limit": limit, "after": after, **asked}).json()
         assert 0 < len(answer[kind]) <= limit
         found, after = found + answer[kind], answer["next"]
     return found
@@ -72,6 +72,21 @@ def test_relations_join_entities_and_show_what_says_them(viewer: Client, ledger:
     }
     assert len(rows) == 2, "a relation of an entity to itself says nothing"
     assert {row["source"]["id"] for row in rows} == {str(entity(name).pk) for name in ("Ada Lovelace", "Charles Babbage")}
+
+
+@pytest.mark.parametrize("limit", [1, 100])
+def test_a_relation_that_may_be_an_instruction_is_marked_and_can_be_left_out(
+    viewer: Client, ledger: Ledger, document: UUID, limit: int
+) -> None:
+    path = f"/api/documents/{document}/relations"
+    Relation.objects.filter(type="WRITE").update(addressed=True)
+    doubtful, _ = Relation.objects.filter(type="KNOW").order_by("id")
+    Relation.objects.filter(pk=doubtful.pk).update(addressed=True, confidence=0.9, start=0, end=25)
+    rows = pages(viewer, path, "relations", limit)
+    assert {row["type"]: row["addressed"] for row in rows} == {"KNOW": False, "WRITE": True}
+    stated = pages(viewer, path, "relations", limit, addressed="no")
+    assert stated == [row for row in rows if row["type"] == "KNOW"]
+    assert stated[0]["sentence"] == "Lovelace knew Charles Babbage.", "a sentence that addresses nobody comes first"
 
 
 def test_a_document_has_only_what_its_live_text_says(viewer: Client, ledger: Ledger, document: UUID) -> None:
@@ -121,7 +136,8 @@ def test_a_collection_goes_after_its_documents(ledger: Ledger, dagster: DagsterD
     assert Document.objects.get().pk == kept
     said = AuditEntry.objects.exclude(action__startswith="session").order_by("id").values_list("action", flat=True)
     assert list(said) == ["document.remove", "document.remove", "collection.delete"]
-    assert client.post("/api/collections/papers/remove").status_code == 404
+    for name in ("papers", "pap%00ers"):
+        assert client.post(f"/api/collections/{name}/remove").status_code == 404
 
 
 def test_a_collection_whose_document_runs_is_not_removed(ledger: Ledger, dagster: DagsterDouble) -> None:

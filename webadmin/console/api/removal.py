@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from aegis_assets.errors import NotFound
 from aegis_assets.model.document import State
+from aegis_assets.stores.ledger.base import clean
 from webadmin.console import sentences
 from webadmin.console.api.errors import refused, said
 from webadmin.console.audit import trail
@@ -22,17 +23,18 @@ def remove_collection(request: HttpRequest, name: str) -> HttpResponse:
     """Remove the documents, and the collection once it has none. 202 until then: ask again. 409 while a document runs."""
     if not request.user.has_perm(f"documents.{steering.REMOVE.permission}"):
         return refused(_("You may not do this."), 403)
-    collection = Collection.objects.filter(name=name).first()
-    if collection is None:
-        raise NotFound(f"There is no collection named {name!r}.")
+    name = clean(name)
     with transaction.atomic():
-        if not Collection.objects.select_for_update().get(pk=collection.pk).documents.exists():
+        collection = Collection.objects.select_for_update().filter(name=name).first()
+        if collection is None:
+            raise NotFound(f"There is no collection named {name!r}.")
+        if not collection.documents.exists():
             trail.record(request, "collection.delete", collection)
             collection.delete()
             return JsonResponse({"collection": name, "removed": True, "documents": 0, "notice": ""})
-    targets = list(collection.documents.exclude(state=State.REMOVING))
-    result = steering.REMOVE.steer([target.pk for target in targets])
-    trail.record_each(request, "document.remove", [target for target in targets if target.pk in set(result.done)])
+    targets = {document.pk: document for document in collection.documents.exclude(state=State.REMOVING)}
+    result = steering.REMOVE.steer(list(targets))
+    trail.record_each(request, "document.remove", [targets[document] for document in result.done])
     if result.refused:
         return refused(result.refused[0].sentence, 409)
     left = collection.documents.count()

@@ -20,22 +20,25 @@ SELECT c.id, c.name, c.type, array_agg(DISTINCT said.name) || array_agg(DISTINCT
 FROM said {SHOWN} JOIN aegis_entity e ON e.id = said.entity_id JOIN aegis_entity c ON c.id = e.canonical_id
 WHERE %(after)s::uuid IS NULL OR c.id > %(after)s
 GROUP BY c.id, c.name, c.type ORDER BY c.id LIMIT %(limit)s"""
-# Grows with the relations of the document.
+# Grows with the relations of the document. The sentence is one that addresses nobody, where there is one.
 RELATIONS: Final = f"""
 WITH said AS (
-    SELECT source_id, target_id, type, confidence, start, "end", chunk_id, document_id FROM aegis_relation
+    SELECT source_id, target_id, type, confidence, start, "end", addressed, chunk_id, document_id FROM aegis_relation
     WHERE document_id = %(document)s
 )
 SELECT s.canonical_id AS source, a.name AS source_name, said.type, t.canonical_id AS target, b.name AS target_name,
     max(said.confidence) AS confidence, array_agg(DISTINCT said.chunk_id) AS chunks,
-    (array_agg(substr(k.text, said.start + 1, said."end" - said.start) ORDER BY said.confidence DESC, k.id, said.start))[1]
-        AS sentence
+    bool_and(said.addressed) AS addressed,
+    (array_agg(
+        substr(k.text, said.start + 1, said."end" - said.start) ORDER BY said.addressed, said.confidence DESC, k.id, said.start
+    ))[1] AS sentence
 FROM said {SHOWN} JOIN aegis_chunk k ON k.id = said.chunk_id
 JOIN aegis_entity s ON s.id = said.source_id JOIN aegis_entity a ON a.id = s.canonical_id
 JOIN aegis_entity t ON t.id = said.target_id JOIN aegis_entity b ON b.id = t.canonical_id
 WHERE s.canonical_id <> t.canonical_id
   AND (%(source)s::uuid IS NULL OR (s.canonical_id, t.canonical_id, said.type) > (%(source)s, %(target)s, %(type)s))
 GROUP BY s.canonical_id, a.name, said.type, t.canonical_id, b.name
+HAVING %(addressed)s OR NOT bool_and(said.addressed)
 ORDER BY s.canonical_id, t.canonical_id, said.type LIMIT %(limit)s"""
 
 
@@ -55,21 +58,22 @@ def entities(document: UUID, limit: int, after: str) -> tuple[list[dict[str, Any
     return shown, shown[-1]["id"] if len(page) > limit else None
 
 
-def relations(document: UUID, limit: int, after: str) -> tuple[list[dict[str, Any]], str | None]:
+def relations(document: UUID, limit: int, after: str, *, addressed: bool) -> tuple[list[dict[str, Any]], str | None]:
     """Return a page of relations in the order of their ends, and what `after` asks for the next page by. Raises BadInput.
 
-    sentence: the most certain evidence.
+    addressed: whether relations are wanted whose every sentence addresses its reader or a model.
     """
     source, _dot, rest = after.partition(".")
     target, _dot, kind = rest.partition(".")
     place = {"source": _uuid(source), "target": _uuid(target)} if after else {"source": None, "target": None}
-    page = rows(RELATIONS, document=document, limit=limit + 1, type=kind, **place)
+    page = rows(RELATIONS, document=document, limit=limit + 1, type=kind, addressed=addressed, **place)
     shown = [
         {
             "source": {"id": str(row["source"]), "name": row["source_name"]},
             "type": row["type"],
             "target": {"id": str(row["target"]), "name": row["target_name"]},
             "confidence": row["confidence"],
+            "addressed": row["addressed"],
             "chunks": [str(chunk) for chunk in row["chunks"]],
             "sentence": row["sentence"],
         }
