@@ -47,6 +47,13 @@ def test_asked_it_starts_the_documents_and_their_extractions_are_missing_work(bo
     assert ChunkTask.objects.filter(stage="extract", fingerprint="").count() == 3
 
 
+def test_a_document_that_is_at_work_is_left_alone_and_counted(books: None, dagster: DagsterDouble) -> None:
+    Document.objects.update(state="running")
+    typed = Typed(*ASKED, "--yes", "--no-wait")
+    assert (typed.code, "1 documents were not begun" in typed.err) == (1, True)
+    assert not ChunkTask.objects.filter(stage="extract", fingerprint="").exists()
+
+
 def test_what_is_of_the_present_release_is_left_alone(books: None, dagster: DagsterDouble) -> None:
     ChunkTask.objects.filter(stage="extract").update(fingerprint=trial.extractor().fingerprint(Schema()))
     typed = Typed(*ASKED, "--yes")

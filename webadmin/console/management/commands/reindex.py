@@ -12,7 +12,7 @@ from django.core.management.base import CommandParser
 
 from aegis_assets.errors import BadInput, NotFound
 from aegis_assets.model.document import State
-from aegis_assets.model.extraction import Schema
+from aegis_assets.pipeline.points import batches
 from webadmin.console.collections import cost, trial
 from webadmin.documents import console, platform, steering
 from webadmin.documents.models import Collection, Document
@@ -38,7 +38,7 @@ class Command(console.Command):
         found = Collection.objects.filter(name=collection).first()
         if found is None:
             raise NotFound(f"There is no collection named {collection!r}.")
-        extractor, schema = trial.extractor(), _schema(found)
+        extractor, schema = trial.extractor(), platform.ledger().collection(found.pk).schema
         fingerprint, name = extractor.fingerprint(schema), extractor.named(schema)
         price = cost.of(found.pk, fingerprint, name)
         self.out(in_words(price, name))
@@ -47,17 +47,21 @@ class Command(console.Command):
         if not (yes or self.agreed()):
             return False
         documents = cost.affected(found.pk, fingerprint)
-        started = [document for batch in _batches(documents) for document in self.start(batch, fingerprint)]
+        started = [document for batch in batches(documents, BATCH) for document in self.start(batch, fingerprint)]
+        if left := price.documents - len(started):
+            self.say(f"{left} documents were not begun: they are being worked on. The same command does them later.")
         if no_wait or not started:
-            return len(started) == price.documents
-        return self.tell(started) and len(started) == price.documents
+            return not left
+        return self.tell(started) and not left
 
     def agreed(self) -> bool:
+        """Return whether the person at the terminal agrees. Raise BadInput where nobody can be asked."""
         if not sys.stdin.isatty():
             raise BadInput("Nothing was done: say --yes to begin.")
         return input("Begin? [y/N] ").strip().lower() in ("y", "yes")
 
     def start(self, documents: Sequence[UUID], fingerprint: str) -> list[UUID]:
+        """Have the documents extracted anew, and return those that are begun."""
         platform.ledger().reopen_extractions(documents, fingerprint)
         result = steering.ingest(documents)
         commanded.send(None, action="document.ingest", targets=Document.objects.filter(pk__in=result.done))
@@ -68,7 +72,7 @@ class Command(console.Command):
         return list(result.done)
 
     def tell(self, documents: Sequence[UUID]) -> bool:
-        """Wait for the documents' ends and say how they ended; return whether all succeeded."""
+        """Wait for the documents' ends and say how they ended. Return whether all succeeded."""
         ended = console.settled(documents, say=self.say)
         counts = Counter(row.state.value for row in ended.values())
         self.out(", ".join(f"{number} {state}" for state, number in sorted(counts.items())) + ".")
@@ -84,11 +88,3 @@ def in_words(price: cost.Cost, extractor: str) -> str:
         f"{price.chunks} of {price.total} extracted chunks, in {price.documents} documents, are of another release, prompt, model"
         f" or schema{known}. Extracting them anew takes {price.calls} calls of {extractor}{took}."
     )
-
-
-def _batches(documents: Sequence[UUID]) -> list[Sequence[UUID]]:
-    return [documents[start : start + BATCH] for start in range(0, len(documents), BATCH)]
-
-
-def _schema(collection: Collection) -> Schema:
-    return platform.ledger().collection(collection.pk).schema
