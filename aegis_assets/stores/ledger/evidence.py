@@ -22,7 +22,7 @@ from aegis_assets.stores.ledger.base import Connection, one, rows
 from aegis_assets.stores.ledger.canonical import regrouping
 from aegis_assets.stores.ledger.fence import lock_name
 from aegis_assets.stores.ledger.homes import follow_homes
-from aegis_assets.stores.ledger.voting import Votes, add_votes, set_types, votes
+from aegis_assets.stores.ledger.voting import add_votes, set_types, votes
 
 # Cost of these four: what the documents' live chunks say; with names, only what they say of these.
 ALL_ENTITIES: Final = """
@@ -123,11 +123,19 @@ class Change:
     @contextmanager
     def tracked(self, documents: Collection[UUID], names: Collection[UUID] | None = None) -> Iterator[None]:
         """Follow what the body changes of the documents' live evidence. names: nothing else changes than what is said of these."""
+        before = votes(self._connection, documents, names)
+        with self._counted(documents, names):
+            yield
+        voted = add_votes(self._connection, before, votes(self._connection, documents, names))
+        self._touched |= voted.touched
+        self._retyped |= voted.retyped
+
+    @contextmanager
+    def _counted(self, documents: Collection[UUID], names: Collection[UUID] | None) -> Iterator[None]:
+        """Follow what the body changes of the graph's contents, without the votes: these do not depend on canonical names."""
         before = self._contributions(documents, names)
-        voted = votes(self._connection, documents, names)
         yield
         after = self._contributions(documents, names)
-        self._vote(voted, votes(self._connection, documents, names))
         entities, relations = _difference(before[0], after[0]), _difference(before[1], after[1])
         self.mark(Kind.ENTITY, entities)
         ids = self.mark_relations(relations)
@@ -141,15 +149,10 @@ class Change:
         self._touched |= wanted.names
         moved = list(wanted.canonical)
         mentioning = rows(self._connection, MENTIONING, names=moved)
-        with self.tracked({row["document"] for row in mentioning}, wanted.names):
+        with self._counted({row["document"] for row in mentioning}, wanted.names):
             self._connection.execute(SET_CANONICAL, {"ids": moved, "canonicals": list(wanted.canonical.values())})
         self.mark(Kind.CHUNK, {row["chunk"] for row in mentioning})
         return set(moved)
-
-    def _vote(self, before: Votes, after: Votes) -> None:
-        voted = add_votes(self._connection, before, after)
-        self._touched |= voted.touched
-        self._retyped |= voted.retyped
 
     def save(self, owner: UUID | None) -> None:
         """Follow the votes on types, and write the marks."""

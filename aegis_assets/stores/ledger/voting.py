@@ -61,14 +61,17 @@ Votes = dict[tuple[UUID, str, str], tuple[int, int]]
 
 
 class Voted(NamedTuple):
-    """touched: names that got or lost votes, and what stands for them. retyped: names whose own type is another one now."""
+    """The names that a change of votes concerns.
+
+    touched: names that got or lost votes, and what stands for them. retyped: names whose own type is another one now.
+    """
 
     touched: set[UUID]
     retyped: set[UUID]
 
 
 def votes(connection: Connection, documents: Collection[UUID], names: Collection[UUID] | None) -> Votes:
-    """Return the votes of the documents' live mentions. names: only for these."""
+    """Return the votes of the documents' live mentions. names: count only mentions of these."""
     if not documents:
         return {}
     asked = {"documents": list(documents), "names": list(names or ())}
@@ -77,7 +80,7 @@ def votes(connection: Connection, documents: Collection[UUID], names: Collection
 
 
 def add_votes(connection: Connection, before: Votes, after: Votes) -> Voted:
-    """Follow a change of votes."""
+    """Write a change of votes. Return the names that it concerns."""
     changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     if not changed:
         return Voted(set(), set())
