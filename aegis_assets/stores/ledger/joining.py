@@ -7,7 +7,7 @@ Chunks that the live generation shares with the one in the making follow at once
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -26,10 +26,10 @@ from aegis_assets.stores.ledger.extraction import ADD_ENTITIES, GROUPS, LIVE, NA
 from aegis_assets.stores.ledger.fence import fence
 from aegis_assets.stores.ledger.graph_drop import drop_unnamed
 
-# Cost: the document's mentions.
+# Cost: the document's mentions. Thousandths, whose sum no order of rows changes.
 LOCAL_NAMES: Final = """
-SELECT coalesce(m.joined_from, m.entity_id) AS own, m.entity_id AS entity, m.name, m.type, sum(m.confidence) AS weight,
-    count(*) AS mentions
+SELECT coalesce(m.joined_from, m.entity_id) AS own, m.entity_id AS entity, m.name, m.type,
+    sum(round(m.confidence * 1000))::bigint AS weight, count(*) AS mentions
 FROM aegis_document d JOIN aegis_placement p ON p.generation_id = coalesce(d.making_id, d.live_id)
 JOIN aegis_mention m ON m.chunk_id = p.chunk_id
 WHERE d.id = %(document)s GROUP BY 1, 2, 3, 4"""
@@ -56,16 +56,16 @@ WHERE r.document_id = %(document)s AND r.target_id = w.current AND coalesce(r.ta
 
 @dataclass
 class _Said:
-    """A name's mentions in a document. entities: those that they have now."""
+    """A name's mentions in a document. entities: those that they have now. votes: thousandths, by type."""
 
     entities: set[UUID] = field(default_factory=set)
     spellings: set[str] = field(default_factory=set)
-    votes: dict[str, float] = field(default_factory=dict)
+    votes: dict[str, int] = field(default_factory=dict)
     mentions: dict[str, int] = field(default_factory=dict)
 
     def local_name(self, own: UUID) -> LocalName:
-        kind = voted(self.votes)
-        sure = self.votes[kind] > UNSURE * self.mentions[kind]
+        kind = _voted(self.votes)
+        sure = self.votes[kind] > 1000 * UNSURE * self.mentions[kind]
         return LocalName(own, normalised(min(self.spellings))[:NAME_LENGTH], kind, frozenset(self.spellings), sure)
 
 
@@ -78,8 +78,7 @@ class Joining(Base):
         """
         fence(connection, document, run_id)
         said = _said(connection, document)
-        decided = {row["id"] for row in rows(connection, DECIDED, names=list(said))}
-        full = joins_of(said, decided)
+        full = _joins(connection, said)
         moves = [
             (own, current, full.get(own, own))
             for own, name in sorted(said.items())
@@ -94,8 +93,8 @@ class Joining(Base):
             connection.execute(ADD_ENTITIES, {"collection": row["collection"], "rows": Jsonb(_own_entities(said, moves))})
             whole = {row["id"] for row in rows(connection, GROUPS, names=list(names))} | names
             with change.tracked([document], whole):
-                values = zip(("owns", "currents", "targets"), map(list, zip(*moves, strict=True)), strict=True)
-                move = {"document": document, **dict(values)}
+                owns, currents, targets = (list(column) for column in zip(*moves, strict=True))
+                move = {"document": document, "owns": owns, "currents": currents, "targets": targets}
                 chunks = {row["chunk"] for row in rows(connection, MOVE_MENTIONS, **move)}
                 for statement in (MOVE_SOURCES, MOVE_TARGETS):
                     connection.execute(statement, move)
@@ -104,13 +103,16 @@ class Joining(Base):
             drop_unnamed(connection, change, {current for _, current, _ in moves})
 
 
-def joins_of(said: Mapping[UUID, _Said], decided: Collection[UUID]) -> dict[UUID, UUID]:
+def _joins(connection: Connection, said: Mapping[UUID, _Said]) -> dict[UUID, UUID]:
     """Return the full name of each short form, of those that no person has decided about."""
     full = join_short_forms(name.local_name(own) for own, name in said.items())
+    if not full:
+        return {}
+    decided = {row["id"] for row in rows(connection, DECIDED, names=list(full))}
     return {own: target for own, target in full.items() if own not in decided}
 
 
-def voted(votes: Mapping[str, float]) -> str:
+def _voted(votes: Mapping[str, int]) -> str:
     """Return the type with the most votes, one that says little only where nothing says more."""
     return min(votes, key=lambda word: (is_generic(word), -votes[word], word))
 
@@ -121,7 +123,7 @@ def _said(connection: Connection, document: UUID) -> dict[UUID, _Said]:
         name = said[row["own"]]
         name.entities.add(row["entity"])
         name.spellings.add(row["name"])
-        name.votes[row["type"]] = name.votes.get(row["type"], 0.0) + row["weight"]
+        name.votes[row["type"]] = name.votes.get(row["type"], 0) + row["weight"]
         name.mentions[row["type"]] = name.mentions.get(row["type"], 0) + row["mentions"]
     return said
 

@@ -50,6 +50,15 @@ def test_the_order_in_which_chunks_end_changes_nothing(ledger: Ledger) -> None:
     assert names(ledger) == set()
 
 
+def test_equal_votes_are_equal_in_whatever_order_they_are_summed(ledger: Ledger) -> None:
+    votes = ("{PERSON|Babbage|0.1}", "{PERSON|Babbage|0.2}", "{PERSON|Babbage|0.3}", "{ORGANIZATION|Babbage|0.6}")
+    assert 0.1 + 0.2 + 0.3 > 0.6 >= 0.3 + 0.2 + 0.1
+    for number, order in enumerate(((0, 1, 2, 3, 4), (4, 3, 2, 1, 0))):
+        document = ingest(ledger, "a.md", (*votes, "{PERSON|Charles Babbage}"), f"run-{number}", order)
+        assert names(ledger) == {"Babbage", "Charles Babbage"}, "the organisation by its characters, which is no Charles Babbage"
+        remove(ledger, document)
+
+
 def test_a_revision_with_two_full_names_undoes_the_join_and_one_without_brings_it_back(ledger: Ledger) -> None:
     ingest(ledger, "a.md", TEXTS, "run-1")
     document = ingest(ledger, "a.md", WITH_HENRY, "run-2")
