@@ -136,7 +136,7 @@ class Outbox(Base):
 
     @writes
     def release_run(self, connection: Connection, run_id: str) -> None:
-        """Let others have what everything claimed whose claimer begins with this id."""
+        """Let others have what any claimer of this run has claimed."""
         release_claims(connection, run_id)
 
     @reads
@@ -169,7 +169,10 @@ class Outbox(Base):
 
 
 def release_claims(connection: Connection, run_id: str) -> None:
-    """Let others have what a run claimed that is over. If it is not, what it still writes counts as lost, as after any claim."""
+    """Let others have what a run claimed that is over.
+
+    If it is not over, what it still writes counts as lost, as after any claim that has expired.
+    """
     if run_id:
         connection.execute(RELEASE_RUN, {"run_id": run_id})
 

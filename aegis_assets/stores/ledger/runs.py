@@ -148,13 +148,13 @@ class Runs(Base):
 def end_all(connection: Connection, run_id: str, ending: Callable[[DictRow], None]) -> list[UUID]:
     """End the run's work on what it still holds, also in the outbox. Its cost grows with those documents."""
     ended = []
-    release_claims(connection, run_id)
     for found in rows(connection, OF_RUN, run_id=run_id):  # by id, so that two callers cannot wait for each other
         lock(connection, found["id"])
         row = one(connection, FOR_UPDATE, document=found["id"])
         if row is not None and row["run_id"] == run_id and row["state"] in (State.QUEUED, State.RUNNING):
             ending(row)
             ended.append(found["id"])
+    release_claims(connection, run_id)  # last, as all who lock both lock documents first
     return ended
 
 
