@@ -52,5 +52,5 @@ def _keys(plain: str, reading: str) -> Iterator[str]:
 
 
 def _bounded(key: str) -> str:
-    """Keep the first character, which tells the kind."""
+    """Return the key, or where it is too long its hash after the first character, which tells the kind."""
     return key if len(key) <= MAX_KEY else key[0] + hashlib.sha256(key.encode()).hexdigest()

@@ -28,7 +28,7 @@ HEADS: Final = frozenset({"university", "college", "institute", "foundation", "g
 class LocalName:
     """A name of a document. type: as its mentions there vote. spellings: as it stands in the texts.
 
-    sure: whoever found it is sure of the type. A small model takes a surname that stands alone for a firm as often as not.
+    sure: whether its extractor is sure of the type. A small model takes a surname that stands alone for a firm as often as not.
     """
 
     id: UUID
@@ -39,7 +39,7 @@ class LocalName:
 
 
 class _Kind(Enum):
-    """How a short form comes about, which says what its own type may be.
+    """The way in which a short form comes about, which says what its own type may be.
 
     PART: a given name, a name without its legal form, or an organisation by its last word ("the Commission"): of the same kind, or
     of a type that says little. SURNAME: likewise, or of a type that is not sure, unless it is a word of another name ("Cray

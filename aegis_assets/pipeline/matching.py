@@ -25,7 +25,10 @@ ALIKE: Final = 60.0  # token_sort_ratio
 
 @dataclass(frozen=True)
 class EntityName:
-    """normalised: model.ids.normalised(name). Only it and the type decide; the name is for people. type: as voted by now."""
+    """A name as it is compared. type: as voted by now. normalised: model.ids.normalised(name).
+
+    Only the type and the normalised form decide; the name is for people.
+    """
 
     id: UUID
     type: str
@@ -35,7 +38,7 @@ class EntityName:
 
 @dataclass(frozen=True)
 class MergeDecision:
-    """left < right. score: 1.0 for exact, else the similarity, 0 to 1."""
+    """Two names that may be one, and why. left < right. score: 1.0 for exact, else the similarity, 0 to 1."""
 
     left: UUID
     right: UUID

@@ -187,7 +187,7 @@ def is_acronym_of(short: Form, long: Form, short_name: str) -> bool:
 
 
 def person_parts(normalised: str) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
-    """(given names or initials, last name, jr or sr)."""
+    """Return given names or initials, the last name, and jr or sr."""
     words = [word for word in _without_marks(normalised).split() if word not in TITLES]
     generation = tuple(word for word in words if word in _GENERATIONS or word in _ROMAN)
     words = [word for word in words if word not in generation]

@@ -43,7 +43,7 @@ class RebuildProgress:
 class Mark(Frozen):
     """Where a rebuild stands. shape: of what it writes, and where to. after: the last id of the phase that is done.
 
-    writer: the name under which it claims what it writes, so that who goes on after a kill need not wait for its claims to expire.
+    writer: the run id under which it claims what it writes. Whoever goes on after a kill releases those claims without waiting.
     """
 
     shape: str
@@ -55,7 +55,7 @@ class Mark(Frozen):
 
 
 class RebuildLedger(PublishLedger, Protocol):
-    """What a rebuild asks; see `aegis_assets.stores.ledger.rebuilding`."""
+    """The ledger as a rebuild asks it; see `aegis_assets.stores.ledger.rebuilding`."""
 
     def collection(self, collection: UUID) -> CollectionRow: ...
     def sizes(self, collection: UUID) -> tuple[int, int, int]: ...

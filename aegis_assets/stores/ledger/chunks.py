@@ -142,7 +142,10 @@ class Chunks(Base):
     def chunks_to_do(
         self, connection: Connection, window: UUID, stage: Stage, fingerprint: str, earlier: Sequence[str] = ()
     ) -> list[ChunkRow]:
-        """stage: embed or extract. In document order; failed ones are to be done again. earlier: other valid fingerprints."""
+        """Return the window's chunks that the stage has no valid result of, failed ones too, in document order.
+
+        stage: embed or extract. earlier: fingerprints whose results are valid as well.
+        """
         found = rows(connection, TO_DO, window=window, stage=stage, fingerprints=[fingerprint, *earlier])
         return [ChunkRow.model_validate(row) for row in found]
 
