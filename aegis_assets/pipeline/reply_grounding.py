@@ -11,7 +11,7 @@ from typing import Final
 
 from aegis_assets.model.extraction import Extraction, Mention, Relation, Schema
 from aegis_assets.model.ids import normalised
-from aegis_assets.pipeline.addressed import addressed_lines
+from aegis_assets.pipeline.addressed import DOUBT, addressed_lines
 from aegis_assets.pipeline.extraction_prompt import REFUGE, entity_types
 from aegis_assets.pipeline.folded_text import FoldedText
 from aegis_assets.pipeline.grounding import (
@@ -35,7 +35,6 @@ SHORTEST_WORD: Final = 4  # letters of a first word by which a name is known aga
 # How sure a relation is, by what its line names: both ends, one of them and the other in the line before, or only one. Another line
 # than the one that the model gave is less, and a sentence that may be an instruction the least.
 BOTH, NEAR, ONE, ELSEWHERE = 0.9, 0.8, 0.6, 0.5
-ADDRESSED: Final = 0.5  # of what it would be else
 
 
 def ground(reply: Reply, text: str, schema: Schema) -> Extraction:
@@ -119,7 +118,7 @@ class _Evidence:
             source=self._nearest(source, (start, end)),
             target=self._nearest(target, (start, end)),
             type=kind,
-            confidence=confidence * (ADDRESSED if self._addressed[at] else 1),
+            confidence=confidence * (DOUBT if self._addressed[at] else 1),
             start=start,
             end=min(end, start + MAX_EVIDENCE),
             addressed=self._addressed[at],

@@ -18,6 +18,7 @@ from aegis_assets.errors import Superseded
 from aegis_assets.model.document import Stage
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.ledger import ChunkRow, Extracted
+from aegis_assets.pipeline.addressed import marked
 from aegis_assets.pipeline.flow.gathered import Gathered
 from aegis_assets.pipeline.flow.pause import Pause
 from aegis_assets.pipeline.flow.platform import Platform, record
@@ -92,7 +93,7 @@ async def _extract(work: _Work, chunk: ChunkRow) -> None:
             )
     finally:
         await requests.begun()  # before whatever is written of its end
-    await work.found.add(Extracted(chunk.id, found, seconds=requests.seconds))
+    await work.found.add(Extracted(chunk.id, marked(found, chunk.text), seconds=requests.seconds))
 
 
 async def _probe(work: _Work) -> None:
