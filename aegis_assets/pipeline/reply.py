@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 _TUPLE: Final = re.compile(rf"\[\s*(?:\d+\s*,\s*)?({_STRING}(?:\s*,\s*{_STRING})+)\s*\]")
@@ -25,6 +24,9 @@ class ReplyRelation(NamedTuple):
     source: str
     predicate: str
     target: str
+
+
+_ROW: Final[TypeAdapter[ReplyEntity | ReplyRelation]] = TypeAdapter(ReplyEntity | ReplyRelation)
 
 
 class Reply(BaseModel):
@@ -50,17 +52,17 @@ def complete_tuples(content: str) -> Reply:
     """Return what an answer that was cut short holds: its complete tuples are as good as those of a whole one."""
     rows = [row for found in _TUPLE.finditer(content) if (row := _loaded(found.group())) is not None]
     return Reply(
-        entities=tuple(ReplyEntity(*row) for row in rows if len(row) == 2),
-        relations=tuple(ReplyRelation(*row) for row in rows if len(row) == 4 and isinstance(row[0], int)),
+        entities=tuple(row for row in rows if isinstance(row, ReplyEntity)),
+        relations=tuple(row for row in rows if isinstance(row, ReplyRelation)),
     )
 
 
-def _loaded(text: str) -> Sequence[Any] | None:
+def _loaded(text: str) -> ReplyEntity | ReplyRelation | None:
+    """Return the tuple, None for one that a whole answer could not have either."""
     try:
-        row: Sequence[Any] = json.loads(text)
-    except ValueError:  # an escape that JSON does not know
+        return _ROW.validate_json(text)
+    except ValidationError:
         return None
-    return row
 
 
 class RepetitionGuard:
@@ -71,6 +73,7 @@ class RepetitionGuard:
     """
 
     REPEATS: Final = 3
+    LONGEST: Final = 1000  # characters of a tuple: more is not kept, or each piece would be read again with all that came before
 
     def __init__(self) -> None:
         self._rest = ""
@@ -87,5 +90,5 @@ class RepetitionGuard:
             self._repeated = self._repeated + 1 if found.group(1) in self._seen else 0
             self._seen.add(found.group(1))
             end = found.end()
-        self._rest = self._rest[end:]
+        self._rest = self._rest[end:][-self.LONGEST :]
         return self._repeated >= self.REPEATS

@@ -112,9 +112,23 @@ def test_the_complete_tuples_of_a_cut_answer_count() -> None:
     assert complete_tuples("nothing of use") == Reply(entities=(), relations=())
 
 
+@pytest.mark.parametrize(
+    "row", ['[99999999,"Ada","wrote","Notes"]', '["\\ud800","PERSON"]', '["\\x","PERSON"]', '[1,"Ada","wrote"]']
+)
+def test_a_tuple_that_a_whole_answer_could_not_have_is_left_out_of_a_cut_one(row: str) -> None:
+    cut = f'{{"entities":[["Ada","PERSON"],{row},["Bolt","PRODUCT"],["'
+    assert complete_tuples(cut) == Reply.model_validate({"entities": [("Ada", "PERSON"), ("Bolt", "PRODUCT")], "relations": []})
+
+
 def test_a_circle_is_noticed_after_three_repeats_in_a_row() -> None:
     once = [f'[{number},"A{number}","is","B"],' for number in range(20)]
     circle = ['[7,"A1","is","B"],', '[8,"A2","is","B"],', '[9,"A3","is","B"],']
     guard = RepetitionGuard()
     assert [guard(piece) for piece in "".join([*once, *circle[:2], '[1,"New","is","B"],', *circle[:2]])].count(True) == 0
     assert [guard(piece) for piece in circle[2]].count(True) >= 1
+
+
+def test_a_circle_is_noticed_after_much_that_is_no_tuple() -> None:
+    guard = RepetitionGuard()
+    assert not any(guard('["]') for _ in range(2 * RepetitionGuard.LONGEST))
+    assert [guard(piece) for piece in ['"] [1,"A","is","B"],'] * 5][-1]
