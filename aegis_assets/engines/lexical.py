@@ -21,11 +21,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Final, Literal
 
 from aegis_assets.engines import lexical_old
 from aegis_assets.engines.text_language import language_of, possible_languages
+from aegis_assets.engines.unspaced import UNSPACED, pairs
 from aegis_assets.model.embedding import Embedding
 from aegis_assets.model.ids import fingerprint
 
@@ -41,8 +41,6 @@ USUAL_PIECES: Final = 780
 OLD: Final = 8.0  # weight of a query's terms of the version before: the best scores of a question are that much lower
 
 _WORD: Final = re.compile(r"[^\W_]+")
-# Scripts that are written without spaces are cut into pairs of characters, the usual stand-in for a segmenter.
-_UNSPACED: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _STEMMERS: Final = {
     "ar": "arabic", "da": "danish", "de": "german", "en": "english", "es": "spanish", "fi": "finnish", "fr": "french",
     "hu": "hungarian", "it": "italian", "nb": "norwegian", "nl": "dutch", "nn": "norwegian", "no": "norwegian",
@@ -89,8 +87,11 @@ def _passage(text: str, language: str) -> dict[int, float]:
 
 
 def _query(text: str) -> dict[int, float]:
-    """Weigh each term once: a word that is asked for twice is not twice as wanted. Its language is a guess, so all likely stems."""
-    weights = dict.fromkeys(map(lexical_old.index, lexical_old.terms(text)), OLD)
+    """Weigh each term once: a word that is asked for twice is not twice as wanted.
+
+    The language of a question is a guess, so each word's stems in all likely ones are terms.
+    """
+    weights = dict.fromkeys(lexical_old.indices(text), OLD)
     languages = possible_languages(text) or (_DEFAULT,)
     for word in words(text):
         weights |= dict.fromkeys((index(stem(word, language), _TERM) for language in languages), 1.0)
@@ -102,10 +103,10 @@ def words(text: str) -> Iterator[str]:
     """Yield the words in the order of the text, case-folded."""
     for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
         position = 0
-        for run in _UNSPACED.finditer(word):
+        for run in UNSPACED.finditer(word):
             if run.start() > position:
                 yield word[position : run.start()]
-            yield from _pairs(run.group())
+            yield from pairs(run.group())
             position = run.end()
         if position < len(word):
             yield word[position:]
@@ -114,7 +115,7 @@ def words(text: str) -> Iterator[str]:
 @lru_cache(maxsize=65536)  # a stem costs 17 µs, and words recur
 def stem(word: str, language: str) -> str:
     """Return the stem, in English where the language is not recognised or has no stemmer and the word is in Latin letters."""
-    if not word.isalpha() or _UNSPACED.match(word):
+    if not word.isalpha() or UNSPACED.match(word):
         return word
     if language not in _STEMMERS:
         if not word.isascii():
@@ -126,7 +127,7 @@ def stem(word: str, language: str) -> str:
 @lru_cache(maxsize=65536)
 def pieces_of(word: str) -> tuple[int, ...]:
     """Return the indices of the padded word's pieces; a pair of characters of a script without spaces has none."""
-    if _UNSPACED.match(word):
+    if UNSPACED.match(word):
         return ()
     padded = f"_{word}_"
     return tuple(index(padded[start : start + PIECE], _PART) for start in range(max(1, len(padded) - PIECE + 1)))
@@ -142,13 +143,6 @@ def index(term: str, kind: bytes) -> int:
 def _saturated(counts: Counter[int], usual: int, weight: float) -> dict[int, float]:
     norm = K1 * (1 - B + B * counts.total() / usual)
     return {term: round(weight * count * (K1 + 1) / (count + norm), 6) for term, count in counts.items()}
-
-
-def _pairs(run: str) -> Iterator[str]:
-    if len(run) == 1:
-        yield run
-    for first, second in pairwise(run):
-        yield first + second
 
 
 @lru_cache(maxsize=len(_STEMMERS))

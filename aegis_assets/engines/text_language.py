@@ -7,19 +7,19 @@ from typing import Any, Final
 
 CLEARLY: Final = 0.4  # of 1: prose has 0.92 to 1.00, tables, code and lists of names 0.02 to 0.12
 PERHAPS: Final = 0.1
-ENGLISH: Final = frozenset({"pcm", "sco", "jam"})  # what py3langid takes terse English for
+ENGLISH: Final = frozenset({"en", "pcm", "sco", "jam"})  # and what py3langid takes terse English for
 LENGTH: Final = 2_000  # characters: more change nothing, and 1,000 cost 0.5 ms
 
 
 def language_of(text: str) -> str:
     """Return the code of the text's language, '' where nothing tells it."""
-    code, chance = _identifier().rank(text[:LENGTH])[0]
+    code, chance = identifier().rank(text[:LENGTH])[0]
     return _one_code(code) if chance >= CLEARLY else ""
 
 
 def possible_languages(text: str) -> tuple[str, ...]:
     """Return the codes of all languages that the text may be written in, the likeliest first: a question is short."""
-    ranked = _identifier().rank(text[:LENGTH])[:5]
+    ranked = identifier().rank(text[:LENGTH])[:5]
     return tuple(dict.fromkeys(_one_code(code) for code, chance in ranked if chance >= PERHAPS))
 
 
@@ -28,7 +28,8 @@ def _one_code(code: object) -> str:
 
 
 @lru_cache(maxsize=1)
-def _identifier() -> Any:
+def identifier() -> Any:
+    """Return py3langid's model, loaded once per process."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -42,4 +42,9 @@ def seed_strengths(hits: Sequence[VectorHit], *, cosines: bool) -> dict[UUID, fl
 
 def cosine_weight(known: Sequence[str], question: str, chunk: str) -> float:
     """Return how much a cosine counts. known: languages of the embedder, empty for all. question, chunk: theirs, '' if not told."""
-    return UNKNOWN if known and any(language and language not in known for language in (question, chunk)) else KNOWN
+    return KNOWN if is_known(known, question) and is_known(known, chunk) else UNKNOWN
+
+
+def is_known(known: Sequence[str], language: str) -> bool:
+    """Return whether an embedder of the known languages knows this one. Parameters as of `cosine_weight`."""
+    return not known or not language or language in known

@@ -44,15 +44,16 @@ def write_payloads(ledger: PointLedger, vectors: Vectors, collection: UUID, poin
     """Make the points carry what they should, and add those that are missing and whose embedding is kept."""
     missing = vectors.set_live(collection, points)
     for batch in batches([point for point in points if point.id in missing], BATCH):
-        embeddings = ledger.embeddings([point.id for point in batch])
-        vectors.upsert(
-            collection,
-            [
-                VectorPoint(id=point.id, document=point.document, live=point.live, text=point.text, embedding=embeddings[point.id])
-                for point in batch
-                if point.id in embeddings
-            ],
-        )
+        vectors.upsert(collection, embedded(batch, ledger.embeddings([point.id for point in batch])))
+
+
+def embedded(points: Iterable[PointPayload], embeddings: Mapping[UUID, Embedding]) -> list[VectorPoint]:
+    """Return those of the points that have an embedding, with it."""
+    return [
+        VectorPoint(id=point.id, document=point.document, live=point.live, text=point.text, embedding=embeddings[point.id])
+        for point in points
+        if point.id in embeddings
+    ]
 
 
 def batches(rows: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -8,6 +8,7 @@ hits come as they were fused, and the result says so.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from aegis_assets.errors import AegisError, BadInput, NotFound
 from aegis_assets.model.embedding import VectorHit
 from aegis_assets.model.ledger import SearchRow
 from aegis_assets.model.parsing import Frozen
-from aegis_assets.pipeline.fusion import KNOWN, cosine_weight, fused, seed_strengths
+from aegis_assets.pipeline.fusion import cosine_weight, fused, is_known, seed_strengths
 from aegis_assets.pipeline.search import ranking
 from aegis_assets.pipeline.search.walk import Walked
 from aegis_assets.settings import settings
@@ -31,7 +32,9 @@ LONGEST: Final = 8000  # characters; embedders read a few hundred words and leav
 
 
 class Hit(Frozen):
-    """score: fused over both searches, 0 where only the graph found it; dense, sparse: their own, None where one did not find it.
+    """A chunk that answers.
+
+    score: fused over both searches, 0 where only the graph found it; dense, sparse: their own, None where one did not find it.
 
     path: names of the entities by which the graph leads from the question to the chunk, () where it is not by the graph.
 
@@ -54,7 +57,7 @@ class Hit(Frozen):
 
 
 class SearchResult(Frozen):
-    """hits: best first. note: why they are in another order than they should be, '' when all went well."""
+    """The answer to a search. hits: best first. note: why they are in another order than they should be, '' when all went well."""
 
     hits: tuple[Hit, ...] = ()
     note: str = ""
@@ -77,8 +80,11 @@ def search(text: str, collection: str | None, limit: int, *, graph: bool = True)
     reranked = settings().rerank_hits if platform.engine().server_info().reranker else 0
     wanted = max(limit, reranked)
     given = aside.call(platform.search_vectors, list(scopes), query, wanted)
-    found = _fused([hit for hits in given for hit in hits], query.language)
-    order, walked = _by_graph(text, list(scopes), found, query.language) if graph else ([hit.id for hit in found], Walked())
+    known = platform.engine().server_info().embedder.languages
+    found = _fused([hit for hits in given for hit in hits], known, query.language)
+    order, walked = [hit.id for hit in found], Walked()
+    if graph:
+        order, walked = _by_graph(text, list(scopes), found, cosines=is_known(known, query.language))
     by_id = {hit.id: hit for hit in found}
     hits = [
         _hit(by_id.get(row.chunk), row, scopes[row.collection], walked.path(row.chunk))
@@ -87,18 +93,16 @@ def search(text: str, collection: str | None, limit: int, *, graph: bool = True)
     return _rerank(text, hits, reranked, limit) if reranked else SearchResult(hits=tuple(hits[:limit]))
 
 
-def _fused(hits: list[VectorHit], language: str) -> list[VectorHit]:
-    """Return the candidates of all collections in one order. language: the question's."""
-    known = platform.engine().server_info().embedder.languages
+def _fused(hits: list[VectorHit], known: Sequence[str], language: str) -> list[VectorHit]:
+    """Return the candidates of all collections in one order. known: languages of the embedder. language: the question's."""
     languages = platform.ledger().languages([hit.id for hit in hits]) if known else {}
     return fused(hits, lambda hit: cosine_weight(known, language, languages.get(hit.id, "")))
 
 
-def _by_graph(text: str, scopes: list[UUID], found: list[VectorHit], language: str) -> tuple[list[UUID], Walked]:
-    """Return the chunks in the order of hybrid search and walk, and the walk."""
+def _by_graph(text: str, scopes: list[UUID], found: list[VectorHit], *, cosines: bool) -> tuple[list[UUID], Walked]:
+    """Return the chunks in the order of hybrid search and walk, and the walk. cosines: as for `seed_strengths`."""
     ledger = platform.ledger()
-    known = platform.engine().server_info().embedder.languages
-    walked = ledger.walk(scopes, text, seed_strengths(found, cosines=cosine_weight(known, language, "") == KNOWN))
+    walked = ledger.walk(scopes, text, seed_strengths(found, cosines=cosines))
     sample = [hit.id for hit in found[: ranking.SAMPLE]]
     texts = ledger.chunk_texts(sample)
     first = [texts[chunk] for chunk in sample[: ranking.LOOKED_AT] if chunk in texts]

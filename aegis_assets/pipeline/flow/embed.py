@@ -26,13 +26,13 @@ from aegis_assets.errors import (
     is_outage,
 )
 from aegis_assets.model.document import Stage
-from aegis_assets.model.embedding import Embedding, VectorPoint
+from aegis_assets.model.embedding import Embedding
 from aegis_assets.model.ledger import ChunkRow, WindowRow
 from aegis_assets.pipeline.flow.fingerprints import of_collection
 from aegis_assets.pipeline.flow.late import undone_if_removed
 from aegis_assets.pipeline.flow.pause import FAULTS, answers
 from aegis_assets.pipeline.flow.platform import Platform, record
-from aegis_assets.pipeline.points import payloads
+from aegis_assets.pipeline.points import embedded, payloads
 
 PROBE = "How long is a vector?"
 BATCHES_PER_CALL = 8  # forward passes per call: long enough to sort by length, short enough to cancel
@@ -149,10 +149,7 @@ def _upsert(platform: Platform, batch: Sequence[_Text], made: Mapping[UUID, Embe
         by_collection[text.collection][text.chunk.id] = text.window.document
     for collection, chunks in by_collection.items():
         points = payloads(ledger, vectors, chunks, visible, list(set(generations.values())))
-        vectors.upsert(
-            collection,
-            [VectorPoint(id=p.id, document=p.document, live=p.live, text=p.text, embedding=made[p.id]) for p in points],
-        )
+        vectors.upsert(collection, embedded(points, made))
 
 
 def _failed(platform: Platform, run_id: str, error: Exception, batch: Sequence[_Text]) -> None:

@@ -13,11 +13,11 @@ from typing import Final
 from uuid import UUID
 
 from aegis_assets.errors import Misconfigured, StoreUnavailable
-from aegis_assets.model.embedding import EmbedderInfo, Embedding, PointPayload, VectorPoint
+from aegis_assets.model.embedding import EmbedderInfo, Embedding, PointPayload
 from aegis_assets.model.ledger import Showing
 from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.pipeline.flow.rebuild import RebuildProgress
-from aegis_assets.pipeline.points import BATCH, batches, payloads, write_payloads
+from aegis_assets.pipeline.points import BATCH, batches, embedded, payloads, write_payloads
 from aegis_assets.pipeline.ports import Bucket, Embedder, Vectors
 
 DOCUMENTS: Final = 50  # per step
@@ -102,7 +102,7 @@ def _write(
     kept = [row for row in shown if not row.removing]
     generations = _generations(kept)
     facts = ledger.graph_facts()
-    placed, embedded = facts.placed(generations), facts.embedded(generations)
+    placed, marked = facts.placed(generations), facts.embedded(generations)
     wanted: dict[UUID, UUID] = {}
     live: set[UUID] = set()
     known: set[UUID] = set()
@@ -110,7 +110,7 @@ def _write(
         answering = row.live if row.live is not None else row.making
         for generation in _generations([row]):
             known |= placed[generation]
-            wanted |= dict.fromkeys(placed[generation] & embedded[generation], row.document)
+            wanted |= dict.fromkeys(placed[generation] & marked[generation], row.document)
         live |= placed[answering] if answering is not None else set()
     points = payloads(ledger, vectors, wanted, live, generations)
     if lexical is not None:
@@ -126,14 +126,11 @@ def _renew(ledger: FlowLedger, vectors: Vectors, collection: UUID, points: Seque
     """Write the points with lexical weights of now where theirs are of another version. Kept after, so that a kill repeats it."""
     for batch in batches(points, BATCH):
         stale = ledger.stale([point.id for point in batch], lexical.fingerprint)
-        kept = ledger.embeddings(list(stale))
-        renewed = {chunk: lexical.renew(stale[chunk], embedding) for chunk, embedding in kept.items()}
-        fresh = [point for point in batch if point.id in renewed]
-        vectors.upsert(
-            collection,
-            [VectorPoint(id=p.id, document=p.document, live=p.live, text=p.text, embedding=renewed[p.id]) for p in fresh],
-        )
-        ledger.keep_embeddings(renewed)
+        if stale:
+            kept = ledger.embeddings(list(stale))
+            renewed = {chunk: lexical.renew(stale[chunk], embedding) for chunk, embedding in kept.items()}
+            vectors.upsert(collection, embedded(batch, renewed))
+            ledger.keep_embeddings(renewed)
 
 
 def _keep_missing(ledger: FlowLedger, embedder: Embedder, info: EmbedderInfo, rows: Sequence[Showing]) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from aegis_assets.model.ids import normalised
 
 LONGEST: Final = 10  # words of a name
+ASKED: Final = 200  # words of a question in which names are looked up: embedders read no more
 SHORTEST: Final = 3  # characters
 LEAD: Final = 3  # first words, by which names are looked up that a text may hold
 LONE: Final = 5  # characters of a single word that is taken for a title, at least
@@ -43,7 +44,7 @@ def lead_of(name: str) -> str:
 
 def in_question(question: str) -> list[str]:
     """Return the names that a question may hold, the longest first: a short one only in capitals (WHO, not who)."""
-    words = normalised(question).split()
+    words = normalised(question).split()[:ASKED]
     acronyms = {word for token in question.split() if token.isupper() for word in _words(token)}
     return [
         name

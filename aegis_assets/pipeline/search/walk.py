@@ -28,7 +28,7 @@ PUSHES: Final = 15  # rounds without reading: the mass left after them changes n
 
 @dataclass(frozen=True)
 class Entity:
-    """collection and key: which one. label: its name, to show."""
+    """A name in a collection. key: the name normalised, by which it is told from others. label: the name as it is shown."""
 
     collection: UUID
     key: str
@@ -44,7 +44,7 @@ Node = UUID | Entity  # a chunk, or an entity
 
 
 class Neighbours(Protocol):
-    """What the ledger says of the live graph."""
+    """The port to the live graph in the ledger."""
 
     def entities(self, chunks: Sequence[UUID]) -> Mapping[UUID, Mapping[Entity, bool]]:
         """Return the entities that each chunk names, and whether it is the home of each. Chunks that are not live are left out."""
@@ -55,7 +55,7 @@ class Neighbours(Protocol):
 
 @dataclass
 class Walked:
-    """mass: of each chunk. came_from: the node by which the walk first came to a node, None for a seed."""
+    """The end of a walk. mass: of each chunk. came_from: the node by which the walk first came to a node, None for a seed."""
 
     mass: dict[UUID, float] = field(default_factory=dict)
     came_from: dict[Node, Node | None] = field(default_factory=dict)
@@ -81,12 +81,12 @@ def seeds(strengths: Mapping[UUID, float], named: Iterable[Entity]) -> dict[Node
 
 
 def walk(begin: Mapping[Node, float], neighbours: Neighbours, seconds: float = SECONDS) -> Walked:
-    """Walk from the seeds."""
+    """Walk from the seeds, and stop to read after some seconds."""
     return _Walk(begin, neighbours, time.monotonic() + seconds).run()
 
 
 class _Walk:
-    """Nodes are numbered as the walk comes to them: an entity's hash costs more than moving its mass."""
+    """A walk under way. Nodes are numbered as it comes to them: an entity's hash costs more than moving its mass."""
 
     def __init__(self, begin: Mapping[Node, float], neighbours: Neighbours, deadline: float) -> None:
         self._neighbours, self._deadline = neighbours, deadline
@@ -157,7 +157,7 @@ class _Walk:
         return number
 
     def _push(self) -> bool:
-        """Move the mass of all nodes that were read to their neighbours. Return whether there was any."""
+        """Move the mass of all nodes that were read to their neighbours, and return whether there was any."""
         residual, arrived = self._residual, self._arrived
         moved = [
             (number, mass, edges)

@@ -1,4 +1,4 @@
-"""Which chunks are about which names: a document's title and headings, and the first chunk under each. Kept by difference.
+"""The homes of names: the chunks that are about a document's title or a heading, the first one under each. Kept by difference.
 
 `aegis_home` follows what is live: whatever places a document's chunks anew, publishes or removes it calls `follow_homes` in the
 same transaction. Names are normalised as entities' are, so that both are one in a walk over the graph.

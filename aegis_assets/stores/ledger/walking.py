@@ -90,7 +90,7 @@ class Walking(Base):
 
 
 class Neighbourhood:
-    """What a walk asks for, on one connection; see `pipeline.search.walk.Neighbours`."""
+    """The neighbours that a walk asks for, read on one connection: implements `pipeline.search.walk.Neighbours`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -128,8 +128,10 @@ class Neighbourhood:
         return named
 
     def chunks(self, entities: Sequence[Entity]) -> dict[Entity, dict[UUID, bool]]:
-        """Return chunks that name each entity, and whether each is its home: its title's or heading's, else the one that names it
-        most often."""
+        """Return chunks that name each entity, and whether each is its home.
+
+        Its homes are those of its title or heading, else the chunk that names it most often.
+        """
         of_id = {id: entity for entity in entities for id in self._ids[entity]}
         naming: dict[Entity, Counter[UUID]] = {entity: Counter() for entity in entities}
         few = [id for id, entity in of_id.items() if entity.degree <= MOST_NAMING]
@@ -187,6 +189,7 @@ class Neighbourhood:
 
 
 def _with_homes(naming: Counter[UUID], homes: set[UUID]) -> dict[UUID, bool]:
+    """Return the chunks, and whether each is a home: without homes, the one chunk that names the entity most often."""
     if not homes and naming:
         (chunk, most), *others = naming.most_common(2)
         if most > 1 and all(times < most for _, times in others):

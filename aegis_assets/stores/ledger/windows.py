@@ -23,10 +23,10 @@ COLUMNS: Final = """w.id, w.document_id AS document, w.generation_id AS generati
 WINDOW: Final = f"SELECT {COLUMNS} FROM aegis_window w WHERE w.id = %(window)s"
 # Grows with: the windows of the document.
 WINDOWS: Final = f"SELECT {COLUMNS} FROM aegis_window w WHERE w.generation_id = %(generation)s ORDER BY w.ordinal"
-# Grows with: the windows of the generations.
+# Grows with: the generations; of each, at most two windows are read.
 WHOLE: Final = """
-SELECT generation_id AS id FROM aegis_window
-WHERE generation_id = ANY(%(generations)s) GROUP BY generation_id HAVING count(*) = 1"""
+SELECT k.id FROM unnest(%(generations)s::bigint[]) AS k(id)
+WHERE (SELECT count(*) FROM (SELECT FROM aegis_window w WHERE w.generation_id = k.id LIMIT 2) s) = 1"""
 # Grows with: the document's windows and their headings.
 HEADINGS: Final = """
 SELECT headings AS at_start, coalesce(parsed -> 'headings', '[]') AS inside FROM aegis_window
@@ -148,10 +148,10 @@ class Windows(Base):
         extract: str,
         earlier: Sequence[str] = (),
     ) -> list[UUID]:
-        """Windows, in order, of which any stage is not done under these fingerprints. `skipped` counts as done. earlier: other
-        fingerprints under which an extraction is valid.
+        """Return the windows, in order, of which any stage is not done under these fingerprints, and make their stale and failed
+        marks pending: so progress counts them as work to do, and begins.
 
-        Their stale and failed marks become pending: so progress counts them as work to do, and begins.
+        `skipped` counts as done. earlier: other fingerprints under which an extraction is valid.
         """
         document = one(connection, DOCUMENT_OF, generation=generation)
         if document is None:
@@ -172,7 +172,7 @@ class Windows(Base):
         extract: str,
         earlier: Sequence[str] = (),
     ) -> set[int]:
-        """Which of the generations have such windows, as they stand: nothing is marked."""
+        """Return those of the generations that have such windows, as they stand: nothing is marked."""
         prints = _prints(parse, embed, extract, earlier)
         return {row["generation"] for row in rows(connection, MISSING, generations=list(generations), **prints)}
 
@@ -187,7 +187,7 @@ class Windows(Base):
         extract: str,
         earlier: Sequence[str] = (),
     ) -> bool:
-        """Would a run find nothing to do? plan: the fingerprint of the cut; the others as for `missing_windows`."""
+        """Return whether a run would find nothing to do. plan: the fingerprint of the cut; the others as for `missing_windows`."""
         row = one(connection, LIVE, document=document)
         if row is None or row["plan_fingerprint"] != plan:
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aegis_assets.pipeline.search.names import chosen, file_title, in_question, in_text, lead_of, leads, title_names
+from aegis_assets.pipeline.search.names import ASKED, LONGEST, chosen, file_title, in_question, in_text, lead_of, leads, title_names
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,12 @@ def test_a_question_names_the_longest_names_alone() -> None:
     assert "when did" in in_question("When did")
     assert "who" not in in_question("Who built it?")
     assert "who" in in_question("What did the WHO say?")
+
+
+def test_however_long_a_question_is_the_names_that_are_looked_up_are_bounded() -> None:
+    text = " ".join(f"word{number}" for number in range(5 * ASKED))
+    assert len(in_question(text)) < LONGEST * ASKED
+    assert chosen(text, {"word0", f"word{ASKED - 1}", f"word{ASKED}"}) == ["word0", f"word{ASKED - 1}"]
 
 
 def test_a_text_names_titles_that_begin_with_a_capital() -> None:

@@ -20,21 +20,22 @@ def entity(name: str, degree: int = 2) -> Entity:
 
 
 class Graph:
-    """edges: chunk -> entities, True where the chunk is the entity's home. Counts what was read."""
+    """A graph in memory that counts what is read. edges: chunk -> entities, True where the chunk is the entity's home."""
 
     def __init__(self, edges: dict[UUID, dict[Entity, bool]]) -> None:
         self.edges = edges
-        self.read: list[int] = []
+        self.read_chunks = self.read_entities = 0
         self.naming: defaultdict[Entity, dict[UUID, bool]] = defaultdict(dict)
         for chunk, named in edges.items():
             for one, home in named.items():
                 self.naming[one][chunk] = home
 
     def entities(self, chunks: Sequence[UUID]) -> dict[UUID, dict[Entity, bool]]:
-        self.read.append(len(chunks))
+        self.read_chunks += len(chunks)
         return {chunk: self.edges[chunk] for chunk in chunks if chunk in self.edges}
 
     def chunks(self, entities: Sequence[Entity]) -> dict[Entity, dict[UUID, bool]]:
+        self.read_entities += len(entities)
         return {one: self.naming[one] for one in entities}
 
 
@@ -77,9 +78,13 @@ def test_nothing_to_begin_with_is_no_walk() -> None:
 def test_it_reads_no_more_nodes_than_it_may_and_nothing_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LEAST", 0.0)
     hub = entity("hub", 1000)
-    graph = Graph({UUID(int=number): {hub: False, entity(f"e{number}"): False} for number in range(1, 1001)})
+    edges = {
+        UUID(int=number): {hub: False} | {entity(f"e{number} {other}"): False for other in range(10)} for number in range(1, 1001)
+    }
+    graph = Graph(edges)
     walk(seeds({UUID(int=1): 0.5}, [hub]), graph, seconds=60)
-    assert 0 < sum(graph.read) <= module.MOST_CHUNKS
-    graph.read.clear()
-    assert walk(seeds({UUID(int=1): 0.5}, [hub]), graph, seconds=0).mass[UUID(int=1)] > 0
-    assert graph.read == []
+    assert (graph.read_chunks, graph.read_entities) == (module.MOST_CHUNKS, module.MOST_ENTITIES)
+
+    untouched = Graph(edges)
+    assert walk(seeds({UUID(int=1): 0.5}, [hub]), untouched, seconds=0).mass[UUID(int=1)] > 0
+    assert untouched.read_chunks == untouched.read_entities == 0

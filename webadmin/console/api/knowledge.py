@@ -17,7 +17,7 @@ MOST_HITS: Final = 100
 @api("documents.view_document")
 @said
 def hits(request: HttpRequest) -> HttpResponse:
-    """Best first, over one collection or all. note: why they are not reranked, '' when all went well."""
+    """List hits, best first, of one collection or all. note: why they are not reranked, '' when all went well."""
     limit = number_of(request, "limit", 10, MOST_HITS)
     graph = flag_of(request, "graph", True)
     result = search.search(request.GET.get("q", ""), request.GET.get("collection") or None, limit, graph=graph)

@@ -1,4 +1,4 @@
-"""What a query string says -> values. Raises BadInput with a sentence that names the parameter."""
+"""A query string -> values. Each function raises BadInput with a sentence that names the parameter."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def number_of(request: HttpRequest, name: str, default: int, most: int) -> int:
 
 
 def flag_of(request: HttpRequest, name: str, default: bool) -> bool:
+    """Return a parameter that is `true` or `false`."""
     text = request.GET.get(name, str(default)).lower()
     if text not in ("true", "false"):
         raise BadInput(f"`{name}` is true or false.")
