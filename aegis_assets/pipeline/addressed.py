@@ -19,17 +19,18 @@ DOUBT: Final = 0.5  # of the confidence that the relation would have else
 
 # What is said to a model. One such line makes the whole paragraph doubtful: the claim often stands in the next sentence.
 _TO_MODEL: Final = re.compile(
-    r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|rules|prompts?|above|previous|prior|everything)\b"
-    r"|\b(?:previous|prior|above|new|hidden) (?:instructions?|prompts?|task)\b|\bsystem (?:prompt|message|notice|override)\b"
-    r"|\byou are (?:now|no longer)\b|\byou are an? (?:ai|assistant|language model|helpful)\b|\bas an ai\b"
-    r"|\b(?:answer|respond|reply|output) (?:only|with|exactly)\b|\bdo not (?:list|mention|extract|reveal|report|output)\b"
-    r"|\b(?:dear|attention) (?:ai|assistant|language model|llm|model|chatbot)s?\b"
-    r"|\b(?:llm|chatbot)s?[:,] |\bassistants?: |\A\W*assistants?, "
-    r"|\bend of (?:data|passage|document|context)\b|<\|?/?(?:system|user|assistant|passage|im_start|im_end)\b"
-    r"|\b(?:ignorier|vergiss|vergesst|missachte)\w*\b.{0,40}\b(?:anweisung|regel|obige|vorherige|bisherige)\w*"
-    r"|\b(?:neue|vorherige|obige) (?:anweisung|aufgabe)\w*|\bdu bist (?:jetzt|nun|kein|nicht mehr)\b|\bantworte (?:nur|mit)\b"
-    r"|\b(?:ignore[zr]?|oublie[zr]?)\b.{0,40}\b(?:instructions?|consignes?|règles?)\b|\bréponds? (?:seulement|uniquement)\b"
-    r"|\b(?:ignora|olvida)\b.{0,40}\b(?:instrucciones|istruzioni|reglas|regole)\b",
+    r"\b(?:"  # once for all of them: three times as fast as one in each
+    r"(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|rules|prompts?|above|previous|prior|everything)\b"
+    r"|(?:previous|prior|above|new|hidden) (?:instructions?|prompts?|task)\b|system (?:prompt|message|notice|override)\b"
+    r"|you are (?:now|no longer)\b|you are an? (?:ai|assistant|language model|helpful)\b|as an ai\b"
+    r"|(?:answer|respond|reply|output) (?:only|with|exactly)\b|do not (?:list|mention|extract|reveal|report|output)\b"
+    r"|(?:dear|attention) (?:ai|assistant|language model|llm|model|chatbot)s?\b|(?:llm|chatbot)s?[:,] |assistants?: "
+    r"|end of (?:data|passage|document|context)\b"
+    r"|(?:ignorier|vergiss|vergesst|missachte)\w*\b.{0,40}\b(?:anweisung|regel|obige|vorherige|bisherige)\w*"
+    r"|(?:neue|vorherige|obige) (?:anweisung|aufgabe)\w*|du bist (?:jetzt|nun|kein|nicht mehr)\b|antworte (?:nur|mit)\b"
+    r"|(?:ignore[zr]?|oublie[zr]?)\b.{0,40}\b(?:instructions?|consignes?|règles?)\b|réponds? (?:seulement|uniquement)\b"
+    r"|(?:ignora|olvida)\b.{0,40}\b(?:instrucciones|istruzioni|reglas|regole)\b"
+    r")|\A\W*assistants?, |<\|?/?(?:system|user|assistant|passage|im_start|im_end)\b",
     re.IGNORECASE,
 )
 # What is said to a reader: second persons that mean nothing else ("du" is French, too), and the beginning of a request.
