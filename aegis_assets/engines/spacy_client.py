@@ -25,6 +25,8 @@ Waiting = tuple[str, asyncio.Future[Extraction]]
 
 
 class SpacyClient:
+    """The extractor of the engine server, asked for many texts at a time."""
+
     lease: tuple[str, int] | None = None
     name = "spacy en-core-web-sm"
 
@@ -36,19 +38,19 @@ class SpacyClient:
         return self.name
 
     def fingerprint(self, schema: Schema) -> str:
-        """Of the types alone: spaCy reads no prompt, and a language model is not asked."""
+        """Return what decides the result: the types alone, spaCy reads no prompt and asks no language model."""
         read = schema.model_copy(update={"prompt": ""}).model_dump_json(exclude={"model"})
         return fingerprint(spacy=self._engine.server_info().extractor_fingerprint, schema=read)
 
     def earlier(self, schema: Schema) -> tuple[str, ...]:
-        """None: what spaCy does anew costs seconds and no calls."""
+        """Return no fingerprints: what spaCy does anew costs seconds and no calls."""
         return ()
 
     async def check(self, schema: Schema | None = None) -> None:
         await asyncio.to_thread(self._engine.server_info)
 
     async def extract(self, text: str, schema: Schema, slot: Slot = free_slot) -> Extraction:
-        """Cancelling it does not stop the work on a text that was sent."""
+        """Extract a text in a request that it shares. Cancelling it does not stop the work on a text that was sent."""
         joined = self._joined.setdefault(asyncio.get_running_loop(), {}).setdefault(schema, _Joined(self._engine, schema))
         async with slot():
             return await joined.extract(writable(text))
@@ -70,8 +72,10 @@ class _Joined:
         return await found
 
     async def _send(self) -> None:
-        """One request after the other, each with what came meanwhile. It is a sender no more the moment that it finds nothing
-        waiting: whoever comes then starts another."""
+        """Send one request after the other, each with what came meanwhile.
+
+        It is a sender no more the moment that it finds nothing waiting: whoever comes then starts another.
+        """
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
@@ -80,7 +84,7 @@ class _Joined:
             self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _attempt(self, batch: Sequence[Waiting]) -> None:
-        """Where a text breaks the model each is asked alone: the others only happened to be near it."""
+        """Answer a batch, each text alone where one breaks the model: the others only happened to be near it."""
         if not batch:
             return
         try:

@@ -1,9 +1,9 @@
-"""Texts -> extractions without a language model: spaCy's entities, technical terms, and relations off the dependency parse.
+"""Extraction without a language model: spaCy's entities, technical terms, and relations off the dependency parse.
 
 Everything is done by paragraph: a heading or a list item parsed into one sentence with the text below it is the largest source of
 junk. Headings give places to names that the body has, and nothing of their own; a table's cells give names and no statements.
-The questionable decision: relations join only names, or terms that stand beside one; that loses true statements about plain words
-and keeps the graph readable.
+Trade-off: relations join only names, or terms that stand beside one; that loses true statements about plain words and keeps the
+graph readable.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from aegis_assets.engines.foreign_names import foreign_names
+from aegis_assets.engines.foreign_names import find_foreign_names
 from aegis_assets.engines.languages import UNSPACED, Languages
 from aegis_assets.engines.name_types import VOCABULARY, head_type
-from aegis_assets.engines.spacy_names import CONCEPT, NUMERIC, TECHNICAL, Name, names, settled, terms
-from aegis_assets.engines.spacy_relations import Reader, Said
+from aegis_assets.engines.spacy_names import CONCEPT, NUMERIC, TECHNICAL, Name, find_names, find_terms, settle_types
+from aegis_assets.engines.spacy_relations import Reader, Statement
 from aegis_assets.model.extraction import UNSURE, Extraction, Mention, Relation, Schema
 from aegis_assets.model.ids import fingerprint, normalised
 
@@ -42,12 +42,12 @@ _PIECE = re.compile(r"\S.{0,2999}\Z|\S.{0,2998}[.!?](?=\s)|\S.{0,2999}", re.DOTA
 
 
 class SpacyExtractor:
-    """Runs in the engine server: loading takes 4 s and 250 MB. Not for concurrent calls from several threads."""
+    """The embedded extractor in the engine server. Loading takes 4 s and 250 MB; calls must not overlap."""
 
     name = "spacy en-core-web-sm"
 
     def __init__(self, models: Mapping[str, str] | None = None) -> None:
-        """models: ISO 639 code of a language -> a spaCy model for it, by package name or path, beside the English one."""
+        """Load the English model and `models`: ISO 639 code of a language -> a spaCy model, by package name or path."""
         import spacy
 
         self._models: dict[str | None, Any] = {code: spacy.load(name) for code, name in (models or {}).items()}
@@ -61,7 +61,7 @@ class SpacyExtractor:
         self._ordinary = frozenset(word for words in index.values() for word in words)
 
     def fingerprint(self, schema: Schema) -> str:
-        """The collection's prompt has no part in it: nothing here reads it."""
+        """Return what decides the result: models, rules and the schema's types; the prompt is left out, nothing reads it."""
         return fingerprint(
             engine="spacy",
             model=MODEL,
@@ -72,40 +72,42 @@ class SpacyExtractor:
         )
 
     def extract_batch(self, texts: Sequence[str], schema: Schema) -> list[Extraction]:
-        """One extraction per text, in order. A text in a language that nothing here can read is `skipped`, with the reason."""
+        """Return one extraction per text, in order; a text in a language that nothing here reads is `skipped`, with the reason."""
         languages = [self._languages.foreign(text) for text in texts]
-        units = [[unit for unit in paragraphs(text) if unit[2]] for text in texts]
+        units = [[unit for unit in split_paragraphs(text) if unit[2]] for text in texts]
         parsed: list[list[Any]] = [[] for _ in texts]
         for language, nlp in self._models.items():
             own = [i for i, other in enumerate(languages) if other == language]
-            bodies = ((_NOT_TEXT.sub(_blank, texts[i][a:b]), i) for i in own for a, b, _ in units[i])
+            bodies = ((_NOT_TEXT.sub(_blank_out, texts[i][a:b]), i) for i in own for a, b, _ in units[i])
             for doc, i in nlp.pipe(bodies, as_tuples=True, batch_size=BATCH):
                 parsed[i].append(doc)
         return [
-            self._read(text, language, list(zip(unit, docs, strict=False)), schema)
+            self._extract_text(text, language, list(zip(unit, docs, strict=False)), schema)
             for text, language, unit, docs in zip(texts, languages, units, parsed, strict=True)
         ]
 
-    def _read(self, text: str, language: str | None, parts: list[Part], schema: Schema) -> Extraction:
+    def _extract_text(self, text: str, language: str | None, parts: list[Part], schema: Schema) -> Extraction:
         if language is None:
-            return _extraction(text, parts, schema, self._ordinary)
+            return _extract_english(text, parts, schema, self._ordinary)
         if language in self._models:
-            found = _by_key(name for (_, _, kind), doc in parts for name in names(doc, False, kind != "item", self._ordinary))
-            return _assembled(text, settled(found), _written(found), [], schema)
+            found = _group_by_key(
+                name for (_, _, kind), doc in parts for name in find_names(doc, False, kind != "item", self._ordinary)
+            )
+            return _assemble(text, settle_types(found), _collect_forms(found), [], schema)
         if language in UNSPACED:
             return Extraction(
                 skipped=f"The text is in {UNSPACED[language]}, and the spaCy extractor has a model for {LANGUAGE} only."
             )
-        types = foreign_names(text, language)
-        return _assembled(text, types, {name: {name} for name in types}, [], schema)
+        types = find_foreign_names(text, language)
+        return _assemble(text, types, {name: {name} for name in types}, [], schema)
 
 
-def _blank(sign: re.Match[str]) -> str:
+def _blank_out(sign: re.Match[str]) -> str:
     return ";" if sign.group() == "|" else " "
 
 
-def paragraphs(text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, kind) of paragraphs, list items and rows: "prose", "item", "row", or empty for a heading and a table's head."""
+def split_paragraphs(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, kind) of paragraphs, items and rows: "prose", "item", "row", '' for a heading and a table's head."""
     cuts, position, row = [0], 0, False
     for line in text.splitlines(keepends=True):
         was, row = row, _is_row(line.rstrip())
@@ -127,34 +129,34 @@ def _is_row(line: str) -> bool:
     return line.startswith("|") or ("|" in line and not _SENTENCE_END.search(line))
 
 
-def _extraction(text: str, parts: list[Part], schema: Schema, ordinary: Container[str]) -> Extraction:
-    numeric = any(_wanted(kind, schema) for kind in NUMERIC.values()) if schema.entity_types else False
+def _extract_english(text: str, parts: list[Part], schema: Schema, ordinary: Container[str]) -> Extraction:
+    numeric = any(_find_entity_type(kind, schema) for kind in NUMERIC.values()) if schema.entity_types else False
     found: dict[str, list[Name]] = defaultdict(list)
     weak: dict[str, list[Name]] = defaultdict(list)
     read: list[tuple[dict[str, list[Name]], dict[str, list[Name]]]] = []
     for (_, _, kind), doc in parts:
-        own = _by_key(names(doc, numeric, kind != "item", ordinary if kind == "prose" else ()))
-        extra = _by_key(terms(doc, own) if kind == "prose" else ())
+        own = _group_by_key(find_names(doc, numeric, kind != "item", ordinary if kind == "prose" else ()))
+        extra = _group_by_key(find_terms(doc, own) if kind == "prose" else ())
         read.append((own, extra))
         for into, groups in ((found, own), (weak, extra)):
             for key, group in groups.items():
                 into[key] += group
     recurring = {key: group for key, group in weak.items() if len(group) > 1 or head_type(key) in TECHNICAL}
     found.update((key, group) for key, group in recurring.items() if key not in found)
-    reader = Reader(settled(found))
-    said: list[tuple[Said, int, int]] = []
+    reader = Reader(settle_types(found))
+    statements: list[tuple[Statement, int, int]] = []
     for ((offset, _, kind), doc), (own, extra) in zip(parts, read, strict=True):
         if kind == "prose":
             own |= {key: group for key, group in extra.items() if key in found}
-            said += [(s, offset + sentence.start_char, offset + sentence.end_char) for s, sentence in reader.read(doc, own)]
-    return _assembled(text, settled(found, reader.told), _written(found), said, schema)
+            statements += [(s, offset + sentence.start_char, offset + sentence.end_char) for s, sentence in reader.read(doc, own)]
+    return _assemble(text, settle_types(found, reader.told), _collect_forms(found), statements, schema)
 
 
-def _written(found: Mapping[str, Sequence[Name]]) -> dict[str, set[str]]:
+def _collect_forms(found: Mapping[str, Sequence[Name]]) -> dict[str, set[str]]:
     return {key: {name.text for name in group} for key, group in found.items()}
 
 
-def _by_key(group: Iterable[Name]) -> dict[str, list[Name]]:
+def _group_by_key(group: Iterable[Name]) -> dict[str, list[Name]]:
     result: dict[str, list[Name]] = defaultdict(list)
     for name in group:
         if key := normalised(name.text):
@@ -162,11 +164,15 @@ def _by_key(group: Iterable[Name]) -> dict[str, list[Name]]:
     return result
 
 
-def _assembled(
-    text: str, types: Mapping[str, str], written: Mapping[str, set[str]], said: list[tuple[Said, int, int]], schema: Schema
+def _assemble(
+    text: str,
+    types: Mapping[str, str],
+    written: Mapping[str, set[str]],
+    statements: list[tuple[Statement, int, int]],
+    schema: Schema,
 ) -> Extraction:
-    """Names at all their places and statements between them, of the types that the schema has; what it has not is left out."""
-    wanted = [(key, kind) for key in list(types)[:MAX_ENTITIES] if (kind := _wanted(types[key], schema))]
+    """Return names at their places and the relations between them, without what the schema has no type for."""
+    wanted = [(key, kind) for key in list(types)[:MAX_ENTITIES] if (kind := _find_entity_type(types[key], schema))]
     forms = {" ".join(form.split()): (key, kind) for key, kind in wanted for form in written[key]}
     mentions: list[Mention] = []
     places: dict[str, list[int]] = defaultdict(list)
@@ -179,8 +185,8 @@ def _assembled(
             sure = UNSURE if types[key] == CONCEPT or (" " not in name and types[key] in UNSURE_ALONE) else 1.0
             mentions.append(Mention(name=name, type=kind, start=match.start(), end=match.end(), confidence=sure))
     relations: dict[tuple[str, str, str], Relation] = {}
-    for (source, verb, target, confidence), start, end in said:
-        kind = _relation_type(verb, schema)
+    for (source, verb, target, confidence), start, end in statements:
+        kind = _find_relation_type(verb, schema)
         if kind and source != target and source in places and target in places and len(relations) < MAX_RELATIONS:
             known = relations.get((source, kind, target))
             if known is None or known.confidence < confidence:
@@ -194,25 +200,23 @@ def _assembled(
     return Extraction(mentions=tuple(mentions), relations=tuple(relations.values()))
 
 
-def _plain(word: str) -> str:
+def _fold_word(word: str) -> str:
     return re.sub(r"[\W_]+", "", word).upper()
 
 
-def _wanted(kind: str, schema: Schema) -> str | None:
-    """The schema's word for one of our types, its own before a synonym; None where it has none."""
-    own = {_plain(word): word for word in reversed(schema.entity_types)}
+def _find_entity_type(kind: str, schema: Schema) -> str | None:
+    """Return the schema's word for one of our types, its own before a synonym; None where it has none."""
+    own = {_fold_word(word): word for word in reversed(schema.entity_types)}
     return next((own[word] for word in (kind, *SYNONYMS.get(kind, ())) if word in own), None) if own else kind
 
 
-def _relation_type(verb: str, schema: Schema) -> str | None:
-    """Ours, or the schema's word for it whatever the tense: "design" for DESIGNED."""
-    alike = (word for word in schema.relation_types if _stem(word) == _stem(verb))
-    return (
-        next((re.sub(r"[^A-Z0-9]+", "_", word.upper()).strip("_") or verb for word in alike), None)
-        if schema.relation_types
-        else verb
-    )
+def _find_relation_type(verb: str, schema: Schema) -> str | None:
+    """Return the schema's word for one of our relation types whatever the tense, "design" for DESIGNED; None where it has none."""
+    if not schema.relation_types:
+        return verb
+    word = next((word for word in schema.relation_types if _stem_word(word) == _stem_word(verb)), None)
+    return word and (re.sub(r"[^A-Z0-9]+", "_", word.upper()).strip("_") or verb)
 
 
-def _stem(word: str) -> str:
-    return re.sub(r"(?:ED|D|ES|S|ING)$", "", _plain(word))
+def _stem_word(word: str) -> str:
+    return re.sub(r"(?:ED|D|ES|S|ING)$", "", _fold_word(word))

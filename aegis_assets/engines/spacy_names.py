@@ -1,4 +1,4 @@
-"""A parsed paragraph -> its names, and the votes on a name -> its type.
+"""The names of a parsed paragraph, and the type of a name by the votes of its mentions.
 
 The model's entities come first: on general text it is right more often than any rule about its answers (Re-DocRED). Runs of
 capitalised words and quoted titles add what it leaves out. A rule on types stands here only where it gained there or on manuals.
@@ -30,7 +30,6 @@ MAX_NAME: Final = 80
 _HYPHENS: Final = ("-", "–")
 _OUTER: Final = frozenset(" ,;:!?'’\"”“()[]-–—/&*\n")
 _NUMBERED = re.compile(r"(?:No\. ?\d+|(?!1[5-9]\d\d|20\d\d)\d{1,4}(?:\.\d+)*|[IVX]{1,4})(?![\w%,-])")
-_PLURAL_DIGIT = re.compile(r"\d")
 _INNER: Final = frozenset({"of", "for", "de", "la", "du", "des", "di", "da", "van", "von", "der", "den"})
 _SMALL: Final = frozenset({"ADP", "CCONJ", "SCONJ", "DET", "PRON"})
 _QUOTED = re.compile(r'["“]([A-Z][^"”\n]{1,60}?)[,.]?["”]')
@@ -47,7 +46,7 @@ _POINTING: Final = frozenset(VOCABULARY["pointing"].split())
 
 @dataclass(frozen=True)
 class Name:
-    """type: empty where the model said none. first, last: tokens. told: the type that words beside it tell."""
+    """A place where a name is written. type: the model's, or ''. first, last: tokens. told: the type that words beside it tell."""
 
     text: str
     type: str
@@ -56,40 +55,44 @@ class Name:
     told: str = ""
 
 
-def names(doc: Any, numeric: bool, prose: bool, ordinary: Container[str]) -> Iterator[Name]:
-    """numeric: dates and numbers too. prose: capitals tell something. ordinary: words of a dictionary."""
+def find_names(doc: Any, numeric: bool, prose: bool, ordinary: Container[str]) -> Iterator[Name]:
+    """Yield the names of a paragraph. numeric: with dates and numbers. prose: capitals tell something. ordinary: known words."""
     covered: set[int] = set()
     for span in doc.ents:
         label = LABELS.get(span.label_) or (NUMERIC[span.label_] if numeric else "")
-        name = _name(doc, span.start, span.end - 1, label) if label and span.start not in covered else None
+        name = _make_name(doc, span.start, span.end - 1, label) if label and span.start not in covered else None
         covered.update(range(name.first if name else span.start, (name.last if name else span.end - 1) + 1))
         if name:
             yield name
     small = {token.text for token in doc if token.text.islower()}
-    for first, last in _runs(doc, ordinary) if prose else ():
-        if covered.isdisjoint(range(first, last + 1)) and (name := _name(doc, first, last, "")) and name.text.lower() not in small:
+    for first, last in _find_runs(doc, ordinary) if prose else ():
+        if (
+            covered.isdisjoint(range(first, last + 1))
+            and (name := _make_name(doc, first, last, ""))
+            and name.text.lower() not in small
+        ):
             covered.update(range(first, last + 1))
             yield name
     for token in doc:
-        if token.i not in covered and _NAMES_CODE.fullmatch(token.text) and (name := _name(doc, token.i, token.i, "")):
+        if token.i not in covered and _NAMES_CODE.fullmatch(token.text) and (name := _make_name(doc, token.i, token.i, "")):
             yield name
     for quoted in _QUOTED.finditer(doc.text) if prose else ():
         span = doc.char_span(*quoted.span(1))
         if (
             span is not None
             and all(t.text[0].isupper() for t in span if len(t) > 4)
-            and (name := _name(doc, span.start, span.end - 1, ""))
+            and (name := _make_name(doc, span.start, span.end - 1, ""))
         ):
             yield name
 
 
-def _runs(doc: Any, ordinary: Container[str]) -> Iterator[tuple[int, int]]:
+def _find_runs(doc: Any, ordinary: Container[str]) -> Iterator[tuple[int, int]]:
     index = 0
     while index < len(doc):
         last = index
-        if _capital(doc[index], ordinary):
+        if _is_capitalised(doc[index], ordinary):
             while last + 1 < len(doc) and (
-                _capital(doc[last + 1], ordinary)
+                _is_capitalised(doc[last + 1], ordinary)
                 or (doc[last + 1].text in _INNER and last + 2 < len(doc) and doc[last + 2].text[:1].isupper())
             ):
                 last += 1
@@ -97,14 +100,14 @@ def _runs(doc: Any, ordinary: Container[str]) -> Iterator[tuple[int, int]]:
         index = last + 1
 
 
-def _capital(token: Any, ordinary: Container[str]) -> bool:
+def _is_capitalised(token: Any, ordinary: Container[str]) -> bool:
     if not token.text[:1].isupper() or not token.is_sent_start:
         return token.pos_ == "PROPN" or (token.text[:1].isupper() and token.is_alpha)
     return token.pos_ == "PROPN" or (token.text.isalnum() and token.lower_ not in ordinary and token.lemma_.lower() not in ordinary)
 
 
-def _name(doc: Any, first: int, last: int, kind: str) -> Name | None:
-    """The name without what only points at it; None where it is none."""
+def _make_name(doc: Any, first: int, last: int, kind: str) -> Name | None:
+    """Return the name without words that only point at it, or None if nothing is left or it names nothing."""
     while first <= last and (
         not doc[first].text[0].isalnum() or (doc[first].pos_ in _SMALL and (doc[first].is_sent_start or doc[first].text.islower()))
     ):
@@ -121,25 +124,27 @@ def _name(doc: Any, first: int, last: int, kind: str) -> Name | None:
     if first > last or (first == last and doc[first].pos_ in _SMALL):
         return None
     if kind not in _NUMBERS:
-        first, last = _extended(doc, first, last, kind)
+        first, last = _extend(doc, first, last, kind)
     text = " ".join(doc[first : last + 1].text.split())
     if not 1 < len(text) <= MAX_NAME or not any(map(str.isalpha, text)) or _CODE.search(text) or _REFERENCE.fullmatch(text):
         return None
-    if kind not in _NUMBERS and (
+    if kind in _NUMBERS:
+        return Name(text, kind, first, last)
+    if (
         (text.islower() and kind)
         or names_nothing(text)
         or (not kind and text.isupper() and sum(map(str.isalpha, text.split())) > 1)
     ):
         return None
     titled = titled or (first > 0 and doc[first - 1].lower_.strip(".") in TITLES)
-    return Name(text, kind, first, last, "PERSON" if titled else _told(doc[first : last + 1].root, first, last, kind))
+    return Name(text, kind, first, last, "PERSON" if titled else _read_told_type(doc[first : last + 1].root, first, last, kind))
 
 
-def _extended(doc: Any, first: int, last: int, kind: str) -> tuple[int, int]:
-    """With the year of a game, what a hyphen joins, the number of a model, and the machine that is named so."""
+def _extend(doc: Any, first: int, last: int, kind: str) -> tuple[int, int]:
+    """Extend a name over the year of a game, parts joined by hyphens, a model's number, and the noun of a machine."""
     if first and "EVENT" in (kind, head_type(doc[first : last + 1].text)) and _YEAR.fullmatch(doc[first - 1].text):
         first -= 1
-    if (joined := _joined(doc, last)) > last + (3 if kind in ("LOCATION", "GROUP", "PERSON") else 0):
+    if (joined := _find_joined_end(doc, last)) > last + (3 if kind in ("LOCATION", "GROUP", "PERSON") else 0):
         last = joined
     after = doc[last + 1 : last + 4]
     if kind in ("", "PRODUCT", "EVENT", "ORGANIZATION") and doc[last].whitespace_ and (number := _NUMBERED.match(after.text)):
@@ -157,8 +162,8 @@ def _extended(doc: Any, first: int, last: int, kind: str) -> tuple[int, int]:
     return first, last
 
 
-def _joined(doc: Any, last: int) -> int:
-    """The end of the capitalised run behind a hyphen: "AES-CBC", "Moravian-Silesian Region"."""
+def _find_joined_end(doc: Any, last: int) -> int:
+    """Return the last token of the capitalised run behind a hyphen: "AES-CBC", "Moravian-Silesian Region"."""
     end = last
     while end + 2 < len(doc) and doc[end + 1].text in _HYPHENS and not (doc[end].whitespace_ or doc[end + 1].whitespace_):
         if not (doc[end + 2].text[0].isupper() or doc[end + 2].text[0].isdigit()):
@@ -169,11 +174,12 @@ def _joined(doc: Any, last: int) -> int:
     return end
 
 
-def _told(root: Any, first: int, last: int, kind: str) -> str:
-    """The type that words beside the name tell: "X, a river", "the physicist X", "built X", "an X"."""
+def _read_told_type(root: Any, first: int, last: int, kind: str) -> str:
+    """Return the type that words beside the name tell: "X, a river", "his daughter X", "built X", "an X"."""
     nouns = [c for c in root.children if c.dep_ in ("appos", "compound", "nmod") and c.pos_ == "NOUN" and not first <= c.i <= last]
-    if root.dep_ == "appos" and root.head.pos_ == "NOUN":
-        nouns.append(root.head)
+    apposed = min((root, *root.conjuncts), key=lambda other: other.i)
+    if apposed.dep_ == "appos" and apposed.head.pos_ == "NOUN" and (apposed == root or apposed.head.tag_ == "NNS"):
+        nouns.append(apposed.head)  # a plural tells of all: "his sons X and Y"
     if told := next((kind for noun in nouns if (kind := noun_type(noun.lemma_.lower()))), ""):
         return told
     made = root.dep_ in ("dobj", "nsubjpass") and root.head.lemma_ in _MAKES
@@ -184,13 +190,14 @@ def _told(root: Any, first: int, last: int, kind: str) -> str:
     )
 
 
-def inside(found: Mapping[str, Sequence[Name]]) -> set[int]:
+def token_indexes(found: Mapping[str, Sequence[Name]]) -> set[int]:
+    """Return the indexes of all tokens that are part of a name."""
     return {index for group in found.values() for name in group for index in range(name.first, name.last + 1)}
 
 
-def terms(doc: Any, found: Mapping[str, Sequence[Name]]) -> Iterator[Name]:
-    """Noun phrases of several common words beside the names that were found: "cathode ray tube"."""
-    taken = inside(found)
+def find_terms(doc: Any, found: Mapping[str, Sequence[Name]]) -> Iterator[Name]:
+    """Yield noun phrases of several common words that overlap no name: "cathode ray tube"."""
+    taken = token_indexes(found)
     for chunk in doc.noun_chunks:
         first, last = chunk.start, chunk.root.i
         while first < last and (
@@ -203,37 +210,42 @@ def terms(doc: Any, found: Mapping[str, Sequence[Name]]) -> Iterator[Name]:
             and doc[first - 1].text not in _HYPHENS
             and taken.isdisjoint(range(first, last + 1))
             and text.islower()
-            and not _PLURAL_DIGIT.search(text)
-            and (name := _name(doc, first, last, ""))
+            and not any(map(str.isdecimal, text))
+            and (name := _make_name(doc, first, last, ""))
         ):
             yield name
 
 
-def settled(found: Mapping[str, Sequence[Name]], told: Mapping[str, Sequence[str]] = {}) -> dict[str, str]:
-    """Names, by the form that makes them one -> the type that their mentions vote for, corrected by their words.
+def settle_types(found: Mapping[str, Sequence[Name]], told: Mapping[str, Sequence[str]] = {}) -> dict[str, str]:
+    """Return the type of each name, by key: the one that its mentions vote for, corrected by its words.
 
-    told: types that sentences tell of a name.
+    told: types that sentences tell of a name, by key.
     """
     voted: dict[str, str] = {}
+    people: set[str] = set()  # no places, whatever a gazetteer says: parts of people's names, and whom a noun or title tells of
     for key, group in found.items():
         votes = Counter(name.type for name in group if name.type)
-        weight = 10 if group[0].text.isupper() else 2  # of an acronym the model can tell no type
-        votes.update(weight * [*(name.told for name in group if name.told), *told.get(key, ())])
+        tellings = [*(name.told for name in group if name.told), *told.get(key, ())]
+        for kind in tellings:
+            votes[kind] += 10 if group[0].text.isupper() else 2  # of an acronym the model can tell no type
         voted[key] = min((-count, kind) for kind, count in votes.items())[1] if votes else ""
-    surnames = {word for key, kind in voted.items() if kind == "PERSON" and " " in key for word in key.split()}
-    return {key: _type(group[0].text, key, voted[key], surnames) for key, group in found.items()}
+        if voted[key] == "PERSON" and " " in key:
+            people.update(key.split())
+        elif voted[key] == "PERSON" and "PERSON" in tellings and not _IDENTIFIER.search(group[0].text):
+            people.add(key)
+    return {key: _decide_type(group[0].text, key, voted[key], people) for key, group in found.items()}
 
 
-def _type(text: str, key: str, kind: str, surnames: set[str]) -> str:
+def _decide_type(text: str, key: str, kind: str, people: set[str]) -> str:
     if kind in _NUMBERS:
         return kind
     if kind in ("", "GROUP", "LOCATION") and is_faith(text):
         return "ORGANIZATION"
-    if kind in ("", "PERSON", "ORGANIZATION", "PRODUCT") and key not in surnames and is_place(text):
+    if kind in ("", "PERSON", "ORGANIZATION", "PRODUCT") and key not in people and is_place(text):
         return "LOCATION"
     if (head := head_type(text)) and kind != "GROUP":
         return head
-    if key in surnames:
+    if key in people:
         return "PERSON"
     if kind in ("", "PERSON", "LOCATION", "PRODUCT") and _IDENTIFIER.search(text) and " " not in text:
         return "TECHNOLOGY"

@@ -1,8 +1,8 @@
-"""Parsed paragraphs and their names -> who does what to whom, read off the dependency parse.
+"""Relations between the names of parsed paragraphs, read off the dependency parse.
 
 What is read: active and passive voice, prepositions, offices and kinship in apposition, possession and copula, participles,
 relative clauses, shared subjects and coordinated ends; "it", "she" and "the company" stand for the name that they most likely mean.
-The questionable decision: a negated statement gives no relation at all, because a graph edge cannot say "not" and a lower
+Trade-off: a negated statement gives no relation at all, because a graph edge cannot say "not" and a lower
 confidence would still be an edge. Confidences rank the constructions; they are not probabilities.
 """
 
@@ -12,10 +12,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aegis_assets.engines.name_types import VOCABULARY, noun_type
-from aegis_assets.engines.spacy_names import Name, inside
+from aegis_assets.engines.spacy_names import Name, token_indexes
 
 SURE, LIKELY, LOOSE = 0.8, 0.7, 0.6
 UNCERTAIN: Final = {"may": 0.7, "might": 0.7, "could": 0.75, "should": 0.8, "would": 0.75, "if": 0.7, "unless": 0.7, "whether": 0.7}
@@ -29,36 +29,45 @@ _REFER: Final = frozenset(VOCABULARY["refer"].split())  # nouns that stand for a
 _CODE_SENTENCE = re.compile(r"\s[=|]\s|[{};]\s*$|\|")
 MAX_SENTENCE: Final = 120  # tokens
 
-Said = tuple[str, str, str, float]  # source, type, target by their keys, confidence
+
+class Statement(NamedTuple):
+    """A relation between two names, which are given by their keys."""
+
+    source: str
+    type: str
+    target: str
+    confidence: float
 
 
 @dataclass
 class Reader:
-    """What one text has named so far. types: of names, by key."""
+    """A reader of one text's paragraphs, in order, that remembers what earlier ones named. types: of names, by key."""
 
     types: dict[str, str]
-    focus: dict[bool, str] = field(default_factory=dict)  # whether a person -> who a pronoun in the next sentence means
+    focus: dict[bool, str] = field(default_factory=dict)  # whether a person -> whom a pronoun in the next sentence means
     called: dict[str, str] = field(default_factory=dict)  # "film" -> what was called so
     seen: dict[str, None] = field(default_factory=dict)  # the last one last
     told: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # types, by key: "X is a company"
     roots: dict[int, str] = field(default_factory=dict)
     inside: set[int] = field(default_factory=set)
 
-    def read(self, doc: Any, names: Mapping[str, Sequence[Name]]) -> Iterator[tuple[Said, Any]]:
+    def read(self, doc: Any, names: Mapping[str, Sequence[Name]]) -> Iterator[tuple[Statement, Any]]:
         """Yield each statement of a paragraph with its sentence. names: by key."""
         self.roots = {doc[name.first : name.last + 1].root.i: key for key, group in names.items() for name in group}
-        self.inside = inside(names)
+        self.inside = token_indexes(names)
         for sentence in doc.sents:
             if not _CODE_SENTENCE.search(sentence.text) and len(sentence) <= MAX_SENTENCE:
                 for token in sentence:
-                    self._call(token)
-                    yield from ((said, sentence) for said in (*self._noun(token), *self._verb(token)) if said[0] != said[2])
+                    self._remember_called(token)
+                    for statement in (*self._read_noun(token), *self._read_verb(token)):
+                        if statement.source != statement.target:
+                            yield statement, sentence
             self._refocus(sentence)
 
     def _is_person(self, key: str) -> bool:
         return self.types.get(key) == "PERSON"
 
-    def _call(self, token: Any) -> None:
+    def _remember_called(self, token: Any) -> None:
         """Remember what "the film Glass Rivers" calls a film."""
         if key := self.roots.get(token.i):
             for child in token.children:
@@ -66,20 +75,20 @@ class Reader:
                     self.called[child.lemma_.lower()] = key
 
     def _refocus(self, sentence: Any) -> None:
-        """A pronoun in the next sentence means who this one is about: its subject, else who it names first, a place last."""
+        """Set whom a pronoun in the next sentence means: this one's subject, else the first name in it, a place last."""
         named = [key for token in sentence if (key := self.roots.get(token.i))]
-        about = [key for token in sentence if token.dep_ in _SUBJECTS and (key := self._meant(token))]
+        about = [key for token in sentence if token.dep_ in _SUBJECTS and (key := self._resolve(token))]
         about += sorted(named, key=lambda key: self.types.get(key) == "LOCATION")
         self.focus |= {self._is_person(key): key for key in reversed(about)}
         for key in named:
             self.seen.pop(key, None)
             self.seen[key] = None
 
-    def _meant(self, token: Any) -> str | None:
-        """The name that a token stands for: its own, one in apposition, or what a pronoun or "the company" refers to."""
+    def _resolve(self, token: Any) -> str | None:
+        """Return the name that a token stands for: its own, one in apposition, or what a pronoun or "the company" refers to."""
         own = [c for c in token.head.children if c.dep_ in _SUBJECTS] if token.dep_ == "attr" and token.head.lemma_ == "be" else []
         if own and token.pos_ == "NOUN":  # what is said of the database that Neo4j is, is said of Neo4j
-            return self._meant(own[0])
+            return self._resolve(own[0])
         if key := self.roots.get(token.i):
             return key
         if token.i in self.inside:
@@ -96,17 +105,17 @@ class Reader:
             person = token.lower_ in _HE
             earlier = [other for other in token.doc[token.sent.start : token.i] if self.types.get(self.roots.get(other.i, ""))]
             earlier = [other for other in earlier if self._is_person(self.roots[other.i]) == person]
-            return self.roots[min(earlier, key=_salience).i] if earlier else self.focus.get(person)
+            return self.roots[min(earlier, key=_rank_salience).i] if earlier else self.focus.get(person)
         if token.tag_ in ("WDT", "WP", "WP$"):
             clause = next((above for above in token.ancestors if above.dep_ == "relcl"), None)
-            return self._meant(clause.head) if clause is not None and clause.head.i < token.i else None
+            return self._resolve(clause.head) if clause is not None and clause.head.i < token.i else None
         if apposed := next((self.roots[c.i] for c in token.children if c.dep_ == "appos" and c.i in self.roots), None):
             return apposed
         named = [self.roots[c.i] for c in token.children if c.dep_ in ("compound", "nmod") and c.i in self.roots and c.i < token.i]
-        return named[-1] if named else self._definite(token)
+        return named[-1] if named else self._resolve_definite(token)
 
-    def _definite(self, noun: Any) -> str | None:
-        """ "The company": what was called so, else the last name that ends so, else the last one of that type."""
+    def _resolve_definite(self, noun: Any) -> str | None:
+        """Return what "the company" refers to: what was called so, else the last name with that word, else of that type."""
         determined = [child for child in noun.children if child.dep_ not in ("punct", "relcl", "conj", "cc")]
         if noun.pos_ != "NOUN" or [child.lower_ for child in determined] not in (["the"], ["this"]):
             return None
@@ -116,88 +125,94 @@ class Reader:
         known += [key for key in reversed(self.seen) if lemma in _REFER and self.types.get(key) == kind]
         return self.called.get(lemma) or (known[0] if known else None)
 
-    def _all_meant(self, token: Any) -> list[str]:
+    def _resolve_all(self, token: Any) -> list[str]:
+        """Return the names that a token and those coordinated with it stand for, six at most."""
         others = (other for other in token.conjuncts if other.i > token.i and other.pos_ in ("NOUN", "PROPN"))
-        return [key for noun in (token, *others) if (key := self._meant(noun))][:6]
+        return [key for noun in (token, *others) if (key := self._resolve(noun))][:6]
 
-    def _noun(self, noun: Any) -> Iterator[Said]:
-        """An office or kinship: "X, president of Y", "Y's brother, X", "her colleague X", "X is the capital of Y"."""
+    def _read_noun(self, noun: Any) -> Iterator[Statement]:
+        """Yield offices and kinship: "X, president of Y", "Y's brother, X", "her colleague X", "X is the capital of Y"."""
         if noun.pos_ == "NOUN" and noun.i not in self.inside:
-            holders = self._holders(noun)
-            for owner in self._owners(noun) if holders else ():
-                yield from ((holder, _typed(*_phrase(noun), "OF"), owner, SURE) for holder in holders)
+            holders = self._find_holders(noun)
+            for owner in self._find_owners(noun) if holders else ():
+                yield from (Statement(holder, _join_words(*_spell_role(noun), "OF"), owner, SURE) for holder in holders)
         if (key := self.roots.get(noun.i)) and (
             role := [c for c in noun.children if c.dep_ == "compound" and c.i not in self.inside]
         ):
             for child in noun.children:
-                if child.dep_ == "poss" and child.i not in self.inside and (meant := self._meant(child)):
-                    yield key, _typed(*_phrase(role[-1]), "OF"), meant, SURE
+                if child.dep_ == "poss" and child.i not in self.inside and (other := self._resolve(child)):
+                    yield Statement(key, _join_words(*_spell_role(role[-1]), "OF"), other, SURE)
 
-    def _holders(self, noun: Any) -> list[str]:
-        if noun.dep_ == "appos" and (holder := self._meant(noun.head)):
+    def _find_holders(self, noun: Any) -> list[str]:
+        """Return the names that are said to be what the noun says: the X of "X, president of Y"."""
+        if noun.dep_ == "appos" and (holder := self._resolve(noun.head)):
             return [holder]
-        if noun.dep_ in ("attr", "nsubj") and noun.head.lemma_ == "be" and not _negated(noun.head):
+        if noun.dep_ in ("attr", "nsubj") and noun.head.lemma_ == "be" and not _is_negated(noun.head):
             other = "nsubj" if noun.dep_ == "attr" else "attr"
-            return [key for child in noun.head.children if child.dep_ == other for key in self._all_meant(child)]
+            return [key for child in noun.head.children if child.dep_ == other for key in self._resolve_all(child)]
         return [self.roots[child.i] for child in noun.children if child.dep_ == "appos" and child.i in self.roots]
 
-    def _owners(self, noun: Any) -> list[str]:
-        owners = [key for child in noun.children if child.dep_ == "poss" and (key := self._meant(child))]
+    def _find_owners(self, noun: Any) -> list[str]:
+        """Return the names that the noun belongs to: the Y of "president of Y" and of "Y's president"."""
+        owners = [key for child in noun.children if child.dep_ == "poss" and (key := self._resolve(child))]
         for preposition in (child for child in noun.children if child.dep_ == "prep" and child.lower_ in ("of", "for", "to", "at")):
-            owners += [key for below in preposition.children if below.dep_ == "pobj" for key in self._all_meant(below)]
+            owners += [key for below in preposition.children if below.dep_ == "pobj" for key in self._resolve_all(below)]
         return owners
 
-    def _verb(self, verb: Any) -> Iterator[Said]:
-        if verb.pos_ not in ("VERB", "AUX") or not verb.text[1:].islower() or _negated(verb):
+    def _read_verb(self, verb: Any) -> Iterator[Statement]:
+        """Yield what a verb says of its subjects."""
+        if verb.pos_ not in ("VERB", "AUX") or not verb.text[1:].islower() or _is_negated(verb):
             return
-        subjects, passive = self._subjects(verb)
+        subjects, passive = self._find_subjects(verb)
         certainty = 1.0
         for child in verb.children:
             certainty *= UNCERTAIN.get(child.lower_, 1.0) if child.dep_ in ("aux", "mark") else 1.0
         if verb.lemma_ == "be" and not passive:
-            yield from self._copula(verb, subjects)
+            yield from self._read_copula(verb, subjects)
         elif verb.lemma_.lower() not in _EMPTY_VERBS and verb.is_alpha:
-            for kind, target, confidence, agent in self._predicates(verb, passive):
-                for source in subjects:
-                    yield (
-                        (target, kind, source, confidence * certainty) if agent else (source, kind, target, confidence * certainty)
-                    )
+            for kind, target, confidence, agent in self._read_predicates(verb, passive):
+                for subject in subjects:
+                    source, end = (target, subject) if agent else (subject, target)
+                    yield Statement(source, kind, end, confidence * certainty)
 
-    def _subjects(self, verb: Any) -> tuple[list[str], bool]:
-        """Who the verb is said of, and whether it is said in the passive."""
+    def _find_subjects(self, verb: Any) -> tuple[list[str], bool]:
+        """Return the names that the verb is said of, and whether it is said in the passive."""
         own = [child for child in verb.children if child.dep_ in _SUBJECTS]
         passive = any(child.dep_ in ("nsubjpass", "auxpass") for child in verb.children)
         if own:
             if any(token.text == ":" for token in verb.doc[own[0].i : verb.i]):
                 return [], passive  # "flags: select the mode" says nothing of flags, whatever the parser makes of it
-            return self._all_meant(own[0]), passive
+            return self._resolve_all(own[0]), passive
         if verb.dep_ == "acl" and verb.tag_ in ("VBN", "VBG"):
-            return [key for key in [self._meant(verb.head)] if key], verb.tag_ == "VBN"
-        if verb.dep_ in ("conj", "xcomp", "advcl") and verb.head.pos_ in ("VERB", "AUX") and not _negated(verb.head):
-            subjects, outer = self._subjects(verb.head)
+            return [key for key in [self._resolve(verb.head)] if key], verb.tag_ == "VBN"
+        if verb.dep_ in ("conj", "xcomp", "advcl") and verb.head.pos_ in ("VERB", "AUX") and not _is_negated(verb.head):
+            subjects, outer = self._find_subjects(verb.head)
             return subjects, passive or (outer and verb.dep_ == "conj" and verb.tag_ == "VBN")
         return [], passive
 
-    def _copula(self, verb: Any, subjects: list[str]) -> Iterator[Said]:
+    def _read_copula(self, verb: Any, subjects: list[str]) -> Iterator[Statement]:
+        """Yield what "to be" says of its subjects, and remember the types that it tells of them."""
         own = [child for child in verb.children if child.dep_ == "nsubj"]
         for child in verb.children:
-            if child.dep_ == "attr" and child.pos_ == "NOUN" and (told := noun_type(child.lemma_.lower())):
-                for source in subjects:
-                    self.told[source].append(told)
-                    self.types[source] = told
-                    self.called[child.lemma_.lower()] = source
-            named = self.roots.get(child.i)
-            if child.dep_ == "attr" and named and not any(c.lower_ in _NEGATIONS for c in child.children):
-                yield from ((source, "IS_A" if child.pos_ == "NOUN" else "IS", named, LIKELY) for source in subjects)
+            if child.dep_ == "attr" and not any(c.lower_ in _NEGATIONS for c in child.children):
+                if child.pos_ == "NOUN" and (told := noun_type(child.lemma_.lower())):
+                    for source in subjects:
+                        self.told[source].append(told)
+                        self.types[source] = told
+                        self.called[child.lemma_.lower()] = source
+                if named := self.roots.get(child.i):
+                    kind = "IS_A" if child.pos_ == "NOUN" else "IS"
+                    yield from (Statement(source, kind, named, LIKELY) for source in subjects)
             elif child.dep_ == "prep":
-                for target in self._below(child):
-                    yield from ((source, _typed("IS", child.text), target, LOOSE) for source in subjects)
+                for target in self._resolve_objects(child):
+                    yield from (Statement(source, _join_words("IS", child.text), target, LOOSE) for source in subjects)
                     if own and not subjects:  # "The headquarters of X are in Y."
-                        yield from ((owner, _typed(*_phrase(own[0]), child.text), target, LOOSE) for owner in self._owners(own[0]))
+                        kind = _join_words(*_spell_role(own[0]), child.text)
+                        yield from (Statement(owner, kind, target, LOOSE) for owner in self._find_owners(own[0]))
 
-    def _predicates(self, verb: Any, passive: bool) -> Iterator[tuple[str, str, float, bool]]:
-        """(type, target, confidence, whether the target is the one that acts)."""
-        said = _spoken(verb)
+    def _read_predicates(self, verb: Any, passive: bool) -> Iterator[tuple[str, str, float, bool]]:
+        """Yield (type, target, confidence, whether the target is the one that acts) for each end of a verb."""
+        action = _spell_verb(verb)
         direct = [child for child in verb.children if child.dep_ in _OBJECTS] if not passive or verb.dep_ == "conj" else []
         plain = ""
         if any(target.dep_ == "oprd" for target in direct):  # "called it the Palace" is said of the Palace
@@ -205,46 +220,50 @@ class Reader:
         for target in direct:
             if any(child.lower_ in _NEGATIONS for child in target.children):
                 return
-            keys = self._all_meant(target)
+            keys = self._resolve_all(target)
             plain = plain or ("" if keys or target.pos_ != "NOUN" else target.text)
-            yield from ((_typed(said), key, SURE, False) for key in keys)
+            yield from ((_join_words(action), key, SURE, False) for key in keys)
             for child in target.children if not keys else ():
                 if child.dep_ == "prep":  # "owns a plant in Katowice"
-                    yield from ((_typed(said, target.text, child.text), key, LIKELY, False) for key in self._below(child))
+                    yield from (
+                        (_join_words(action, target.text, child.text), key, LIKELY, False) for key in self._resolve_objects(child)
+                    )
         for child in verb.children:
             if child.dep_ == "agent":
-                yield from ((_typed(said), key, SURE, True) for key in self._below(child))
+                yield from ((_join_words(action), key, SURE, True) for key in self._resolve_objects(child))
             elif child.dep_ in ("prep", "dative") and child.is_alpha:
-                start = verb.text if passive else said
+                start = verb.text if passive else action
                 confidence = LIKELY if not direct else LOOSE
-                yield from ((_typed(start, plain, child.text), key, confidence, False) for key in self._below(child))
+                yield from ((_join_words(start, plain, child.text), key, confidence, False) for key in self._resolve_objects(child))
 
-    def _below(self, preposition: Any) -> list[str]:
-        return [key for child in preposition.children if child.dep_ == "pobj" for key in self._all_meant(child)]
+    def _resolve_objects(self, preposition: Any) -> list[str]:
+        """Return the names that stand behind a preposition."""
+        return [key for child in preposition.children if child.dep_ == "pobj" for key in self._resolve_all(child)]
 
 
-def _salience(token: Any) -> tuple[bool, bool, int]:
+def _rank_salience(token: Any) -> tuple[bool, bool, int]:
     return token.dep_ not in _SUBJECTS, token.dep_ not in _OBJECTS, token.i
 
 
-def _negated(verb: Any) -> bool:
+def _is_negated(verb: Any) -> bool:
     return any(child.dep_ == "neg" or child.lower_ in _NEGATIONS for child in verb.children)
 
 
-def _spoken(verb: Any) -> str:
-    """As it stands in the past, by its lemma otherwise: ACQUIRED is a fact, ACQUIRE may be a plan."""
+def _spell_verb(verb: Any) -> str:
+    """Return a verb in the past as it stands, any other by its lemma: ACQUIRED is a fact, ACQUIRE may be a plan."""
     particle = "".join(f"_{child.text}" for child in verb.children if child.dep_ == "prt" and child.is_alpha)
     past = verb.tag_ == "VBD" or (verb.tag_ == "VBN" and verb.text.endswith("ed"))
     return (verb.text if past else verb.lemma_) + particle
 
 
-def _phrase(noun: Any) -> list[str]:
-    """ "chief executive" of "its new chief executive since 2021"."""
+def _spell_role(noun: Any) -> list[str]:
+    """Return the words that name an office or kinship: "chief executive" of "its new chief executive since 2021"."""
     before = [
         c for c in noun.children if c.i < noun.i and c.dep_ in ("compound", "amod") and c.tag_ not in ("JJS", "JJR") and c.is_alpha
     ]
     return [*(child.text for child in before if child.lower_ not in ("new", "own", "first", "last")), noun.text]
 
 
-def _typed(*parts: str) -> str:
+def _join_words(*parts: str) -> str:
+    """Return the words as a relation's type: CHIEF_EXECUTIVE_OF."""
     return re.sub(r"[^A-Z0-9]+", "_", "_".join(filter(None, parts)).upper()).strip("_")[:64]

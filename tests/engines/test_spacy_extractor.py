@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from aegis_assets.engines.spacy_extractor import SpacyExtractor, paragraphs
+from aegis_assets.engines.spacy_extractor import SpacyExtractor, split_paragraphs
 from aegis_assets.model.extraction import Extraction, Schema
 
 ANY = Schema()
@@ -74,6 +74,34 @@ def test_words_beside_a_name_and_gazetteers_tell_its_type(spacy: SpacyExtractor)
     assert found["Roketsan"] == found["Norden Institute"] == found["Lutheran"] == "ORGANIZATION"
     assert found["Bahir Dar"] == found["Rogaland"] == "LOCATION"
     assert (found["Elias Thorne"], found["Treaty of Almere"], found["Siege of Arnmuiden"]) == ("PERSON", "LAW", "EVENT")
+
+
+KINSHIP = (
+    "The miller left the farm to his daughter Sofia in 1822. Her brother Milan built a loom in Leeds. In 1840 her sister, Florence,"
+    " moved to Trondheim. Brandt and his nephew Tvedt opened a shop. The smith taught his sons Orlen and Dresden. Norfolk, the"
+    " widow of the smith, sold the mill to her cousin Hartwell."
+)
+
+
+def test_whom_a_noun_of_kinship_or_an_office_names_is_a_person_even_with_the_name_of_a_place(spacy: SpacyExtractor) -> None:
+    found = types(one(spacy, KINSHIP))
+    people = {"Sofia", "Milan", "Florence", "Brandt", "Tvedt", "Orlen", "Dresden", "Norfolk", "Hartwell"}
+    assert {name for name, kind in found.items() if kind == "PERSON"} == people
+    assert found["Leeds"] == found["Trondheim"] == "LOCATION"
+    assert types(one(spacy, "The mill in Milan was sold by the painter Sofia."))["Sofia"] == "PERSON"
+
+
+def test_what_a_noun_of_kinship_only_qualifies_is_no_person(spacy: SpacyExtractor) -> None:
+    found = types(
+        one(spacy, "The captain sailed with his sister ship Meridian. The wife lived in Milan with a company, Norden Institute.")
+    )
+    assert found["Milan"] == "LOCATION"
+    assert "PERSON" not in found.values()
+
+
+def test_a_date_is_none_of_the_family(spacy: SpacyExtractor) -> None:
+    text = "Zakhary Brandt was a Russian figure of the early 17th century, brother of Prokopy Brandt."
+    assert types(one(spacy, text, Schema(entity_types=("Person", "Date"))))["early 17th century"] == "Date"
 
 
 def test_the_type_of_a_lone_word_is_less_sure(spacy: SpacyExtractor) -> None:
@@ -157,13 +185,13 @@ def test_a_heading_path_states_nothing(spacy: SpacyExtractor) -> None:
 
 def test_headings_and_items_are_paragraphs_of_their_own() -> None:
     text = "Chapter\nFirst Part\n\nA sentence here.\n- an item that says something.\n- Title Item\n\n| a | b |\n\nThe end is near."
-    parts = [(text[start:end].strip(), kind) for start, end, kind in paragraphs(text)]
+    parts = [(text[start:end].strip(), kind) for start, end, kind in split_paragraphs(text)]
     assert parts[0] == ("Chapter\nFirst Part", "")
     assert ("A sentence here.", "prose") in parts
     assert ("an item that says something.", "prose") in parts
     assert ("Title Item", "item") in parts
     assert ("| a | b |", "") in parts, "a table's head"
-    kept = "\n".join(text[start:end] for start, end, _ in paragraphs(text)).split()
+    kept = "\n".join(text[start:end] for start, end, _ in split_paragraphs(text)).split()
     assert kept == [word for word in text.split() if word != "-"], "nothing is lost"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import spacy as library
 
-from aegis_assets.engines.foreign_names import foreign_names
+from aegis_assets.engines.foreign_names import find_foreign_names
 from aegis_assets.engines.spacy_extractor import SpacyExtractor
 from aegis_assets.model.extraction import Schema
 
@@ -29,13 +29,13 @@ def test_an_article_gives_five_names_that_a_reader_would_give(spacy: SpacyExtrac
 
 
 def test_words_tell_types_where_they_can_and_the_rest_is_a_concept() -> None:
-    found = foreign_names("Detlef Ahrens leitet die Kessler Werkzeugbau GmbH in Hannover.", "de")
+    found = find_foreign_names("Detlef Ahrens leitet die Kessler Werkzeugbau GmbH in Hannover.", "de")
     assert found == {"Detlef Ahrens": "CONCEPT", "Kessler Werkzeugbau GmbH": "ORGANIZATION", "Hannover": "LOCATION"}
 
 
 def test_a_language_without_capitals_gives_terms() -> None:
     text = "يعد نهر النيل أطول أنهار العالم. يمر نهر النيل عبر السودان ومصر حيث تعتمد الزراعة على مياه نهر النيل منذ آلاف السنين."
-    found = foreign_names(text, "ar")
+    found = find_foreign_names(text, "ar")
     assert any("النيل" in name for name in found)
     assert set(found.values()) == {"CONCEPT"}
 
@@ -43,7 +43,7 @@ def test_a_language_without_capitals_gives_terms() -> None:
 def test_a_wall_of_capitals_ends_soon() -> None:
     started = time.process_time()
     for text in ("De " * 20_000, "A-" * 20_000, "de la " * 10_000 + "X", "A.B." * 10_000):
-        foreign_names(text, "es")
+        find_foreign_names(text, "es")
     assert time.process_time() - started < 10
 
 
