@@ -17,6 +17,7 @@ from aegis_assets.model.document import State
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.conftest import browser
+from tests.webadmin.uploads import put
 from webadmin.console.models import AuditEntry
 from webadmin.documents import services
 from webadmin.documents.models import Chunk, Document, Failure, Generation, Placement, Window
@@ -25,12 +26,6 @@ LIST = "/admin/documents/document/"
 ADD = "/admin/documents/document/add/"
 ACTIONS = ("ingest", "retry", "cancel", "remove")
 NASTY = '<img src=x onerror="alert(1)">.md'
-
-
-def new(name: str, content: bytes = b"") -> UUID:
-    outcome = services.upload(io.BytesIO(content or name.encode()), name, "default")
-    assert outcome.document is not None
-    return outcome.document
 
 
 def url(document: UUID, action: str = "change") -> str:
@@ -52,7 +47,7 @@ def give_chunks(document: UUID, count: int) -> None:
 
 
 def test_the_list_and_the_pages_of_a_document_are_shown(admin: Client, ledger: Ledger) -> None:
-    document = new("notes.md")
+    document = put("notes.md")
     give_chunks(document, 30)
     page = admin.get(LIST).content.decode()
     assert "notes.md" in page
@@ -89,19 +84,19 @@ def test_the_number_of_queries_does_not_grow_with_what_is_shown(admin: Client, l
             assert admin.get(address).status_code == 200
         return len(captured)
 
-    first = new("0.md")
+    first = put("0.md")
     give_chunks(first, 2)
     few = queries(LIST), queries(url(first))
     for number in range(1, 12):
-        give_chunks(new(f"{number}.md"), 1)
-    more = new("more.md")
+        give_chunks(put(f"{number}.md"), 1)
+    more = put("more.md")
     give_chunks(more, 20)
     assert (queries(LIST), queries(url(more))) == few
 
 
 def test_no_page_loads_what_the_parser_knows_of_a_document(admin: Client, ledger: Ledger) -> None:
     """An inspection has an entry for each page, a window's parse one for each heading: megabytes that no page shows."""
-    document = new("a.md")
+    document = put("a.md")
     give_chunks(document, 3)
     window = Window.objects.get()
     Failure.objects.create(document_id=document, window=window, stage="parse", kind="internal", retryable=True, message="No.")
@@ -113,7 +108,7 @@ def test_no_page_loads_what_the_parser_knows_of_a_document(admin: Client, ledger
 
 
 def test_thousands_of_documents_can_be_chosen_for_removal(admin: Client, dagster: DagsterDouble) -> None:
-    document = new("a.md")
+    document = put("a.md")
     chosen = [str(document), *(str(uuid4()) for _ in range(8000))]
     answer = admin.post(LIST, {"action": "remove", "index": "0", "confirm": "yes", "_selected_action": chosen})
     assert answer.status_code == 302
@@ -122,7 +117,7 @@ def test_thousands_of_documents_can_be_chosen_for_removal(admin: Client, dagster
 
 @pytest.mark.parametrize("query", ["?q=%25_%27", "?page=x", "?o=x", "?collection__id__exact=x", "?q=%F0%9F%98%80", "?q=%ff"])
 def test_odd_addresses_of_the_list_are_answered(admin: Client, query: str) -> None:
-    new("a.md")
+    put("a.md")
     assert admin.get(f"{LIST}{query}", follow=True).status_code == 200
 
 
@@ -132,15 +127,15 @@ def test_an_address_that_is_no_text_is_refused(admin: Client, query: str) -> Non
 
 
 def test_wildcards_in_a_search_are_letters(admin: Client) -> None:
-    new("a_b.md")
-    new("axb.md")
+    put("a_b.md")
+    put("axb.md")
     page = admin.get(f"{LIST}?q=a_b").content.decode()
     assert ("a_b.md" in page, "axb.md" in page) == (True, False)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_state_change_is_never_a_get(admin: Client, dagster: DagsterDouble, action: str) -> None:
-    document = new("a.md")
+    document = put("a.md")
     assert admin.get(url(document, action)).status_code == 405
     assert admin.get(f"{LIST}?action={action}&_selected_action={document}&index=0").status_code in (200, 302)
     assert admin.post(url(document)).status_code == 405
@@ -154,7 +149,7 @@ def test_a_state_change_is_never_a_get(admin: Client, dagster: DagsterDouble, ac
 )
 def test_each_action_needs_its_permission(site: Path, dagster: DagsterDouble, group: str, allowed: set[str]) -> None:
     client = browser(group=group)
-    document = new("a.md")
+    document = put("a.md")
     for action in ACTIONS:
         status = client.post(url(document, action), {"confirm": "yes"}).status_code
         assert (status == 302) == (action in allowed), (action, status)
@@ -168,7 +163,7 @@ def test_the_groups_are_there(site: Path) -> None:
 
 
 def test_a_stranger_sees_nothing(site: Path) -> None:
-    document = new("a.md")
+    document = put("a.md")
     stranger = Client(headers={"host": "localhost"})
     for address in (LIST, ADD, url(document)):
         assert stranger.get(address).status_code == 302
@@ -178,14 +173,14 @@ def test_a_stranger_sees_nothing(site: Path) -> None:
 
 
 def test_a_request_from_another_site_is_refused(site: Path) -> None:
-    document = new("a.md")
+    document = put("a.md")
     client = browser(superuser=True)
     client.handler.enforce_csrf_checks = True
     assert client.post(url(document, "ingest")).status_code == 403
 
 
 def test_bulk_actions_do_what_they_say_and_removal_asks_first(admin: Client, dagster: DagsterDouble) -> None:
-    documents = [str(new("a.md")), str(new("b.md"))]
+    documents = [str(put("a.md")), str(put("b.md"))]
     chosen = {"_selected_action": documents, "index": "0"}
     answer = admin.post(LIST, {**chosen, "action": "ingest"}, follow=True)
     assert "2 documents to be ingested" in answer.content.decode()
@@ -199,7 +194,7 @@ def test_bulk_actions_do_what_they_say_and_removal_asks_first(admin: Client, dag
 def test_an_action_on_many_documents_looks_at_each_a_few_times_only(
     admin: Client, dagster: DagsterDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    documents = [str(new(f"{number}.md")) for number in range(100)]
+    documents = [str(put(f"{number}.md")) for number in range(100)]
     by_value, hashed = UUID.__hash__, 0
 
     def counted(self: UUID) -> int:
@@ -215,13 +210,13 @@ def test_an_action_on_many_documents_looks_at_each_a_few_times_only(
 
 
 def test_an_action_leaves_its_trace_in_the_history(admin: Client, dagster: DagsterDouble) -> None:
-    document = new("a.md")
+    document = put("a.md")
     admin.post(url(document, "ingest"))
     assert "Ingest" in admin.get(url(document, "history")).content.decode()
 
 
 def test_every_answer_carries_a_policy_without_inline_scripts_and_keeps_to_it(admin: Client) -> None:
-    document = new("a.md")
+    document = put("a.md")
     for address in (LIST, ADD, url(document), "/admin/login/"):
         answer = admin.get(address)
         policy = answer.headers["Content-Security-Policy"]
@@ -235,7 +230,7 @@ def test_every_answer_carries_a_policy_without_inline_scripts_and_keeps_to_it(ad
 
 
 def test_progress_and_states_are_given_as_json(admin: Client, ledger: Ledger) -> None:
-    document = new("a.md")
+    document = put("a.md")
     progress = admin.get(f"/api/documents/{document}/progress").json()
     assert progress["document"] == str(document)
     assert progress["state"] == "pending"
@@ -248,7 +243,7 @@ def test_progress_and_states_are_given_as_json(admin: Client, ledger: Ledger) ->
 
 
 def test_the_page_works_while_dagster_is_away(admin: Client, dagster: DagsterDouble) -> None:
-    document = new("a.md")
+    document = put("a.md")
     dagster.close()
     answer = admin.post(url(document, "ingest"), follow=True)
     assert "not reachable" in answer.content.decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from uuid import UUID
 
 import pytest
@@ -10,20 +9,15 @@ import pytest
 from aegis_assets.model.document import State
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
-from webadmin.documents import services, steering
+from tests.webadmin.uploads import put
+from webadmin.documents import steering
 
 CLAIM, PARTITION = "aegis/claim", "dagster/partition"
 
 
 @pytest.fixture
 def document(ledger: Ledger) -> UUID:
-    return new("a.md")
-
-
-def new(name: str) -> UUID:
-    outcome = services.upload(io.BytesIO(name.encode()), name, "default")
-    assert outcome.document is not None
-    return outcome.document
+    return put("a.md")
 
 
 def begin(ledger: Ledger, document: UUID, run_id: str) -> None:
@@ -87,7 +81,7 @@ def test_a_launch_whose_answer_is_lost_keeps_its_claim_so_that_the_sensor_finds_
 
 
 def test_many_documents_are_left_to_the_sensor_which_packs_them(ledger: Ledger, dagster: DagsterDouble) -> None:
-    documents = [new(f"{number}.md") for number in range(steering.LAUNCHED_HERE + 1)]
+    documents = [put(f"{number}.md") for number in range(steering.LAUNCHED_HERE + 1)]
     result = steering.ingest(documents)
     assert set(result.done) == set(documents)
     assert result.notice
@@ -99,7 +93,7 @@ def test_ingest_of_a_document_at_work_is_refused_and_the_others_go_on(
     ledger: Ledger, dagster: DagsterDouble, document: UUID
 ) -> None:
     begin(ledger, document, "run")
-    other = new("b.md")
+    other = put("b.md")
     result = steering.ingest([document, other])
     assert result.done == (other,)
     assert [refusal.document for refusal in result.refused] == [document]
@@ -168,7 +162,7 @@ def test_an_error_of_dagster_about_one_document_leaves_the_others_be(
 ) -> None:
     dagster.breaks = "Run"
     begin(ledger, document, "run")
-    other = new("b.md")
+    other = put("b.md")
     finish(ledger, other, State.FAILED, "run-2")
     result = steering.retry([document, other])
     assert result.done == (other,)
@@ -191,7 +185,7 @@ def test_cancel_before_the_run_began_is_at_once(ledger: Ledger, dagster: Dagster
 
 
 def test_remove_launches_the_removal_of_those_that_may_go(ledger: Ledger, dagster: DagsterDouble, document: UUID) -> None:
-    busy = new("busy.md")
+    busy = put("busy.md")
     begin(ledger, busy, "run")
     result = steering.remove([document, busy])
     assert result.done == (document,)
