@@ -21,6 +21,7 @@ from aegis_assets.pipeline.names import LEGAL, TITLES, form, person_parts
 
 MAX_WORDS: Final = 8  # of a full name; a longer one is a sentence
 MIN_LETTERS: Final = 3  # of a part of a name
+MAX_FITS: Final = 16  # full names of a short form; all pairs of them are compared, which took 48 s for 2,000 spellings of one name
 HEADS: Final = frozenset({"university", "college", "institute", "foundation", "group", "holding", "holdings"})
 
 
@@ -131,8 +132,10 @@ def _are_capitals(spelling: str) -> bool:
 
 
 def _only(fits: Sequence[LocalName]) -> LocalName | None:
-    """Return the longest of names that are all one, None where there is no name or there are two."""
+    """Return the longest of names that are all one, None where there is no name, or there are two or more than MAX_FITS."""
     distinct = list({one.id: one for one in fits}.values())
+    if len(distinct) > MAX_FITS:
+        return None
     if any(decide_as(_named(a), _named(b), reading_of(a.type)) is None for a, b in combinations(distinct, 2)):
         return None
     return distinct[0] if distinct else None

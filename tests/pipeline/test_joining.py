@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
 
 from aegis_assets.model.ids import entity_id, normalised
-from aegis_assets.pipeline.joining import LocalName, join_short_forms
+from aegis_assets.pipeline.joining import MAX_FITS, LocalName, join_short_forms
 
 COLLECTION = UUID(int=1)
 
@@ -84,6 +85,18 @@ def test_what_fits_two_or_may_be_another_thing_stays_as_it_is(names: tuple[Local
 def test_full_names_that_are_one_count_once_and_the_longest_stands_for_them() -> None:
     names = (local("Lovelace"), ADA, local("Ada King Lovelace", "PERSON"), local("King Lovelace", "PERSON"))
     assert joined(*names) == {"Lovelace": "Ada King Lovelace", "King Lovelace": "Ada King Lovelace"}
+
+
+def test_a_short_form_of_very_many_spellings_of_one_name_joins_none_of_them() -> None:
+    letters = "bcdfghjklmnpqrtvwxzbcdfghjk"
+    cuts = [range(3, 3 + 2 * number, 2) for number in range(1, 6)] + [range(4, 4 + 2 * number, 2) for number in range(1, 6)]
+    cuts += [range(2, 2 + 3 * number, 3) for number in range(1, 6)] + [range(5, 5 + 3 * number, 3) for number in range(1, 6)]
+    spellings = {" ".join(letters[a:b] for a, b in pairwise((0, *cut, len(letters)))) for cut in cuts}
+    councils = [local(f"{spelling} Council", "ORGANIZATION") for spelling in sorted(spellings)]
+    assert len(councils) > MAX_FITS
+    few = joined(local("Council"), *councils[:MAX_FITS])
+    assert set(few) == {"Council"}
+    assert joined(local("Council"), *councils) == {}
 
 
 def test_hostile_names_join_nothing_and_end() -> None:
