@@ -22,7 +22,7 @@ from aegis_assets.pipeline.flow.together import batches, is_of_one
 from aegis_assets.pipeline.resolve import find_merges, rules_fingerprint
 
 NAMES_PER_PASS: Final = 128  # of a dozen tokens each: together fewer than 16 chunks have
-NAMES_AT_ONCE: Final = 500  # each with up to a dozen keys of up to MAX_BLOCK names in memory
+NAMES_AT_ONCE: Final = 500  # each with up to MAX_BLOCKS keys of up to MAX_BLOCK names in memory
 
 
 def resolve_documents(platform: Platform, documents: Sequence[UUID], run_id: str) -> None:

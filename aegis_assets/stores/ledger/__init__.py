@@ -53,7 +53,7 @@ class Ledger(
     Queries,
     Walking,
 ):
-    """url: postgresql://... Every method raises StoreUnavailable when PostgreSQL does not answer.
+    """The ledger in PostgreSQL. url: postgresql://... Every method raises StoreUnavailable when PostgreSQL does not answer.
 
     What a run writes carries its run_id and raises Superseded once the document is another's.
     """

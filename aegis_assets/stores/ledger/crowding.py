@@ -17,7 +17,7 @@ from uuid import UUID
 from aegis_assets.stores.ledger.base import Connection, rows
 
 # A key by which two names may be compared, none if there is no such. Names of one spelling (=) stay one, however many there are.
-# Cost: the keys of two names, at most 12 each.
+# Cost: the keys of two names, at most MAX_BLOCKS each.
 USABLE_KEY: Final = """(
 SELECT min(l.key) FROM aegis_entity_block l JOIN aegis_entity_block r ON r.collection_id = l.collection_id AND r.key = l.key
 WHERE l.collection_id = %(collection)s AND l.entity_id = w.left_id AND r.entity_id = w.right_id

@@ -233,8 +233,10 @@ class GraphView(Blobs, Embeddings, Outbox):
 
     @writes
     def start_removal(self, connection: Connection, document: UUID) -> Removal | None:
-        """Take what a document that is being removed says out of the graph's contents, and mark what that changes. None when it is
-        gone. Raises NotAllowed in any other state."""
+        """Take what a document that is being removed says out of the graph's contents, and mark what that changes.
+
+        Return None when it is gone. Raises NotAllowed in any other state.
+        """
         lock(connection, document)
         row = _removed(connection, document)
         if row is None:

@@ -89,7 +89,10 @@ UNION SELECT source_id, type, target_id FROM aegis_graph_relation WHERE target_i
 
 
 class Outbox(Base):
-    """claimer: a word that no other claim has. It begins with the id of the run that claims and a colon."""
+    """Marks of what must be written, and claims on them.
+
+    claimer: a word that no other claim has. It begins with the id of the run that claims and a colon.
+    """
 
     @writes
     def claim_dirty(self, connection: Connection, collection: UUID, kind: Kind, keys: Sequence[UUID], claimer: str) -> list[Dirty]:

@@ -31,7 +31,7 @@ WHERE collection_id = %(collection)s AND id = ANY(ARRAY(
     JOIN aegis_mention m ON m.chunk_id = p.chunk_id WHERE d.id = ANY(%(documents)s)))
 ORDER BY id"""
 # Of compared names only the keys that were crowded: they may be so no longer. Nothing of a crowded key is sent, save of spellings.
-# Cost: the names' keys, at most 12 each, times the bound.
+# Cost: the names' keys, at most MAX_BLOCKS each, times the bound.
 NEIGHBOURS: Final = """
 SELECT k.key, k.fresh, k.crowded, cardinality(b.names) AS size,
     CASE WHEN cardinality(b.names) <= %(bound)s OR k.key LIKE '=%%' THEN b.names ELSE '{}' END AS names
