@@ -17,7 +17,7 @@ import obstore
 from obstore.exceptions import BaseError, InvalidPathError
 
 from aegis_assets.settings import Settings
-from aegis_assets.stores.bucket import s3_store, translated
+from aegis_assets.stores.bucket import PAGE_SECONDS, s3_store, translated
 from aegis_assets.stores.watch_listing import Found, KeySet, Listing, unfinished
 
 PAGE: Final = 1000  # keys, as S3 has it
@@ -29,12 +29,23 @@ Meta = Mapping[str, Any]
 
 
 class BucketWatcher:
-    """Use from one thread at a time; a look that begins while another is under way sees nothing."""
+    """A listing of an S3 bucket, page by page. Use it from one thread at a time; a look that begins while another is under way sees
+    nothing.
 
-    def __init__(self, url: str, settings: Settings, page: int = PAGE, look_seconds: float = LOOK_SECONDS) -> None:
+    outage_seconds: for which a server that is away is asked again.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        page: int = PAGE,
+        look_seconds: float = LOOK_SECONDS,
+        outage_seconds: float = PAGE_SECONDS,
+    ) -> None:
         self.problems: tuple[str, ...] = ()
         self._url = url
-        self._store = s3_store(url, settings)
+        self._store = s3_store(url, settings, outage_seconds)
         self._page, self._look_seconds = page, look_seconds
         self._guard = Lock()
         self._pages: Iterator[list[Meta]] | None = None  # what is left of a listing that takes long

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,7 +12,7 @@ import pytest
 from aegis_assets.errors import BadInput, NotFound, StoreUnavailable
 from aegis_assets.settings import Settings
 from aegis_assets.stores import watch_s3
-from aegis_assets.stores.bucket import open_bucket, s3_store
+from aegis_assets.stores.bucket import open_bucket
 from aegis_assets.stores.watch import fetch, open_watcher
 from aegis_assets.stores.watch_listing import Listing
 from aegis_assets.stores.watch_s3 import BucketWatcher
@@ -144,8 +143,7 @@ def test_a_listing_of_s3_that_takes_long_goes_on_and_one_that_broke_off_begins_a
     assert pages(watcher) == [["a.md"], ["b.md"], ["c.md"], []]
 
 
-def test_a_dead_s3_server_is_an_error_not_an_empty_bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_s3, "s3_store", partial(s3_store, outage_seconds=0.3))
+def test_a_dead_s3_server_is_an_error_not_an_empty_bucket(s3: S3) -> None:
     dead = s3.settings().model_copy(update={"s3_endpoint": "http://127.0.0.1:9"})
     with pytest.raises(StoreUnavailable):
-        listed("s3://watched/x", dead, 0.0)
+        pages(BucketWatcher("s3://watched/x", dead, outage_seconds=0.3))
