@@ -15,7 +15,11 @@ from aegis_assets.pipeline.grounding import clean_name
 
 PERSON: Final = "PERSON"
 MAX_WORDS: Final = 7  # of a name
-_AND: Final = re.compile(r"\s*[,;]\s*(?:and|und|et|y|e|or|oder|ou|o)?\s+|\s+(?:and|und|et|y|e|or|oder|ou|o|&)\s+", re.IGNORECASE)
+# "Martin King, Jr." is one person.
+_AND: Final = re.compile(
+    r"\s*[,;](?!\s*(?:jr|sr|ii|iii|iv|esq|ph\.?\s?d|m\.?d)\b)\s*(?:and|und|et|y|e|or|oder|ou|o)?\s+|\s+(?:and|und|et|y|e|or|oder|ou|o|&)\s+",
+    re.IGNORECASE,
+)
 # Words that names have in small letters, and after which nothing is what a phrase is about: "machine for the Census" is a machine.
 _SMALL: Final = frozenset(
     re.findall(
@@ -94,7 +98,7 @@ class Ends:
         return self._text.text[slice(*spans[0])] if spans else ""
 
     def _is_short_for(self, form: str, known: str) -> bool:
-        """A person goes by the surname, everything else by its first words."""
+        """Return whether it is short for the known name: a person goes by the surname, everything else by its first words."""
         return known.endswith(f" {form}") if self._names[known][1] == PERSON else known.startswith(f"{form} ")
 
     def _inside(self, form: str) -> list[str]:

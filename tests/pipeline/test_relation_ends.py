@@ -6,6 +6,7 @@ import pytest
 
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.pipeline.extraction_prompt import REFUGE
+from aegis_assets.pipeline.relation_ends import parts
 from aegis_assets.pipeline.reply import Reply, ReplyEntity, ReplyRelation
 from aegis_assets.pipeline.reply_grounding import ground
 
@@ -18,7 +19,7 @@ ENTITIES = {"Ana Duarte": "PERSON", "Medwave Systems": "ORGANIZATION", "EDSAC": 
 
 
 def grounded(*relations: tuple[int, str, str], schema: Schema | None = None, entities: dict[str, str] = ENTITIES) -> Extraction:
-    """relations: line, source, target."""
+    """Return what a reply is grounded to. relations: line, source, target."""
     reply = Reply(
         entities=tuple(ReplyEntity(*entity) for entity in entities.items()),
         relations=tuple(ReplyRelation(line, source, "knows", target) for line, source, target in relations),
@@ -67,6 +68,12 @@ def test_a_collection_with_types_of_its_own_gets_no_names_that_it_did_not_ask_fo
 def test_persons_listed_together_are_two() -> None:
     found = grounded((2, "Eckert", "Univac"), entities={"Eckert and Mauchly": "PERSON", "Univac": "ORGANIZATION"})
     assert {mention.name for mention in found.mentions} == {"Eckert", "Mauchly", "Univac"}
+
+
+@pytest.mark.parametrize("name", ["Martin King, Jr.", "Ada Byron, Ph.D.", "Thurston Howell, III"])
+def test_a_person_with_a_title_behind_the_name_is_one(name: str) -> None:
+    assert parts(name) == [name]
+    assert parts(f"{name}, and Bo Lind") == [name, "Bo Lind"]
 
 
 def test_the_evidence_is_the_line_that_the_model_gave_if_it_names_an_end() -> None:
