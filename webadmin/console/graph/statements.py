@@ -112,7 +112,7 @@ WITH said AS (
 SELECT c.id AS chunk, c.text, said.start, said."end", said.source, said.target, said.confidence, said.addressed, d.id AS document,
     d.name, p.pages, p.headings, count(*) OVER () AS total
 FROM said {SHOWN} JOIN aegis_chunk c ON c.id = said.chunk_id
-ORDER BY said.confidence DESC, d.name, d.id, p.window_id, p.ordinal, said.start LIMIT %(limit)s"""
+ORDER BY said.addressed, said.confidence DESC, d.name, d.id, p.window_id, p.ordinal, said.start LIMIT %(limit)s"""
 # Grows with the mentions of the entity's names.
 ALIASES: Final = f"""
 SELECT e.id, e.name, e.id = e.canonical_id AS canonical, count(DISTINCT said.chunk_id) AS chunks
