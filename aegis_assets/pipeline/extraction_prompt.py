@@ -102,7 +102,7 @@ def entity_types(schema: Schema) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def system_prompt(schema: Schema) -> str:
-    """By replacement, never str.format: rules and collection prompts hold JSON braces."""
+    """Return the rules, made by replacement, never str.format: rules and collection prompts hold JSON braces."""
     types = schema.entity_types or [f"{name}: {meaning}" for name, meaning in TYPES.items()]
     predicate = f"one of {', '.join(schema.relation_types)}" if schema.relation_types else _PREDICATE
     rules = _RULES.replace("{fence}", FENCE).replace("{types}", "\n".join(types)).replace("{predicate}", predicate)
@@ -126,7 +126,7 @@ def example(schema: Schema) -> tuple[str, str] | None:
 
 
 def question(text: str, spans: Sequence[Span]) -> str:
-    """spans: of the text's lines."""
+    """Return the text as it is asked about. spans: of its lines."""
     return fenced(numbered(text, spans))
 
 
@@ -158,5 +158,6 @@ def reply_schema(schema: Schema, tokens: int, lines: int) -> dict[str, object]:
 
 
 def _tuple(*parts: Mapping[str, object]) -> dict[str, object]:
-    """In the words of JSON Schema since 2020, which the grammars of llama.cpp and Ollama read too where "items" is absent."""
+    """Return it in the words of JSON Schema since 2020, which the grammars of llama.cpp and Ollama read too where "items" is
+    absent."""
     return {"type": "array", "prefixItems": list(parts), "minItems": len(parts), "maxItems": len(parts)}

@@ -59,11 +59,11 @@ class FoldedText:
 
     @cached_property
     def _loose(self) -> _Form:
-        """Made only for texts of which a name is not found: one in ten."""
+        """Return the looser form, made only for texts of which a name is not found: one in ten."""
         return _Form(self.text, _loosened(_folded(self.text)))
 
     def places(self, name: str) -> Match:
-        """As many spans as there are, up to MAX_PLACES times four. A leading article that the text lacks is forgiven."""
+        """Return as many spans as there are, up to MAX_PLACES times four. A leading article that the text lacks is forgiven."""
         if name not in self._known:
             self._known[name] = self._places(name)
         return self._known[name]
@@ -190,7 +190,8 @@ def _inflected_pattern(name: str, broken: bool) -> re.Pattern[str] | None:
 
 
 def _compiled(form: str, broken: bool, endings: Callable[[str, bool], tuple[str, str]] | None = None) -> re.Pattern[str] | None:
-    """Blank and hyphen stand for each other; where the text has broken words, a break may stand between any two letters.
+    """Return a pattern in which blank and hyphen stand for each other; where the text has broken words, a break may stand between
+    any two letters.
 
     endings: a word, and whether it is the last -> its stem, and a pattern of the endings that the stem may have.
     """

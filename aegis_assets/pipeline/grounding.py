@@ -25,20 +25,21 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060\u206
 
 
 def clean_name(name: str) -> str:
-    """NFC, without control and invisible characters, white space made single, at most MAX_NAME characters."""
+    """Return it in NFC, without control and invisible characters, white space made single, at most MAX_NAME characters."""
     spaced = " ".join(_CONTROL.sub(" ", unicodedata.normalize("NFC", name.replace("\u00ad", ""))).split())
     return spaced[:MAX_NAME].strip()
 
 
 def type_name(word: str) -> str:
-    """UPPER_SNAKE of [A-Z0-9_], at most MAX_TYPE characters; empty when nothing of the word remains."""
+    """Return the UPPER_SNAKE of [A-Z0-9_], at most MAX_TYPE characters; empty when nothing of the word remains."""
     plain = unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode()
     split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain)
     return re.sub(r"[^A-Z0-9]+", "_", split.upper()).strip("_")[:MAX_TYPE].rstrip("_")
 
 
 def allowed_type(word: str, wanted: Sequence[str]) -> str | None:
-    """The type as the schema spells it, compared without case, blanks and underscores; any type where the schema names none."""
+    """Return the type as the schema spells it, compared without case, blanks and underscores; any type where the schema names
+    none."""
     form = type_name(word)
     if not wanted:
         return form or None
@@ -61,7 +62,7 @@ class Places:
         self.inexact: set[str] = set()
 
     def claim(self) -> int:
-        """Gives each name its places, longer names first; returns how many stand nowhere."""
+        """Give each name its places, longer names first; return how many stand nowhere."""
         missing = 0
         for key in sorted(self.names, key=lambda name: (-len(name), name)):
             found, inexact = self.folded.places(self.names[key][0])
@@ -76,7 +77,7 @@ class Places:
         return missing
 
     def mentions(self) -> tuple[list[Mention], dict[str, list[int]]]:
-        """In text order, and for each name the indices of its mentions."""
+        """Return the mentions in text order, and for each name their indices."""
         placed = sorted((span, key) for key, spans in self.places.items() for span in spans)
         result: list[Mention] = []
         indices: dict[str, list[int]] = {}
@@ -88,7 +89,8 @@ class Places:
         return result, indices
 
     def _as_written(self, start: int, end: int, asked: str) -> str:
-        """The text's own spelling; a word broken at a line end takes the asked-for one, which knows whether the hyphen belongs."""
+        """Return the text's own spelling; a word broken at a line end takes the asked-for one, which knows whether the hyphen
+        belongs."""
         written = self.text[start:end]
         if re.search(r"[\u00ad\u200b]|[-\u2010]\s*\n", written):
             return asked

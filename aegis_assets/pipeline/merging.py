@@ -11,7 +11,7 @@ Spanned = TypeVar("Spanned", Mention, Relation)
 
 
 def shifted(extraction: Extraction, offset: int) -> Extraction:
-    """The extraction of a piece, as spans of the whole text that the piece begins in at `offset`."""
+    """Return the extraction of a piece, as spans of the whole text that the piece begins in at `offset`."""
     if not offset:
         return extraction
     return extraction.model_copy(
@@ -27,7 +27,7 @@ def _moved(spanned: Spanned, offset: int) -> Spanned:
 
 
 def merged(parts: Iterable[Extraction]) -> Extraction:
-    """One extraction of the parts of one text, spans already shifted. A place keeps its first mention; counts add up.
+    """Return one extraction of the parts of one text, spans already shifted. A place keeps its first mention; counts add up.
 
     The same name typed differently in two parts keeps both types: they are two claims by two answers.
     """

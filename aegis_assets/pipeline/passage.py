@@ -20,8 +20,8 @@ _ENDED: Final = re.compile(r"[.!?:;…。！？][\"'”’»)\]]*$")
 
 
 def lines(text: str) -> list[Span]:
-    """The spans of the text's lines, in order. They cover the text but for white space. The number of a clause belongs to the line
-    after it."""
+    """Return the spans of the text's lines, in order. They cover the text but for white space. The number of a clause belongs to
+    the line after it."""
     spans: list[Span] = []
     first: int | None = None
     for start, end in (line for sentence in sentences(text) for line in _split(text, *sentence)):
@@ -51,5 +51,5 @@ def _goes_on(before: str, after: str) -> bool:
 
 
 def numbered(text: str, spans: Sequence[Span]) -> str:
-    """The lines, each behind its number and without breaks in it."""
+    """Return the lines, each behind its number and without breaks in it."""
     return "\n".join(f"[{number}] {' '.join(text[start:end].split())}" for number, (start, end) in enumerate(spans, 1))

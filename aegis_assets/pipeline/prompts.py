@@ -36,7 +36,7 @@ FENCE: Final = "=====PASSAGE"
 
 
 def fenced(text: str) -> str:
-    """The text between two lines that it cannot contain."""
+    """Return the text between two lines that it cannot contain."""
     body = defused(text)
     mark = text_hash(body)[:16]
     while mark in body:  # not reachable without breaking sha256; the loop makes it a fact
@@ -55,12 +55,12 @@ _NOT_TEXT: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def defused(text: str) -> str:
-    """Without control characters, and with a zero-width space in every chat control token, so that it stays words."""
+    """Return it without control characters, and with a zero-width space in every chat control token, so that it stays words."""
     return _CONTROL_TOKEN.sub(lambda found: found.group() + "\u200b", _NOT_TEXT.sub(" ", text.replace("\r\n", "\n")))
 
 
 def reminder(problem: str) -> str:
-    """Sent after an unusable reply: at temperature 0 the same question would get the same answer."""
+    """Return what is sent after an unusable reply: at temperature 0 the same question would get the same answer."""
     return f"Your last answer could not be used: {problem}. Answer again with one JSON object of the asked-for shape, nothing else."
 
 
@@ -86,7 +86,7 @@ _TOKEN_UNIT: Final = re.compile(r"[A-Za-z]+|[ \t]+|[^\x00-\x7f]|[\x00-\x7f]")
 
 @lru_cache(maxsize=64)  # the prompt before each text is the same
 def estimate_tokens(text: str) -> int:
-    """A conservative upper estimate for byte-level BPE vocabularies (Qwen, Llama 3, GPT and their kin), in one linear pass.
+    """Return a conservative upper estimate for byte-level BPE vocabularies (Qwen, Llama 3, GPT and their kin), in one linear pass.
 
     ceil(letters / 3) per run of ASCII letters, 1 per digit, punctuation character and line end, floor(n / 2) per run of n blanks,
     and a non-ASCII character's UTF-8 bytes less one (é 1, 漢 2, 🙂 3). Source: Qwen's documentation gives 3 to 4 English letters

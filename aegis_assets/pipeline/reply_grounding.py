@@ -38,7 +38,7 @@ BOTH, NEAR, ONE, ELSEWHERE = 0.9, 0.8, 0.6, 0.5
 
 
 def ground(reply: Reply, text: str, schema: Schema) -> Extraction:
-    """Never raises: whatever the reply holds, what comes out is true of the text. Same reply and text, same result."""
+    """Return what of the reply is true of the text. Never raises, whatever it holds; the same reply and text, the same result."""
     places = Places(text)
     dropped = max(0, len(reply.entities) - MAX_ENTITIES) + max(0, len(reply.relations) - MAX_RELATIONS)
     dropped += _list(reply.entities[:MAX_ENTITIES], places.names, places.folded, schema)
@@ -79,14 +79,15 @@ def _list(entities: Sequence[ReplyEntity], names: dict[str, tuple[str, str]], te
 
 
 def _names(name: str, kind: str | None, listed: set[str]) -> list[str]:
-    """Two persons joined by "and" are two; so is what the model lists apart as well. Other names may have an "and" of their own."""
+    """Return the names in it: two persons joined by "and" are two; so is what the model lists apart as well. Other names may have
+    an "and" of their own."""
     several = parts(name)
     apart = kind == PERSON or all(key(part) in listed for part in several)
     return several if len(several) > 1 and apart else [name]
 
 
 def _type(row: ReplyRelation, schema: Schema) -> str | None:
-    """UNNAMED where a predicate has letters, but none that UPPER_SNAKE can hold."""
+    """Return the relation's type: UNNAMED where a predicate has letters, but none that UPPER_SNAKE can hold."""
     kind = allowed_type(row.predicate, schema.relation_types)
     if kind is None and not schema.relation_types and normalised(row.predicate):
         return UNNAMED
@@ -125,8 +126,8 @@ class _Evidence:
         )
 
     def _line(self, given: int, source: str, target: str) -> tuple[int, float] | None:
-        """The line that the model gave, if an end stands in it, or both in it and the one before, of which pronouns may speak; else
-        the first that has both."""
+        """Return the line that says it, and how sure that is: the one that the model gave, if an end stands in it, or both in it
+        and the one before, of which pronouns may speak; else the first that has both."""
         if 0 <= given < len(self._spans):
             here = [self._stands(end, given) for end in (source, target)]
             before = [given > 0 and self._stands(end, given - 1) for end in (source, target)]
@@ -149,7 +150,7 @@ class _Evidence:
         return any(f" {word} " in self._words[line] for word in (first, last) if word == last or len(word) >= SHORTEST_WORD)
 
     def _nearest(self, name: str, span: Span) -> int:
-        """The mention inside the sentence, else the one nearest to it."""
+        """Return the mention inside the sentence, else the one nearest to it."""
         mentions = self._mentions
         return min(
             self._indices[name], key=lambda index: (max(span[0] - mentions[index].start, mentions[index].end - span[1], 0), index)

@@ -71,7 +71,7 @@ def tokens(text: str) -> int:
 
 
 def passage(messages: Sequence[Mapping[str, Any]]) -> str:
-    """The fenced text of the last user message that has one, else the last user message. Its lines without their numbers."""
+    """Return the fenced text of the last user message that has one, else the last user message. Its lines without their numbers."""
     contents = [str(message.get("content", "")) for message in messages if message.get("role") == "user"]
     for content in reversed(contents):
         fence = re.search(r"^=+\w* (\w+) BEGINS\n(.*)\n=+\w* \1 ENDS$", content, re.DOTALL | re.MULTILINE)
@@ -81,7 +81,7 @@ def passage(messages: Sequence[Mapping[str, Any]]) -> str:
 
 
 def same_words(text: str) -> str:
-    """What a passage and the text that it was made from share."""
+    """Return what a passage and the text that it was made from share."""
     return " ".join(text.split())
 
 
@@ -117,13 +117,14 @@ def _kind(name: str, allowed: Sequence[str]) -> str:
 
 
 def _part(schema: Mapping[str, Any], kind: str, place: int) -> list[str]:
-    """The words that the schema allows in one place of its tuples."""
+    """Return the words that the schema allows in one place of its tuples."""
     items = schema.get("properties", {}).get(kind, {}).get("items", {}).get("prefixItems", [])
     return _enumeration(items[place]) if place < len(items) else []
 
 
 def extraction(text: str, schema: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """{"entities": [{name, type}], "relations": [{source, target, type, confidence, line}]} by the schema's own enumerations."""
+    """Return {"entities": [{name, type}], "relations": [{source, target, type, confidence, line}]}, typed by the schema's own
+    enumerations."""
     kinds, verbs = _part(schema, "entities", 1), _part(schema, "relations", 2)
     entities: dict[str, dict[str, Any]] = {}
     relations: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -152,7 +153,7 @@ def in_tuples(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 
 def answer(text: str, schema: Mapping[str, Any], images: Sequence[str]) -> str:
-    """The content of a good reply: an extraction, a picture description, or an echo where no schema was given."""
+    """Return the content of a good reply: an extraction, a picture description, or an echo where no schema was given."""
     properties = schema.get("properties", {})
     if "entities" in properties:
         return in_tuples(extraction(text, schema))
@@ -165,7 +166,7 @@ def answer(text: str, schema: Mapping[str, Any], images: Sequence[str]) -> str:
 
 
 def faulty(mode: str, text: str, schema: Mapping[str, Any], good: str) -> str:
-    """The content of a reply of a model that does `mode` wrong."""
+    """Return the content of a reply of a model that does `mode` wrong."""
     if mode == "junk":
         return 'Sure! Here is what I found:\n{"entities": [["half an ob'
     if mode == "empty":
@@ -205,7 +206,7 @@ def _joined(one: str, other: str) -> str:
 
 
 def latency(distribution: str, seed: int, text: str) -> float:
-    """Seconds for this text: the same text takes as long whenever it comes, so that orders of arrival can be compared.
+    """Return seconds for this text: the same text takes as long whenever it comes, so that orders of arrival can be compared.
 
     'constant:S', 'uniform:LOW:HIGH' or 'lognormal:MEDIAN:SIGMA'.
     """

@@ -24,7 +24,7 @@ from aegis_assets.pipeline.ports import Slot, free_slot
 from aegis_assets.pipeline.prompts import defused, estimate_messages, estimate_tokens, reminder
 from aegis_assets.pipeline.reply import RepetitionGuard, Reply, complete_tuples
 from aegis_assets.pipeline.reply_grounding import ground
-from aegis_assets.pipeline.sentences import halves, pieces
+from aegis_assets.pipeline.sentences import Span, halves, pieces
 
 MAX_PIECES: Final = 64  # of one text; a chunk takes one
 MAX_HALVINGS: Final = 3
@@ -39,7 +39,7 @@ class LanguageModelExtractor:
     lease: tuple[str, int] | None = ("ollama", 1)
 
     def __init__(self, conversation: Conversation, gleanings: int = 0) -> None:
-        """gleanings: how often the model is asked for what it left out of an answer."""
+        """Take the model's conversation. gleanings: how often the model is asked for what it left out of an answer."""
         self._conversation = conversation
         self._gleanings = gleanings
         self._others: dict[str, Conversation] = {}
@@ -49,7 +49,7 @@ class LanguageModelExtractor:
         return _name(self._asked(schema))
 
     def _asked(self, schema: Schema) -> Conversation:
-        """The collection's model, else that of the settings; with the same options, or a server would load each twice."""
+        """Return the collection's model, else that of the settings; with the same options, or a server would load each twice."""
         if schema.model in ("", self._conversation.client.server.model):
             return self._conversation
         if schema.model not in self._others:
@@ -120,7 +120,7 @@ class _Requests:
         """Return the tokens that a piece of text may have: the context less the answer, the rules, the fence and a reminder; and
         not more than an answer may have, which is about as long as its text."""
         client = self._conversation.client
-        empty = [*self._messages(""), Message("user", reminder("x" * 60))]
+        empty = [*self._messages("", []), Message("user", reminder("x" * 60))]
         sent = self._connection.spelled(empty, reply_schema(self._schema, 0, 1))
         taken = client.answer_tokens + estimate_messages([message.text for message in sent])
         room = context - taken
@@ -132,11 +132,14 @@ class _Requests:
             )
         return min(room, max(MIN_ROOM, client.answer_tokens))
 
-    def _messages(self, text: str) -> list[Message]:
-        """All but the last are the same for every text of a collection: servers keep them as a cached prefix."""
+    def _messages(self, text: str, spans: Sequence[Span]) -> list[Message]:
+        """Return what is asked. All but the last are the same for every text of a collection: servers keep them as a cached prefix.
+
+        spans: of the text's lines.
+        """
         shown = example(self._schema)
         exchange = [Message("user", shown[0]), Message("assistant", shown[1])] if shown else []
-        return [Message("system", system_prompt(self._schema)), *exchange, Message("user", question(text, lines(text)))]
+        return [Message("system", system_prompt(self._schema)), *exchange, Message("user", question(text, spans))]
 
     async def _ask(self, text: str, halvings: int) -> Extraction:
         began: list[Extraction] = []
@@ -158,8 +161,9 @@ class _Requests:
         return merged([*began, *again])
 
     async def _reply(self, text: str) -> Reply:
-        shape = reply_schema(self._schema, estimate_tokens(text), len(lines(text)))
-        messages = self._messages(text)
+        spans = lines(text)
+        shape = reply_schema(self._schema, estimate_tokens(text), len(spans))
+        messages = self._messages(text, spans)
         reply = await self._insist(messages, shape)
         for _ in range(self._gleanings):
             messages = [*messages, Message("assistant", reply.in_tuples()), Message("user", GLEANING)]

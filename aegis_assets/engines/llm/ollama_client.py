@@ -76,7 +76,8 @@ class OllamaSettings(BaseModel):
         )
 
     def options(self) -> dict[str, float | int]:
-        """repeat_penalty: none, where Ollama's own is 1.1, because an answer has to repeat its names."""
+        """Return what every request carries. repeat_penalty: none, where Ollama's own is 1.1, because an answer has to repeat its
+        names."""
         return {
             "temperature": self.temperature,
             "seed": self.seed,

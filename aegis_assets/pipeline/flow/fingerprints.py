@@ -48,7 +48,7 @@ class Engines(Protocol):
 
 
 def current(engines: Engines, schema: Schema) -> Fingerprints:
-    """Of the settings and engines as they are now."""
+    """Return the fingerprints of the settings and engines as they are now."""
     embedder = engines.embedder.info()
     parse = engines.parser.fingerprint()
     tokenizer = embedder.tokenizer or embedder.name

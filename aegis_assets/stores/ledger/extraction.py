@@ -116,7 +116,7 @@ class Extractions(Base):
     def save_extractions(
         self, connection: Connection, document: UUID, run_id: str, fingerprint: str, found: Sequence[Extracted]
     ) -> None:
-        """In place of what the chunks had. Chunks that are gone are left out.
+        """Write what was found in place of what the chunks had. Chunks that are gone are left out.
 
         Raises Superseded when the run does not hold the document, or none of the chunks is there any more.
         """
@@ -229,7 +229,7 @@ def _rows(collection: UUID, found: Sequence[Extracted]) -> tuple[list[dict[str, 
 
 
 def _entity(collection: UUID, entity_type: str, name: str) -> dict[str, Any] | None:
-    """None for a name without a letter or digit: all such names would be one entity."""
+    """Return the row, None for a name without a letter or digit: all such names would be one entity."""
     name, entity_type = _cut(name, NAME_LENGTH), _cut(entity_type, TYPE_LENGTH)
     normalised = ids.normalised(name)[:NAME_LENGTH]
     if not normalised:

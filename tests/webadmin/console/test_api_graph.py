@@ -27,7 +27,7 @@ def viewer(ledger: Ledger) -> Client:
 
 @pytest.fixture
 def document() -> UUID:
-    """Two chunks, in which Lovelace is another name of Ada Lovelace."""
+    """Return a document of two chunks, in which Lovelace is another name of Ada Lovelace."""
     document = made([2], text=TEXT)
     first, second = document.chunks
     for name in ("Lovelace", "Ada"):

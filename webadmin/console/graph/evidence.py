@@ -119,7 +119,8 @@ def decisions(collection: UUID | None = None, names: Sequence[UUID] | None = Non
 
 
 def _sentence(row: dict[str, Any], marks: Sequence[tuple[int, int]], *, whole: bool) -> Sentence:
-    """whole: start and end are the sentence's; else they are a name's, and the sentence around it is looked for."""
+    """Return the row's sentence, marked. whole: start and end are the sentence's; else they are a name's, and the sentence around
+    it is looked for."""
     text: str = row["text"]
     start, end = (row["start"], row["end"]) if whole else around(sentences(text) or [(0, len(text))], row["start"], row["end"])
     if end - start > LONGEST:

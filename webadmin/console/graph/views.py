@@ -121,8 +121,8 @@ def history(request: HttpRequest) -> HttpResponse:
 
 @api(SEE)
 def picture(request: HttpRequest) -> JsonResponse:
-    """Nodes and relations to draw: around an entity, or a first look at a document, chunks or a collection. `addressed=no` leaves
-    out the relations that may be instructions."""
+    """Return nodes and relations to draw: around an entity, or a first look at a document, chunks or a collection. `addressed=no`
+    leaves out the relations that may be instructions."""
 
     def read() -> dict[str, object]:
         whole = _picture(request)
