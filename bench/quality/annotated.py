@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.quality.matching import NUMERIC, f1, names_of, plain_names, share
+from bench.quality.matching import NUMERIC, Summed, f1, names_of, plain_names, share
 
 UNJUDGED: Final = frozenset({"TIME", "NUM"})  # gold types that are left out
 JUDGED: Final[Mapping[str, str]] = {"PERSON": "PER", "ORGANIZATION": "ORG", "LOCATION": "LOC"}  # ours -> gold; MISC is not judged
@@ -38,7 +38,7 @@ class Article:
 
 
 @dataclass
-class Counts:
+class Counts(Summed):
     """typed: found gold entities whose type is judged; right: those with the right type. ours: judged entities of ours.
 
     matched: pairs of an entity of ours and a found gold entity.
@@ -51,10 +51,6 @@ class Counts:
     ours: int = 0
     in_gold: int = 0
     matched: int = 0
-
-    def add(self, other: Counts) -> None:
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
 
 def read(path: Path) -> list[Article]:

@@ -1,13 +1,24 @@
-"""Names compared as the annotations of public sets are: lower case, words only, without a leading "the"."""
+"""Names compared as the annotations of public sets are (lower case, words only, without a leading "the"), and shares of counts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
 
 # Types of dates and numbers, which sets annotate in ways of their own. They are not judged.
 NUMERIC: Final = frozenset({"DATE", "TIME", "PERCENT", "MONEY", "QUANTITY", "ORDINAL", "CARDINAL", "NUMBER", "NUM"})
+
+
+@dataclass
+class Summed:
+    """Numbers that are added up over documents."""
+
+    def add(self, other: Self) -> None:
+        """Add the numbers of another one."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
 
 def plain(name: str) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.quality.matching import NUMERIC, f1, names_of, plain, plain_names, share
+from bench.quality.matching import NUMERIC, Summed, f1, names_of, plain, plain_names, share
 from bench.quality.predicates import groups
 
 Row = dict[str, Any]
@@ -22,7 +22,7 @@ TYPES: Final = {"WORK": "DOCUMENT", "LAW": "DOCUMENT", "TERM": "CONCEPT", "FIELD
 
 
 @dataclass
-class Counts:
+class Counts(Summed):
     """Of entities and of relations: gold, found of it, ours that are judged, and right of those; typed: those of the right type."""
 
     gold: int = 0
@@ -35,10 +35,6 @@ class Counts:
     our_relations: int = 0
     right_relations: int = 0
     typed_relations: int = 0
-
-    def add(self, other: Counts) -> None:
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
 
 def read(path: Path) -> list[Row]:
