@@ -1,21 +1,17 @@
-"""A function and its input -> its result, computed in a child process that cannot hang, eat the machine or take the server down.
+"""Functions called in a child process that cannot hang, eat the machine or take the server down.
 
 Children are forked from a template process that has imported the heavy modules and has never started a thread (multiprocessing's
 fork server), so a child costs milliseconds and not the seconds of importing docling. Limits are watched from outside: a parser
 inside a C loop runs no Python that could look at a clock, and RLIMIT_AS cannot tell torch's reservations from memory that is used.
-
-Input and result are files, not pickles: a child that a hostile document has taken over must not make its parent run code.
 """
 
 from __future__ import annotations
 
 import ctypes
 import importlib
-import json
 import os
 import resource
 import signal
-import stat
 import sys
 import tempfile
 import time
@@ -29,12 +25,12 @@ from threading import Event, Lock
 from typing import Any, Final
 
 from aegis_assets.engines.family import family, tree_mb
+from aegis_assets.engines.sandbox_files import dump_error, load_error, read_answer, read_request, write_answer, write_request
 from aegis_assets.errors import AegisError, EngineFailed, LimitExceeded, public
 from aegis_assets.logs import configure, logger
 from aegis_assets.outages import STANDSTILL_SECONDS
 
 WATCH_SECONDS: Final = 0.15
-ANSWER_MB: Final = 64  # larger results belong in files
 FILE_MB: Final = 2048  # a child that writes for ever meets this before the disk is full
 MB: Final = 2**20
 PR_SET_PDEATHSIG: Final = 1
@@ -45,7 +41,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Limits:
-    """setting names are part of the sentence that a person reads."""
+    """The limits of one call. The settings' names are part of the sentence that a person reads."""
 
     seconds: float
     memory_mb: int
@@ -55,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """peak_mb: the most that the child and its descendants held at once, as seen every WATCH_SECONDS."""
+    """The result of a call. peak_mb: the most that the child and its descendants held at once, as seen every WATCH_SECONDS."""
 
     result: Json
     seconds: float
@@ -70,7 +66,7 @@ class Sandbox:
     """One template process, any number of children. Thread-safe."""
 
     def __init__(self, preload: Sequence[str] = ()) -> None:
-        """preload: modules that the template imports. They must not start threads."""
+        """Name the modules that the template imports. They must not start threads."""
         self._context = get_context("forkserver")
         self._context.set_forkserver_preload([*preload, *OWN, "aegis_assets.engines.frozen"])
         self._lock = Lock()
@@ -81,15 +77,16 @@ class Sandbox:
             forkserver.ensure_running()
 
     def child(self) -> Child:
-        """A new child that takes any number of calls, one after another."""
+        """Return a new child that takes any number of calls, one after another."""
         return Child(self)
 
     def run(self, job: str, payload: Mapping[str, object], folder: Path, limits: Limits, subject: str, cancelled: Event) -> Outcome:
-        """One call in a child of its own."""
+        """Make one call in a child of its own."""
         with self.child() as child:
             return child.call(job, payload, folder, limits, subject, cancelled)
 
     def launch(self, target: Callable[[connection.Connection], None]) -> tuple[Any, connection.Connection]:
+        """Start a process that runs target with its end of a pipe, and return both."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=target, args=(theirs,), daemon=True)
         with self._lock:
@@ -98,14 +95,14 @@ class Sandbox:
         return process, ours
 
     def exit_code(self, process: Any) -> int:
-        """The lock: starting a process polls all others, and two readers of one exit code lose it."""
+        """Return how a process ended. Under the lock: starting one polls all others, and two readers of one exit code lose it."""
         with self._lock:
             process.join(5)
             return process.exitcode if process.exitcode is not None else -signal.SIGKILL
 
 
 class Child:
-    """observe: called every WATCH_SECONDS while it works."""
+    """A child process and its pipe. observe: called every WATCH_SECONDS while it works."""
 
     observe: Callable[[], None] | None = None
 
@@ -127,11 +124,11 @@ class Child:
 
     @property
     def closed(self) -> bool:
-        """It was killed from here: nobody may ask more of it, its pid may be another's."""
+        """Return whether it was killed from here: nobody may ask more of it, its pid may be another's."""
         return self._pipe.closed
 
     def grown_mb(self) -> float:
-        """What it and all it started hold more than it held when it was forked."""
+        """Return by how much the memory of it and all it started has grown since it was forked."""
         return tree_mb(self.pid) - self._born_mb
 
     def alive(self) -> bool:
@@ -142,29 +139,30 @@ class Child:
     ) -> Outcome:
         """Run `job` ('package.module:function', dict -> dict). folder: for the call's own files.
 
-        subject begins the sentence of a failure. Raises what the job raises, LimitExceeded, EngineFailed when the child dies, and
+        subject begins the sentence of a failure. Raise what the job raises, LimitExceeded, EngineFailed when the child dies, and
         Cancelled. The child is dead after anything but a result or an error of the job.
         """
         self.calls += 1
-        (folder / "request.json").write_text(json.dumps({"job": job, "payload": payload}))
+        write_request(folder, job, payload)
         started = time.monotonic()
         try:
             self._pipe.send_bytes(os.fsencode(folder))
             peak = self._watch(limits, subject, cancelled)
-            result = _answer(folder / "answer.json", subject)
+            answer = read_answer(folder, subject)
         except (BrokenPipeError, ConnectionResetError):
-            raise self._death(subject) from None
+            raise self._explain_death(subject) from None
         except BaseException:
             self.kill()
             raise
-        if "error" in result:
-            fields = result["error"]
-            raise _error(fields)
-        return Outcome(result["result"], time.monotonic() - started, peak)
+        if "error" in answer:
+            raise load_error(answer["error"])
+        return Outcome(answer["result"], time.monotonic() - started, peak)
 
     def _watch(self, limits: Limits, subject: str, cancelled: Event) -> float:
-        """Wait until the child has answered, and return its peak. Time in which this process stood still is no time of the child's:
-        it stood still too, or is done."""
+        """Wait until the child has answered, and return its peak.
+
+        Time in which this process stood still is no time of the child's: it stood still too, or is done.
+        """
         peak, taken, looked = 0.0, 0.0, time.monotonic()
         while True:
             ready = connection.wait([self._pipe, self._process.sentinel], timeout=WATCH_SECONDS)
@@ -175,7 +173,7 @@ class Child:
             if self._pipe in ready and os.read(self._pipe.fileno(), 1):
                 return peak
             if ready:
-                raise self._death(subject)
+                raise self._explain_death(subject)
             if cancelled.is_set():
                 raise Cancelled
             taken += min(time.monotonic() - looked, STANDSTILL_SECONDS)
@@ -185,8 +183,8 @@ class Child:
             if used > limits.memory_mb:
                 raise LimitExceeded(f"{subject} needed more than {limits.memory_mb} MB and was stopped ({limits.memory_setting}).")
 
-    def _death(self, subject: str) -> AegisError:
-        """What to say of a child that ended without an answer."""
+    def _explain_death(self, subject: str) -> AegisError:
+        """Return the error that tells why a child ended without an answer."""
         code = self._sandbox.exit_code(self._process)
         self.kill()
         if code == -signal.SIGKILL:
@@ -197,7 +195,7 @@ class Child:
         return EngineFailed(f"{subject} made the parser crash ({name}).", retryable=False)
 
     def kill(self) -> None:
-        """The child and all it started."""
+        """Kill the child and all it started."""
         if not self._pipe.closed:
             members = family(self.pid) if self.alive() else []
             with suppress(ProcessLookupError):
@@ -233,9 +231,7 @@ def serve(pipe: connection.Connection) -> None:
             folder = Path(os.fsdecode(pipe.recv_bytes(4096)))
         except (EOFError, OSError):
             os._exit(0)
-        answer = _perform(folder)
-        (folder / "answer.part").write_text(json.dumps(answer))
-        (folder / "answer.part").rename(folder / "answer.json")
+        write_answer(folder, _perform(folder))
         os.write(pipe.fileno(), b"1")
 
 
@@ -249,56 +245,18 @@ def _confine() -> None:
 
 
 def _perform(folder: Path) -> Json:
-    request = json.loads((folder / "request.json").read_text())
+    job, payload = read_request(folder)
     # Whoever owns the folder deletes it, also when this child is killed in the middle.
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
-    module, _, name = str(request["job"]).partition(":")
+    module, _, name = job.partition(":")
     try:
-        return {"result": getattr(importlib.import_module(module), name)(request["payload"])}
+        return {"result": getattr(importlib.import_module(module), name)(payload)}
     except Exception as error:  # noqa: BLE001  the border of the child: every error becomes a sentence
         if not isinstance(error, AegisError):
-            logger(__name__).error("child_failed", job=request["job"], error=type(error).__name__, frames=frames(error))
-        known = public(error)
-        return {"error": {"class": type(known).__name__, **_fields(known)}}
+            logger(__name__).error("child_failed", job=job, error=type(error).__name__, frames=frames(error))
+        return {"error": dump_error(public(error))}
 
 
 def frames(error: BaseException) -> list[str]:
-    """Where it happened, for the log. Not the message: it may hold document text."""
+    """Return where an error happened, for the log. Not its message: it may hold document text."""
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)][-12:]
-
-
-def _fields(error: AegisError) -> Json:
-    return {"kind": error.kind, "message": error.message, "retryable": error.retryable, "server": error.server}
-
-
-# Back in the parent
-
-
-def left(path: Path, most: int) -> bytes:
-    """What a child left there, `most` bytes of it. One that was taken over may have left anything: a link, a directory, a pipe that
-    nobody writes to. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("no file")
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read(most)
-    finally:
-        os.close(descriptor)
-
-
-def _answer(path: Path, subject: str) -> Json:
-    try:
-        answer = json.loads(left(path, ANSWER_MB * MB))
-        if not isinstance(answer, dict) or not isinstance(answer.get("result", answer.get("error")), dict):
-            raise ValueError("neither a result nor an error")
-    except (OSError, ValueError, RecursionError) as error:
-        raise EngineFailed(f"{subject} came back with an answer that cannot be read.", retryable=False) from error
-    return answer
-
-
-def _error(fields: Json) -> AegisError:
-    classes = {cls.__name__: cls for cls in AegisError.__subclasses__()}
-    cls = classes.get(str(fields.get("class")), EngineFailed)
-    known = {"kind": str(fields.get("kind")), "server": str(fields.get("server", ""))}
-    return cls(str(fields.get("message")), retryable=bool(fields.get("retryable")), **known)

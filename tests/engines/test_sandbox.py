@@ -154,7 +154,7 @@ def test_an_answer_that_is_a_folder_is_a_failure_and_leaves_nothing_open(run: Ru
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-@pytest.mark.parametrize("answer", ["[" * 100_000, '{"result": 1}', "null", "{"])
+@pytest.mark.parametrize("answer", ["[" * 100_000, '{"result": 1}', '{"result": {}, "error": "x"}', "null", "{"])
 def test_an_answer_of_another_shape_is_a_failure(run: Run, tmp_path: Path, answer: str) -> None:
     with pytest.raises(EngineFailed, match="cannot be read"):
         run(answer_with, folder=str(tmp_path), text=answer)

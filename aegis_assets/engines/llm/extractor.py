@@ -142,23 +142,22 @@ class _Requests:
         return [Message("system", system_prompt(self._schema)), *exchange, Message("user", question(text, spans))]
 
     async def _ask(self, text: str, halvings: int) -> Extraction:
-        began: list[Extraction] = []
+        began = Extraction()
+        small = halvings == 0 or len(text) < MIN_HALVED
         try:
             return ground(await self._reply(text), text, self._schema)
         except CutShort as cut:
-            reply = complete_tuples(cut.content)
-            small = halvings == 0 or len(text) < MIN_HALVED
-            if not reply.entities and small:
+            began = ground(complete_tuples(cut.content), text, self._schema)
+            if small and not began.mentions:
                 raise
-            began = [ground(reply, text, self._schema)]
-            if small or isinstance(cut, RanInCircle):
-                return began[0]
+            if began.mentions and (small or isinstance(cut, RanInCircle)):
+                return began
         except PromptTooLong:
-            if halvings == 0 or len(text) < MIN_HALVED:
+            if small:
                 raise
-        left = 0 if began else halvings - 1  # a model that always runs on would be asked fifteen times
+        left = 0 if began.mentions else halvings - 1  # a model that always runs on would be asked fifteen times
         again = [shifted(await self._ask(half, left), offset) for offset, half in halves(text)]
-        return merged([*began, *again])
+        return merged([began, *again])
 
     async def _reply(self, text: str) -> Reply:
         spans = lines(text)

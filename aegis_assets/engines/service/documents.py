@@ -17,7 +17,8 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from aegis_assets.engines.embedder import chunk_tokens, tokenizer_path
-from aegis_assets.engines.sandbox import Limits, Outcome, Sandbox, left
+from aegis_assets.engines.sandbox import Limits, Outcome, Sandbox
+from aegis_assets.engines.sandbox_files import read_untrusted
 from aegis_assets.engines.service.blob_cache import MB, BlobCache
 from aegis_assets.engines.service.child_pool import ChildPool
 from aegis_assets.engines.service.jobs import NATIVE
@@ -245,9 +246,9 @@ def _key(keys: dict[str, str], name: str) -> str:
 
 
 def _picture(path: Path) -> bytes:
-    """What the child drew."""
+    """Read the picture that the child drew."""
     try:
-        content = left(path, PAGE_MB * MB + 1)
+        content = read_untrusted(path, PAGE_MB * MB + 1)
     except OSError as error:
         raise EngineFailed("The page was drawn, but left no picture.", retryable=False) from error
     if len(content) > PAGE_MB * MB:

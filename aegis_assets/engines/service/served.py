@@ -11,7 +11,8 @@ from typing import Final
 
 from aegis_assets.engines.parsing.docling_serve.options import ServeOptions
 from aegis_assets.engines.parsing.docling_serve.server import Server
-from aegis_assets.engines.sandbox import Limits, Outcome, Sandbox, left
+from aegis_assets.engines.sandbox import Limits, Outcome, Sandbox
+from aegis_assets.engines.sandbox_files import read_untrusted
 from aegis_assets.engines.service.tasks import BYTES, TaskNote
 from aegis_assets.pipeline.ports import Bucket
 from aegis_assets.settings import Settings
@@ -56,7 +57,7 @@ class Served:
             outcome = self._sandbox.run(f"{JOBS}:check", payload, folder, limits, "Converting a page by docling-serve", cancelled)
         finally:
             with suppress(OSError):
-                self._trial = left(note, BYTES) if note.exists() else b""
+                self._trial = read_untrusted(note, BYTES) if note.exists() else b""
         seconds = float(outcome.result["seconds"])
         text = f"{versions['docling-serve']}, docling {versions.get('docling', '?')}, one page in {seconds:.1f} s"
         self._checked = (time.monotonic() + CHECKED_SECONDS, text)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from aegis_assets.engines.sandbox import left
+from aegis_assets.engines.sandbox_files import read_untrusted
 from aegis_assets.errors import AegisError
 from aegis_assets.logs import logger
 from aegis_assets.model.ids import fingerprint
@@ -46,10 +46,12 @@ class TaskNote:
             self._sweep()
 
     def save(self) -> None:
-        """Store what has changed. Called while the child works: this process may be killed, too. A bucket that is away does not
-        end the conversion."""
+        """Store what has changed. Called while the child works: this process may be killed, too.
+
+        A bucket that is away does not end the conversion.
+        """
         try:
-            content = left(self.path, BYTES)
+            content = read_untrusted(self.path, BYTES)
         except OSError:
             content = b""
         if content == self._stored:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from aegis_assets.model.embedding import VectorPoint
 from aegis_assets.model.ids import collection_id, text_hash
-from tests.webadmin.test_admin import new
+from tests.webadmin.uploads import put
 from webadmin.console.audit import trail
 from webadmin.console.audit.trail import Actor
 from webadmin.console.people import tokens
@@ -40,7 +40,7 @@ class Stuffed:
 
 
 def stuffed() -> Stuffed:
-    document = new("a.md")
+    document = put("a.md")
     collection = collection_id("default")
     models.Collection.objects.filter(pk=collection).update(
         description=HOSTILE, entity_types=[SHORT, "person"], relation_types=[SHORT], prompt=HOSTILE, model=SHORT

@@ -16,8 +16,9 @@ from aegis_assets.model.document import State
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.conftest import browser
-from tests.webadmin.test_admin import LIST, NASTY, new, url
+from tests.webadmin.test_admin import LIST, NASTY, url
 from tests.webadmin.typed import Typed
+from tests.webadmin.uploads import put
 from webadmin.console.audit import trail
 from webadmin.console.audit.trail import COMMAND, Actor
 from webadmin.console.models import AuditEntry
@@ -33,7 +34,7 @@ def acts(**chosen: str) -> list[tuple[str, str, str]]:
 def test_each_action_on_a_document_is_written_down(dagster: DagsterDouble, site: Path) -> None:
     client = browser(group="admin")
     who = User.objects.latest("id").username
-    document = new("a.md")
+    document = put("a.md")
     client.post(url(document, "ingest"))
     chosen = {"_selected_action": [str(document)], "index": "0", "action": "remove", "confirm": "yes"}
     client.post(LIST, chosen)
@@ -44,7 +45,7 @@ def test_each_action_on_a_document_is_written_down(dagster: DagsterDouble, site:
 
 
 def test_what_was_refused_is_not_written_down(dagster: DagsterDouble, site: Path) -> None:
-    document = new("a.md")
+    document = put("a.md")
     browser(group="viewer").post(url(document, "ingest"))
     browser(group="admin").post(url(document, "retry"))
     browser(group="admin").post(url(document, "retry"))

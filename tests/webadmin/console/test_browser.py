@@ -11,7 +11,7 @@ from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.console.conftest import Open
 from tests.webadmin.console.ledger_rows import made, mention, merge
-from tests.webadmin.test_admin import new
+from tests.webadmin.uploads import put
 from webadmin.documents.models import Collection, Document
 
 
@@ -198,7 +198,7 @@ def test_the_theme_and_the_sidebar_are_remembered_and_the_keyboard_reaches_them(
 
 def test_a_bulk_action_and_the_filters_work_in_the_list(open_page: Open, dagster: DagsterDouble, ledger: Ledger) -> None:
     for name in ("a.md", "b.md"):
-        new(name)
+        put(name)
     page = open_page("/admin/documents/document/")
     page.locator("input.action-select").first.check()
     page.select_option("select[name=action]", "ingest")
@@ -213,7 +213,7 @@ def test_a_phone_shows_every_cell_of_the_list_whole(open_page: Open, ledger: Led
     """The longest that engines say of themselves, and a sentence."""
     engines = {"parser": "docling, layout without a model", "extractor": "spacy en-core-web-sm"}
     sentence = "The file is not a readable PDF: it is damaged, cut off, or something else under a PDF's name."
-    Document.objects.filter(pk=new("a.md")).update(message=sentence, **engines)
+    Document.objects.filter(pk=put("a.md")).update(message=sentence, **engines)
     page = open_page("/admin/documents/document/", width=390)
     cells = page.locator("#result_list tbody :is(td, th)")
     assert cells.count() > 9
@@ -226,7 +226,7 @@ def test_a_phone_shows_every_cell_of_the_list_whole(open_page: Open, ledger: Led
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_every_column_of_the_list_is_in_sight_beside_the_sidebar(open_page: Open, ledger: Ledger, language: str) -> None:
     engines = {"parser": "docling, layout without a model", "extractor": "spacy en-core-web-sm"}
-    Document.objects.filter(pk=new("early-computers.pdf")).update(**engines)
+    Document.objects.filter(pk=put("early-computers.pdf")).update(**engines)
     page = open_page("/admin/documents/document/", width=1280, language=language)
     table = page.locator("#result_list").bounding_box()
     card = page.locator("#changelist-form").bounding_box()
@@ -248,7 +248,7 @@ def test_the_list_says_how_many_entities_each_document_has_after_it_is_there(ope
 
 
 def test_the_dashboard_follows_what_happens_without_being_loaded_again(open_page: Open, ledger: Ledger) -> None:
-    new("a.md")
+    put("a.md")
     page = open_page("/admin/")
     expect(page.get_by_text("Nothing is running.")).to_be_visible()
     Document.objects.update(state="queued")

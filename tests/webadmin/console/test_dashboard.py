@@ -15,7 +15,8 @@ from django.utils import timezone
 from aegis_assets.model.document import State
 from aegis_assets.stores.ledger import Ledger
 from tests.webadmin.conftest import browser
-from tests.webadmin.test_admin import NASTY, new
+from tests.webadmin.test_admin import NASTY
+from tests.webadmin.uploads import put
 from webadmin.console.dashboard import queries, views
 from webadmin.documents.models import Chunk, ChunkTask, Document, Failure, Lease, Limit, RunDocument
 from webadmin.monitoring.doctor import Check
@@ -27,7 +28,7 @@ HEALTH = "/admin/dashboard/health"
 
 def running(name: str, fraction: float, seconds: int) -> UUID:
     """A document in the hands of a run that began so long ago."""
-    document = new(name)
+    document = put(name)
     run = str(uuid4())
     Document.objects.filter(pk=document).update(state=State.QUEUED, run_id=run)
     Document.objects.filter(pk=document).update(state=State.RUNNING, fraction=fraction)
@@ -44,7 +45,7 @@ def chunk_done(document: UUID, number: int, ago: timedelta) -> None:
 def test_documents_at_work_are_shown_with_what_is_left(admin: Client, ledger: Ledger) -> None:
     running("half.md", 0.5, 90)
     running("new.md", 0.0, 5)
-    new("waits.md")
+    put("waits.md")
     found = {one.name: one for one in queries.read().running}
     assert found["half.md"].left is not None
     assert 85 <= found["half.md"].left <= 120
@@ -55,7 +56,7 @@ def test_documents_at_work_are_shown_with_what_is_left(admin: Client, ledger: Le
 
 
 def test_chunks_are_counted_by_the_minute_in_which_they_were_done(ledger: Ledger) -> None:
-    document = new("a.md")
+    document = put("a.md")
     for number in range(12):
         chunk_done(document, number, timedelta(minutes=1))
     chunk_done(document, 12, timedelta(minutes=30))
@@ -68,7 +69,7 @@ def test_chunks_are_counted_by_the_minute_in_which_they_were_done(ledger: Ledger
 
 
 def test_leases_are_shown_against_the_limit_that_is_in_force(ledger: Ledger) -> None:
-    owner = new("a.md")
+    owner = put("a.md")
     for held in (True, True, False):
         Lease.objects.create(id=uuid4(), resource="ollama", weight=1, owner=owner, session=1, held=held)
     Lease.objects.create(id=uuid4(), resource="vram", weight=900, owner=owner, session=1, held=True)
@@ -82,7 +83,7 @@ def test_leases_are_shown_against_the_limit_that_is_in_force(ledger: Ledger) -> 
 
 
 def test_failures_are_grouped_by_kind_and_resolved_ones_are_not_counted(admin: Client, ledger: Ledger) -> None:
-    one, two = new("a.md"), new("b.md")
+    one, two = put("a.md"), put("b.md")
     for document, message in ((one, "first"), (two, NASTY)):
         Failure.objects.create(document_id=document, stage="extract", kind="time-out", retryable=True, message=message)
     Failure.objects.create(document_id=one, stage="parse", kind="memory", retryable=True, message="gone", resolved=True)
@@ -141,7 +142,7 @@ def test_health_names_what_is_away_and_what_to_do_and_never_holds_up_the_page(
 
 
 def test_without_a_role_there_is_nothing_to_see_and_that_is_said(ledger: Ledger) -> None:
-    new("secret.md")
+    put("secret.md")
     nobody = browser()
     page = nobody.get(HOME).content.decode()
     assert "see nothing yet" in page

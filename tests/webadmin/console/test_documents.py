@@ -16,7 +16,8 @@ from aegis_assets.model.ids import collection_id
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.console.ledger_rows import made, mention, relation
-from tests.webadmin.test_admin import LIST, give_chunks, new, url
+from tests.webadmin.test_admin import LIST, give_chunks, url
+from tests.webadmin.uploads import put
 from webadmin.console.models import AuditEntry
 from webadmin.documents import queries
 from webadmin.documents.models import Chunk, Collection, Document, Entity, Mention, Relation, RunDocument
@@ -75,7 +76,7 @@ def asked(client: Client, address: str) -> int:
 
 def test_ten_thousand_documents_take_the_queries_of_ten(admin: Client, ledger: Ledger) -> None:
     for number in range(10):
-        give_chunks(new(f"{number}.md"), 1)
+        give_chunks(put(f"{number}.md"), 1)
     few = asked(admin, LIST)
     many()
     assert asked(admin, LIST) == few
@@ -84,7 +85,7 @@ def test_ten_thousand_documents_take_the_queries_of_ten(admin: Client, ledger: L
 
 
 def test_each_row_says_entities_time_and_engines(admin: Client, ledger: Ledger) -> None:
-    document = new("a.md")
+    document = put("a.md")
     give_chunks(document, 2)
     chunk = Chunk.objects.earliest("id")
     scope = Document.objects.get().collection_id
@@ -156,7 +157,7 @@ def test_all_that_match_the_filter_are_retried_and_not_only_those_of_the_page(ad
 
 
 def test_removal_is_confirmed_with_what_goes(admin: Client, ledger: Ledger, dagster: DagsterDouble) -> None:
-    one, two = new("a.md"), new("b.md")
+    one, two = put("a.md"), put("b.md")
     give_chunks(one, 3)
     chunk = Chunk.objects.earliest("id")
     scope = Document.objects.get(pk=one).collection_id
@@ -178,7 +179,7 @@ def test_removal_is_confirmed_with_what_goes(admin: Client, ledger: Ledger, dags
 
 @pytest.mark.parametrize("word", ["<script>alert(1)</script>", "‮gpj.exe", "🚀🚀", "a" * 255])
 def test_any_name_is_shown_as_text(admin: Client, ledger: Ledger, word: str) -> None:
-    document = new("a.md")
+    document = put("a.md")
     Document.objects.filter(pk=document).update(name=word, message=word, parser=word[:128])
     for address in (LIST, url(document), url(document, "history"), "/admin/"):
         page = admin.get(address).content.decode()

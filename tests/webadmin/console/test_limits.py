@@ -22,7 +22,7 @@ from aegis_assets.stores.leases import LIMITS, Leases, language_model_server
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.conftest import browser
-from tests.webadmin.test_admin import new
+from tests.webadmin.uploads import put
 from webadmin.console.limits.numbers import ACTING
 from webadmin.console.limits.origins import bounds, origin
 from webadmin.console.models import AuditEntry
@@ -139,7 +139,7 @@ def test_an_unknown_limit_cannot_be_reset(admin: Client) -> None:
 
 
 def test_living_leases_are_shown_with_their_document_and_dead_ones_are_not(admin: Client, ledger: Ledger) -> None:
-    document = new("a.md")
+    document = put("a.md")
     for session, holder in ((7, "here:1"), (8, "gone:2")):
         Lease.objects.create(id=uuid4(), resource="ollama", weight=1, owner=document, session=session, held=True, holder=holder)
     with connection.cursor() as cursor:
@@ -160,7 +160,7 @@ def test_the_page_takes_the_same_number_of_queries_however_many_wait(admin: Clie
         return len(captured)
 
     def wait(name: str) -> None:
-        Lease.objects.create(id=uuid4(), resource="ollama", weight=1, owner=new(name), session=7, held=True)
+        Lease.objects.create(id=uuid4(), resource="ollama", weight=1, owner=put(name), session=7, held=True)
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(7)")

@@ -15,7 +15,7 @@ from aegis_assets.model.document import State
 from aegis_assets.stores.ledger import Ledger
 from tests.stores.ledger.build import EMBED, RUN, dead, enriched, planned
 from tests.webadmin.console.serving import Watched, connected, until, watch
-from tests.webadmin.test_admin import new
+from tests.webadmin.uploads import put
 from webadmin.console.live import hub as live
 from webadmin.console.live import views
 
@@ -33,7 +33,7 @@ WHERE datname = current_database() AND backend_type = 'client backend' AND backe
 def test_a_document_s_events_are_the_progress_contract_from_its_beginning_to_its_end(
     site_url: str, viewer: dict[str, str], ledger: Ledger
 ) -> None:
-    document = new("a.md")
+    document = put("a.md")
 
     def work() -> None:
         ledger.begin(document, RUN, dead)
@@ -70,7 +70,7 @@ def test_who_comes_later_is_told_nothing_older_than_the_page_that_asks(
     site_url: str, viewer: dict[str, str], ledger: Ledger, ledger_url: str
 ) -> None:
     """Marks change without a word where a document has said something in the same second: whoever came first is told late."""
-    document = new("a.md")
+    document = put("a.md")
     ledger.begin(document, RUN, dead)
     (window,) = ledger.windows(planned(ledger, document, "k1").id)
     enriched(ledger, window.id, ["one", "two"])
@@ -97,7 +97,7 @@ def test_who_comes_later_is_told_nothing_older_than_the_page_that_asks(
 def test_two_hundred_viewers_cost_the_database_what_one_does(
     site_url: str, viewer: dict[str, str], ledger: Ledger, ledger_url: str
 ) -> None:
-    document, others = new("a.md"), [new(f"{number}.md") for number in range(5)]
+    document, others = put("a.md"), [put(f"{number}.md") for number in range(5)]
     ledger.begin(document, RUN, dead)
     planned(ledger, document, *(f"k{number}" for number in range(50)))
     seconds, writes = 6, 30
@@ -152,7 +152,7 @@ def test_two_hundred_viewers_cost_the_database_what_one_does(
 def test_a_viewer_who_comes_again_is_told_only_what_may_be_new(
     site_url: str, viewer: dict[str, str], ledger: Ledger, ledger_url: str
 ) -> None:
-    old, fresh, gone = new("old.md"), new("fresh.md"), uuid4()
+    old, fresh, gone = put("old.md"), put("fresh.md"), uuid4()
     with psycopg.connect(ledger_url, autocommit=True) as database:
         database.execute("ALTER TABLE aegis_document DISABLE TRIGGER aegis_document_transition")
         database.execute("UPDATE aegis_document SET updated_at = now() - interval '1 hour' WHERE id = %s", (old,))
@@ -173,7 +173,7 @@ def test_a_viewer_who_comes_again_is_told_only_what_may_be_new(
 
 def test_a_silent_stream_beats(site_url: str, viewer: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views, "BEAT_SECONDS", 0.2)
-    document = new("a.md")
+    document = put("a.md")
 
     async def look() -> Watched:
         async with connected() as http:
@@ -198,7 +198,7 @@ def test_viewers_who_read_nothing_or_vanish_delay_nobody(
 ) -> None:
     """They send a request and never read a byte of the answer, or hang up in the middle."""
     monkeypatch.setattr(live, "LINGER_SECONDS", 0.1)
-    document = new("a.md")
+    document = put("a.md")
     place = urlsplit(site_url)
     jar = "; ".join(f"{name}={value}" for name, value in viewer.items())
     asked = f"GET /api/documents/{document}/events HTTP/1.1\r\nHost: localhost\r\nCookie: {jar}\r\n\r\n".encode()
@@ -228,7 +228,7 @@ def test_the_listening_connection_goes_with_the_last_viewer(
     site_url: str, viewer: dict[str, str], ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "LINGER_SECONDS", 0.2)
-    document = new("a.md")
+    document = put("a.md")
 
     async def look() -> None:
         with psycopg.connect(ledger_url, autocommit=True) as database:

@@ -16,7 +16,7 @@ from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.stores.ledger import Ledger
 from tests.webadmin.conftest import browser
 from tests.webadmin.console.serving import Watched, connected, cookies, until, watch
-from tests.webadmin.test_admin import new
+from tests.webadmin.uploads import put
 from webadmin.console.live import hub as live
 from webadmin.console.models import ApiToken
 from webadmin.console.people import tokens
@@ -25,7 +25,7 @@ from webadmin.console.people import tokens
 @pytest.mark.parametrize("how", ["log out", "deactivate", "take the permission", "change the password", "revoke the token"])
 def test_whoever_may_not_see_any_more_is_cut_off(site_url: str, monkeypatch: pytest.MonkeyPatch, how: str, ledger: Ledger) -> None:
     monkeypatch.setattr(live, "ADMISSION_SECONDS", 0.3)
-    document = new("a.md")
+    document = put("a.md")
     client, stays = browser(group="viewer"), browser(group="viewer")
     user = User.objects.exclude(pk=int(stays.session["_auth_user_id"])).get()
     token, secret = tokens.make(user, "script", None)
@@ -70,7 +70,7 @@ def test_without_a_look_at_who_may_watch_nobody_watches_for_long_and_a_short_out
 ) -> None:
     monkeypatch.setattr(live, "ADMISSION_SECONDS", 0.2)
     monkeypatch.setattr(live, "TRUSTED_SECONDS", 3.0)
-    document = new("a.md")
+    document = put("a.md")
     database = sql.Identifier(str(conninfo_to_dict(ledger_url)["dbname"]))
 
     def accept(connections: bool) -> None:
@@ -101,7 +101,7 @@ def test_without_a_look_at_who_may_watch_nobody_watches_for_long_and_a_short_out
 
 
 def test_who_has_never_been_let_in_gets_a_sentence_and_no_stream(site_url: str) -> None:
-    document = new("a.md")
+    document = put("a.md")
     nobody, stranger = {}, cookies(browser())
 
     async def ask(path: str, jar: dict[str, str]) -> Watched:

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests.webadmin.conftest import browser
-from tests.webadmin.test_admin import new
+from tests.webadmin.uploads import put
 from webadmin.console.models import ApiToken, AuditEntry
 from webadmin.console.people import throttle, tokens
 
@@ -102,7 +102,7 @@ def bearer(secret: str) -> Client:
 
 
 def test_a_token_is_shown_once_kept_as_a_hash_and_opens_the_api_as_its_user(ada: User) -> None:
-    document = new("a.md")
+    document = put("a.md")
     client = Client(headers={"host": "localhost"})
     client.force_login(ada)
     page = client.post("/admin/account/", {"name": "<b>script", "days": "30"}).content.decode()
@@ -120,7 +120,7 @@ def test_a_token_is_shown_once_kept_as_a_hash_and_opens_the_api_as_its_user(ada:
 
 
 def test_an_async_request_is_let_in_by_a_token_too(ada: User) -> None:
-    document = new("a.md")
+    document = put("a.md")
     _, secret = tokens.make(ada, "script", None)
 
     async def ask(said: str) -> int:
@@ -138,7 +138,7 @@ def test_a_token_opens_no_page(ada: User) -> None:
 
 
 def test_a_token_may_what_its_user_may(ada: User) -> None:
-    document = new("a.md")
+    document = put("a.md")
     _, secret = tokens.make(ada, "script", None)
     ada.groups.clear()
     assert bearer(secret).get(f"/api/documents/{document}/progress").status_code == 403
@@ -146,7 +146,7 @@ def test_a_token_may_what_its_user_may(ada: User) -> None:
 
 @pytest.mark.parametrize("spoilt", ["revoked", "expired", "inactive", "wrong", "empty"])
 def test_a_token_that_is_no_longer_good_is_refused(ada: User, spoilt: str) -> None:
-    document = new("a.md")
+    document = put("a.md")
     _, secret = tokens.make(ada, "script", 1)
     if spoilt == "revoked":
         tokens.revoke(ApiToken.objects.all())

@@ -20,7 +20,7 @@ from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.console.ledger_rows import Made, made, merge
 from tests.webadmin.console.serving import Watched, connected, until, watch
 from tests.webadmin.console.test_api import script
-from tests.webadmin.test_admin import new
+from tests.webadmin.uploads import put
 from webadmin.console import words
 from webadmin.console.dashboard import views
 from webadmin.console.live import topics
@@ -126,7 +126,7 @@ def test_uploads_and_actions_are_answered_in_german(admin: Client, dagster: Dags
 
 
 def test_the_api_answers_in_the_language_that_is_asked_for(ledger: Ledger, dagster: DagsterDouble) -> None:
-    document = new("a.md")
+    document = put("a.md")
     Document.objects.filter(pk=document).update(message=HELD, state="cancelled")
     operator = script("operator")
     for headers, message, error, sentence in (
@@ -144,7 +144,7 @@ def test_the_api_answers_in_the_language_that_is_asked_for(ledger: Ledger, dagst
 def test_each_viewer_of_a_document_is_told_in_its_own_language(
     site_url: str, viewer: dict[str, str], ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document = new("a.md")
+    document = put("a.md")
     Document.objects.filter(pk=document).update(message=HELD, state="cancelled")
     readings: list[int] = []
     standings = Ledger.standings
@@ -170,7 +170,7 @@ def test_each_viewer_of_a_document_is_told_in_its_own_language(
 
 
 def test_a_frame_without_a_sentence_is_made_once(ledger: Ledger) -> None:
-    document = new("a.md")
+    document = put("a.md")
     key, detail = topics.Key(document, False), topics.Key(document, True)
     frames = topics.read([key, detail])
     assert [list(frame.texts) for frame in frames.values()] == [["en"], ["en"]]
