@@ -132,13 +132,16 @@ class _Evidence:
     def relation(self, line: int, source: str, kind: str, target: str, said: Sequence[str] | None) -> Relation | None:
         """Return the relation with the sentence that says it, None where no sentence can have said it.
 
-        said: beginnings of the words that join the ends, None where they are not the passage's own.
+        said: beginnings of the words that join the ends, None where they are not the passage's own. A bare "from" that the sentence
+        has not is the example's: such ends are related, and that is all.
         """
         placed = self._line(line - 1, source, target, said)
         if placed is None:
             return None
         at, confidence = placed
         start, end = self._spans[at]
+        if said == [] and f" {kind.lower().replace('_', ' ')} " not in self._words[at]:
+            kind = UNNAMED
         return Relation(
             source=self._nearest(source, (start, end)),
             target=self._nearest(target, (start, end)),

@@ -8,7 +8,7 @@ from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.pipeline.extraction_prompt import REFUGE
 from aegis_assets.pipeline.relation_ends import parts
 from aegis_assets.pipeline.reply import Reply, ReplyEntity, ReplyRelation
-from aegis_assets.pipeline.reply_grounding import BOTH, ELSEWHERE, NEAR, ONE, ground
+from aegis_assets.pipeline.reply_grounding import BOTH, ELSEWHERE, NEAR, ONE, UNNAMED, ground
 
 TEXT = (
     "Ana Duarte works at Medwave Systems in Cork, Ireland. Eckert and Mauchly founded Univac.\n"
@@ -117,6 +117,12 @@ def test_where_no_line_has_both_ends_the_given_one_has_the_verb(
 def test_relations_that_the_collection_names_are_in_its_words_not_the_passages() -> None:
     schema = Schema(relation_types=("OWNS",))
     assert [each.confidence for each in grounded((4, "Ana Duarte", "EDSAC"), verb="OWNS", schema=schema).relations] == [NEAR]
+
+
+@pytest.mark.parametrize(("verb", "kind"), [("at", "AT"), ("from", UNNAMED), ("employed by", "EMPLOYED_BY")])
+def test_a_bare_preposition_is_the_sentences_or_says_nothing(verb: str, kind: str) -> None:
+    (relation,) = grounded((1, "Ana Duarte", "Medwave Systems"), verb=verb).relations
+    assert relation.type == kind
 
 
 def test_a_word_of_another_name_is_no_short_form() -> None:
