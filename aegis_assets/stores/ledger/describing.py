@@ -17,42 +17,44 @@ from psycopg.rows import DictRow
 from aegis_assets.pipeline.telling import Named, Passage, telling
 from aegis_assets.stores.ledger.base import Base, Connection, rows, writes
 
-# Cost of these two: the entities given; of each with a description, its mentions in one chunk.
+# Lost with a crash of PostgreSQL only together with the later mark that the entity is written: then it is described again.
+NO_WAIT: Final = "SET LOCAL synchronous_commit TO off"
+# Cost: the entities given; of each with a description, its mentions in one chunk. gone: nothing live names it any more.
 WANTED: Final = """
-SELECT g.id FROM aegis_graph_entity g LEFT JOIN aegis_description x ON x.entity_id = g.id
-WHERE g.id = ANY(%(entities)s) AND (x.entity_id IS NULL OR g.chunks >= 2 * x.evidence
-    OR (x.chunk_id IS NULL AND g.chunks <= %(few)s) OR (x.chunk_id IS NOT NULL AND NOT EXISTS (
-        SELECT FROM aegis_mention m JOIN aegis_entity e ON e.id = m.entity_id JOIN aegis_document d ON d.id = m.document_id
-        JOIN aegis_placement p ON p.generation_id = d.live_id AND p.chunk_id = m.chunk_id
-        WHERE m.chunk_id = x.chunk_id AND e.canonical_id = g.id AND m.start >= x.start AND m."end" <= x."end")))
-ORDER BY g.id"""
-DROP: Final = """
-DELETE FROM aegis_description x WHERE x.entity_id = ANY(%(entities)s)
-AND NOT EXISTS (SELECT FROM aegis_graph_entity g WHERE g.id = x.entity_id)"""
-# Cost of these two: the entities given, times the limits, whatever else names them.
+SELECT k.id, g.id IS NULL AS gone
+FROM unnest(%(entities)s::uuid[]) AS k(id) LEFT JOIN aegis_graph_entity g ON g.id = k.id
+LEFT JOIN aegis_description x ON x.entity_id = k.id
+WHERE CASE WHEN g.id IS NULL THEN x.entity_id IS NOT NULL
+    ELSE x.entity_id IS NULL OR g.chunks >= 2 * x.evidence OR (x.chunk_id IS NULL AND g.chunks <= %(few)s)
+        OR (x.chunk_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM aegis_mention m JOIN aegis_entity e ON e.id = m.entity_id JOIN aegis_document d ON d.id = m.document_id
+            JOIN aegis_placement p ON p.generation_id = d.live_id AND p.chunk_id = m.chunk_id
+            WHERE m.chunk_id = x.chunk_id AND e.canonical_id = k.id AND m.start >= x.start AND m."end" <= x."end")) END
+ORDER BY k.id"""
+# Cost: the entities given, times the limits, whatever else names them.
 NAMED: Final = """
-SELECT k.id AS entity, m.chunk_id AS chunk, m.start, m."end", m.short FROM unnest(%(entities)s::uuid[]) AS k(id)
-CROSS JOIN LATERAL (SELECT id FROM aegis_entity WHERE canonical_id = k.id ORDER BY id <> k.id, id LIMIT %(names)s) e
-CROSS JOIN LATERAL (
+WITH own AS (
+    SELECT k.id AS entity, e.* FROM unnest(%(entities)s::uuid[]) AS k(id) CROSS JOIN LATERAL (
+        SELECT id, collection_id, normalised FROM aegis_entity WHERE canonical_id = k.id
+        ORDER BY id <> k.id, id LIMIT %(names)s) e
+)
+SELECT own.entity, m.chunk_id AS chunk, m.start, m."end", m.joined_from IS NOT NULL AS short, true AS home
+FROM own CROSS JOIN LATERAL (
+    SELECT few.chunk_id, count(*) OVER () AS n FROM (
+        SELECT chunk_id FROM aegis_home WHERE collection_id = own.collection_id AND name = own.normalised COLLATE "C"
+        ORDER BY chunk_id LIMIT %(homes)s + 1) few) h
+JOIN aegis_mention m ON m.chunk_id = h.chunk_id JOIN aegis_entity e ON e.id = m.entity_id
+WHERE h.n <= %(homes)s AND e.canonical_id = own.entity
+UNION ALL
+SELECT own.entity, m.chunk_id, m.start, m."end", m.short, false FROM own CROSS JOIN LATERAL (
     SELECT s.* FROM (
         SELECT chunk_id, document_id, start, "end", joined_from IS NOT NULL AS short FROM aegis_mention
-        WHERE entity_id = e.id ORDER BY document_id LIMIT %(read)s) s
+        WHERE entity_id = own.id ORDER BY document_id LIMIT %(read)s) s
     WHERE EXISTS (
         SELECT FROM aegis_document d JOIN aegis_placement p ON p.generation_id = d.live_id AND p.chunk_id = s.chunk_id
         WHERE d.id = s.document_id)
     LIMIT %(mentions)s) m"""
-HOMES: Final = """
-SELECT k.id AS entity, h.chunk_id AS chunk FROM unnest(%(entities)s::uuid[]) AS k(id)
-CROSS JOIN LATERAL (
-    SELECT collection_id, normalised FROM aegis_entity WHERE canonical_id = k.id ORDER BY id <> k.id, id LIMIT %(names)s) e
-CROSS JOIN LATERAL (
-    SELECT chunk_id FROM aegis_home WHERE collection_id = e.collection_id AND name = e.normalised COLLATE "C"
-    ORDER BY chunk_id LIMIT %(homes)s) h"""
-# Cost of these three: the chunks or rows given.
-AT_HOME: Final = """
-SELECT k.entity, m.chunk_id AS chunk, m.start, m."end", m.joined_from IS NOT NULL AS short
-FROM unnest(%(entities)s::uuid[], %(chunks)s::uuid[]) AS k(entity, chunk) JOIN aegis_mention m ON m.chunk_id = k.chunk
-JOIN aegis_entity e ON e.id = m.entity_id WHERE e.canonical_id = k.entity"""
+# Cost of these three: the chunks or entities given.
 TEXTS: Final = """
 SELECT c.id AS chunk, c.document_id AS document, c.text, w.ordinal AS window, p.ordinal AS place
 FROM aegis_chunk c JOIN aegis_document d ON d.id = c.document_id
@@ -65,6 +67,7 @@ FROM unnest(%(entities)s::uuid[], %(documents)s::uuid[], %(chunks)s::uuid[], %(s
     AS w(entity, document, chunk, start, "end") JOIN aegis_graph_entity g ON g.id = w.entity
 ON CONFLICT (entity_id) DO UPDATE SET document_id = EXCLUDED.document_id, chunk_id = EXCLUDED.chunk_id, start = EXCLUDED.start,
     "end" = EXCLUDED."end", evidence = EXCLUDED.evidence"""
+DROP: Final = "DELETE FROM aegis_description WHERE entity_id = ANY(%(entities)s)"
 # Cost: the descriptions that come from the documents.
 LOST: Final = """
 SELECT x.entity_id AS id FROM aegis_description x JOIN aegis_document d ON d.id = x.document_id
@@ -82,8 +85,11 @@ class Describing(Base):
     @writes
     def describe(self, connection: Connection, entities: Collection[UUID]) -> None:
         """Describe those of the entities that have no description of the evidence that they have now."""
-        connection.execute(DROP, {"entities": list(entities)})
-        wanted = [row["id"] for row in rows(connection, WANTED, entities=list(entities), few=MENTIONS)]
+        connection.execute(NO_WAIT)
+        found = rows(connection, WANTED, entities=list(entities), few=MENTIONS)
+        if gone := [row["id"] for row in found if row["gone"]]:
+            connection.execute(DROP, {"entities": gone})
+        wanted = [row["id"] for row in found if not row["gone"]]
         for first in range(0, len(wanted), AT_ONCE):
             _describe(connection, wanted[first : first + AT_ONCE])
 
@@ -111,20 +117,10 @@ def _describe(connection: Connection, entities: Sequence[UUID]) -> None:
 
 
 def _named(connection: Connection, entities: Sequence[UUID]) -> Mapping[UUID, list[Named]]:
-    """Return where each entity is named: in the chunks that are about it, and in the first others."""
-    homes: defaultdict[UUID, set[UUID]] = defaultdict(set)
-    for row in rows(connection, HOMES, entities=entities, names=NAMES, homes=MOST_HOMES + 1):
-        homes[row["entity"]].add(row["chunk"])
-    pairs = [(entity, chunk) for entity, chunks in homes.items() if len(chunks) <= MOST_HOMES for chunk in chunks]
-    at_home = (
-        rows(connection, AT_HOME, entities=[entity for entity, _ in pairs], chunks=[chunk for _, chunk in pairs]) if pairs else []
-    )
-    elsewhere = rows(connection, NAMED, entities=entities, names=NAMES, read=READ, mentions=MENTIONS)
+    """Return where each entity is named: in the chunks that are about it, and in some others."""
     named: defaultdict[UUID, list[Named]] = defaultdict(list)
-    about = set(pairs)
-    for row in (*at_home, *elsewhere):
-        home = (row["entity"], row["chunk"]) in about
-        named[row["entity"]].append(Named(row["chunk"], row["start"], row["end"], row["short"], home))
+    for row in rows(connection, NAMED, entities=entities, names=NAMES, homes=MOST_HOMES, read=READ, mentions=MENTIONS):
+        named[row.pop("entity")].append(Named(**row))
     return named
 
 

@@ -27,7 +27,7 @@ ON_PATH: Final = {
         TO_DO VISIBLE""",
     "crowding": "CLOSE DISSOLVE DROP_BLOCKS REOPEN",
     "deciding": "DECISION FORGET GROUPS KNOWN REMEMBER SAVE THERE UNDONE",
-    "describing": "AT_HOME DROP HOMES LOST NAMED SAVE TEXTS WANTED",
+    "describing": "DROP LOST NAMED SAVE TEXTS WANTED",
     "documents": """ADD ADD_COLLECTION ALL_FOR_UPDATE ALL_TO_PENDING CANCEL_NOW CANCEL_SOON COLLECTION DOCUMENT DOCUMENTS
         FOR_UPDATE POSTPONE_REMOVAL REMOVE REVISE SAME_BYTES SET_CONTENT SET_ENGINES TO_PENDING TO_REMOVE""",
     "embeddings": "COLLECTION EMBEDDINGS KEEP LANGUAGES SET_EMBEDDER SHOWING_OF STALE TEXTS UNKEPT",
@@ -108,7 +108,6 @@ OF_ITS_OWN: Final[dict[str, dict[str, Any]]] = {
     "crowding": BLOCKS,
     "deciding": MERGES | {"decision": 7, "by": "ada", "kind": "merge", "before": Jsonb([]), "after": Jsonb([])},
     "describing": GRAPH_ROWS | {"few": 24, "names": 8, "read": 200, "mentions": 24, "homes": 5},
-    "describing.AT_HOME": {"chunks": [UUID(int=1), UUID(int=2)]},
     "describing.SAVE": {"documents": [id_of("d77")] * 2, "chunks": [UUID(int=1), UUID(int=2)], "starts": [0, 0], "ends": [4, 4]},
     "documents.ADD": {"key": "new.md", "id": UUID(int=1)},
     "documents.ALL_TO_PENDING": {"states": ["failed", "cancelled"]},
