@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aegis_assets.engines.client import EngineClient
+from aegis_assets.engines.extractor_client import ExtractorClient
 from aegis_assets.engines.llm.budget import Budget, MonthlyBudget, unlimited
 from aegis_assets.engines.llm.client import Client
 from aegis_assets.engines.llm.conversation import Conversation, Retries
@@ -10,7 +11,6 @@ from aegis_assets.engines.llm.extractor import LanguageModelExtractor
 from aegis_assets.engines.llm.patience import Limits
 from aegis_assets.engines.llm.vision import LanguageModelVision
 from aegis_assets.engines.ocr_vision import OcrVision
-from aegis_assets.engines.spacy_client import SpacyClient
 from aegis_assets.pipeline.ports import Extractor, TokenUsage, Vision
 from aegis_assets.settings import Settings
 
@@ -24,8 +24,8 @@ def extractor(
 ) -> Extractor:
     """retries: of a language model, where the caller has less time than a run. usage: where the tokens of a server that is paid for
     are counted."""
-    if settings.extractor_engine == "spacy":
-        return SpacyClient(engine)
+    if settings.extracts_locally:
+        return ExtractorClient.from_settings(settings, engine)
     return language_model_extractor(settings, retries, usage)
 
 
