@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from aegis_assets.engines.foreign_names import find_foreign_names
 from aegis_assets.engines.languages import UNSPACED, Languages
-from aegis_assets.engines.name_types import VOCABULARY, head_type
-from aegis_assets.engines.spacy_names import CONCEPT, NUMERIC, TECHNICAL, Name, find_names, find_terms, settle_types
+from aegis_assets.engines.name_types import VOCABULARY
+from aegis_assets.engines.spacy_names import CONCEPT, NUMERIC, Name, find_names, find_terms, settle_types
 from aegis_assets.engines.spacy_relations import Reader, Statement
 from aegis_assets.model.extraction import UNSURE, Extraction, Mention, Relation, Schema
 from aegis_assets.model.ids import fingerprint, normalised
@@ -141,8 +141,7 @@ def _extract_english(text: str, parts: list[Part], schema: Schema, ordinary: Con
         for into, groups in ((found, own), (weak, extra)):
             for key, group in groups.items():
                 into[key] += group
-    recurring = {key: group for key, group in weak.items() if len(group) > 1 or head_type(key) in TECHNICAL}
-    found.update((key, group) for key, group in recurring.items() if key not in found)
+    found |= {key: group for key, group in weak.items() if key not in found}
     reader = Reader(settle_types(found))
     statements: list[tuple[Statement, int, int]] = []
     for ((offset, _, kind), doc), (own, extra) in zip(parts, read, strict=True):
