@@ -50,10 +50,10 @@ class Name:
     told: str = ""
 
 
-def find_names(doc: Any, numeric: bool, prose: bool, ordinary: Container[str]) -> Iterator[Name]:
-    """Yield the names of a paragraph. numeric: with dates and numbers. prose: capitals tell something. ordinary: known words."""
+def find_names(doc: Any, numeric: bool, ordinary: Container[str]) -> Iterator[Name]:
+    """Yield the names of a paragraph. numeric: with dates and numbers. ordinary: words that begin a sentence and no name."""
     covered: set[int] = set()
-    for first, last, label in _find_candidates(doc, prose, ordinary):
+    for first, last, label in _find_candidates(doc, ordinary):
         if covered.isdisjoint(range(first, last + 1)):
             name = None if label in NUMERIC and not numeric else _make_name(doc, first, last, KINDS.get(label, ""))
             covered.update(range(first, last + 1) if label else (), range(name.first, name.last + 1) if name else ())
@@ -61,13 +61,14 @@ def find_names(doc: Any, numeric: bool, prose: bool, ordinary: Container[str]) -
                 yield name
 
 
-def _find_candidates(doc: Any, prose: bool, ordinary: Container[str]) -> Iterator[tuple[int, int, str]]:
+def _find_candidates(doc: Any, ordinary: Container[str]) -> Iterator[tuple[int, int, str]]:
     """Yield (first token, last token, the model's label) of what may be a name, what is surest first."""
-    quoted = (doc.char_span(*match.span(1)) for match in _QUOTED.finditer(doc.text)) if prose else ()
+    quoted = (doc.char_span(*match.span(1)) for match in _QUOTED.finditer(doc.text))
     yield from ((q.start, q.end - 1, "") for q in quoted if q is not None and all(t.text[0].isupper() for t in q if len(t) > 4))
     yield from ((span.start, span.end - 1, span.label_) for span in doc.ents)
-    yield from ((first, last, "") for first, last in _find_runs(doc, ordinary)) if prose else ()
+    yield from ((first, last, "") for first, last in _find_runs(doc, ordinary))
     yield from ((token.i, token.i, "") for token in doc if _NAMES_CODE.fullmatch(token.text))
+    yield from ((first, last, "") for first, last in _find_terms(doc))
 
 
 def _find_runs(doc: Any, ordinary: Container[str]) -> Iterator[tuple[int, int]]:
@@ -111,7 +112,9 @@ def _make_name(doc: Any, first: int, last: int, kind: str) -> Name | None:
     text = " ".join(doc[first : last + 1].text.split())
     if not 1 < len(text) <= MAX_NAME or not any(map(str.isalpha, text)) or _CODE.search(text) or names_nothing(text):
         return None
-    if (text.islower() and kind and kind not in _NUMBERS) or (not kind and text.isupper() and sum(map(str.isalpha, text.split())) > 1):
+    if (text.islower() and kind and kind not in _NUMBERS) or (
+        not kind and text.isupper() and sum(map(str.isalpha, text.split())) > 1
+    ):
         return None
     told = "PERSON" if is_titled else _read_told_type(doc[first : last + 1].root, first, last, kind)
     return Name(text, kind, first, last, told if kind not in _NUMBERS else "")
@@ -119,9 +122,7 @@ def _make_name(doc: Any, first: int, last: int, kind: str) -> Name | None:
 
 def _is_outer(token: Any) -> bool:
     """Return whether no name begins or ends with the token."""
-    return not token.text[0].isalnum() or (
-        token.pos_ in _SMALL and (token.is_sent_start or token.text.islower())
-    )
+    return not token.text[0].isalnum() or (token.pos_ in _SMALL and (token.is_sent_start or token.text.islower()))
 
 
 def _is_title(token: Any) -> bool:
@@ -163,27 +164,14 @@ def _read_told_type(root: Any, first: int, last: int, kind: str) -> str:
     return "PRODUCT" if made and kind in ("", "ORGANIZATION", "PERSON") else ""
 
 
-def token_indexes(found: Mapping[str, Sequence[Name]]) -> set[int]:
-    """Return the indexes of all tokens that are part of a name."""
-    return {index for group in found.values() for name in group for index in range(name.first, name.last + 1)}
-
-
-def find_terms(doc: Any, found: Mapping[str, Sequence[Name]]) -> Iterator[Name]:
-    """Yield noun phrases of several common words that are technical and overlap no name: "cathode ray tube"."""
-    taken = token_indexes(found)
-    for chunk in doc.noun_chunks:
+def _find_terms(doc: Any) -> Iterator[tuple[int, int]]:
+    """Yield noun phrases of several common words that are technical: "cathode ray tube"."""
+    for chunk in doc.noun_chunks if doc.has_annotation("DEP") else ():
         last = chunk.root.i
         first = next((t.i for t in chunk if t.tag_ in ("NN", "NNS", "JJ") and t.lower_ not in _POINTING), last)
         text = doc[first : last + 1].text
-        if (
-            first < last < first + 5
-            and doc[first - 1].text != "-"
-            and taken.isdisjoint(range(first, last + 1))
-            and text.islower()
-            and head_type(text) in TECHNICAL
-            and (name := _make_name(doc, first, last, ""))
-        ):
-            yield name
+        if first < last < first + 5 and doc[first - 1].text != "-" and text.islower() and head_type(text) in TECHNICAL:
+            yield first, last
 
 
 def settle_types(found: Mapping[str, Sequence[Name]], told: Mapping[str, Sequence[str]] = {}) -> dict[str, str]:

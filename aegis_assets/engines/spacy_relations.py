@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from aegis_assets.engines.name_types import VOCABULARY, noun_type
-from aegis_assets.engines.spacy_names import Name, token_indexes
+from aegis_assets.engines.spacy_names import Name
 
 SURE, LIKELY, LOOSE = 0.8, 0.7, 0.6
 UNCERTAIN: Final = dict.fromkeys(("may", "might", "could", "should", "would", "if", "unless", "whether"), 0.7)
@@ -52,7 +52,7 @@ class Reader:
     def read(self, doc: Any, names: Mapping[str, Sequence[Name]]) -> Iterator[tuple[Statement, Any]]:
         """Yield each statement of a paragraph with its sentence. names: by key."""
         self.roots = {doc[name.first : name.last + 1].root.i: key for key, group in names.items() for name in group}
-        self.inside = token_indexes(names)
+        self.inside = {index for group in names.values() for name in group for index in range(name.first, name.last + 1)}
         for sentence in doc.sents:
             for token in sentence:
                 for statement in (*self._read_noun(token), *self._read_verb(token)):
@@ -92,7 +92,11 @@ class Reader:
         if token.tag_ in ("WDT", "WP", "WP$"):
             clause = next((above for above in token.ancestors if above.dep_ == "relcl"), None)
             return self._resolve(clause.head) if clause is not None and clause.head.i < token.i else None
-        named = [c for c in token.children if c.i in self.roots and (c.dep_ == "appos" or (c.dep_ in ("compound", "nmod") and c.i < token.i))]
+        named = [
+            c
+            for c in token.children
+            if c.i in self.roots and (c.dep_ == "appos" or (c.dep_ in ("compound", "nmod") and c.i < token.i))
+        ]
         return self.roots[named[-1].i] if named else self._resolve_definite(token)
 
     def _resolve_definite(self, noun: Any) -> str | None:
@@ -185,7 +189,9 @@ class Reader:
             plain = plain or ("" if keys or target.pos_ != "NOUN" else target.text)
             yield from ((action, key, SURE, False) for key in keys)
             for child in target.children if not keys else ():  # "owns a plant in Katowice"
-                yield from ((_join_words(action, target.text, child.text), key, LIKELY, False) for key in self._resolve_objects(child))
+                yield from (
+                    (_join_words(action, target.text, child.text), key, LIKELY, False) for key in self._resolve_objects(child)
+                )
         for child in verb.children:
             if child.dep_ == "agent":
                 yield from ((action, key, SURE, True) for key in self._resolve_objects(child))
@@ -211,7 +217,9 @@ def _spell_verb(verb: Any) -> str:
 
 def _spell_role(noun: Any) -> list[str]:
     """Return the words that name an office or kinship: "chief executive" of "its new chief executive since 2021"."""
-    before = [c for c in noun.children if c.i < noun.i and c.dep_ in ("compound", "amod") and c.tag_ not in ("JJS", "JJR") and c.is_alpha]
+    before = [
+        c for c in noun.children if c.i < noun.i and c.dep_ in ("compound", "amod") and c.tag_ not in ("JJS", "JJR") and c.is_alpha
+    ]
     return [*(child.text for child in before if child.lower_ not in ("new", "own", "first", "last")), noun.text]
 
 
