@@ -34,27 +34,9 @@ class Migration(migrations.Migration):
                 ("start", models.PositiveIntegerField()),
                 ("end", models.PositiveIntegerField()),
                 ("evidence", models.IntegerField()),
-                ("text", models.TextField(db_default="")),
-                ("asked", models.IntegerField(db_default=0)),
             ],
             options={"db_table": "aegis_description", "default_permissions": ()},
         ),
-        migrations.AddIndex("description", models.Index(fields=["document_id", "chunk_id"], name="aegis_description_place")),
-        migrations.CreateModel(
-            name="DescriptionSource",
-            fields=[
-                ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("entity_id", models.UUIDField()),
-                ("document_id", models.UUIDField()),
-                ("chunk_id", models.UUIDField()),
-                ("start", models.PositiveIntegerField()),
-                ("end", models.PositiveIntegerField()),
-            ],
-            options={"db_table": "aegis_description_source", "default_permissions": ()},
-        ),
-        migrations.AddIndex("descriptionsource", models.Index(fields=["entity_id"], name="aegis_description_source_of")),
-        migrations.AddIndex(
-            "descriptionsource", models.Index(fields=["document_id", "chunk_id"], name="aegis_description_source_in")
-        ),
+        migrations.AddIndex("description", models.Index(fields=["document_id", "chunk_id"], name="aegis_description_source")),
         migrations.RunSQL(MARK, migrations.RunSQL.noop),
     ]
