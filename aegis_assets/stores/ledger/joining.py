@@ -7,7 +7,7 @@ Chunks that the live generation shares with the one in the making follow at once
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -20,6 +20,7 @@ from aegis_assets.model.outbox import Kind
 from aegis_assets.pipeline.blocking import blocks
 from aegis_assets.pipeline.entity_types import is_generic
 from aegis_assets.pipeline.joining import LocalName, join_short_forms
+from aegis_assets.pipeline.search.names import file_title, title_names
 from aegis_assets.stores.ledger.base import Base, Connection, rows, writes
 from aegis_assets.stores.ledger.evidence import changing
 from aegis_assets.stores.ledger.extraction import ADD_ENTITIES, GROUPS, LIVE, NAME_LENGTH
@@ -33,6 +34,11 @@ SELECT coalesce(m.joined_from, m.entity_id) AS own, m.entity_id AS entity, m.nam
 FROM aegis_document d JOIN aegis_placement p ON p.generation_id = coalesce(d.making_id, d.live_id)
 JOIN aegis_mention m ON m.chunk_id = p.chunk_id
 WHERE d.id = %(document)s GROUP BY 1, 2, 3, 4"""
+# The document's first headings of the highest level: one is its title, two are none. Cost: the document's chunks.
+TITLES: Final = """
+SELECT DISTINCT d.name, p.headings[1] AS heading
+FROM aegis_document d JOIN aegis_placement p ON p.generation_id = coalesce(d.making_id, d.live_id)
+WHERE d.id = %(document)s LIMIT 2"""
 COLLECTION: Final = "SELECT collection_id AS collection FROM aegis_document WHERE id = %(document)s"
 # What a person decided of a name goes before. Cost: the merges of the names given.
 DECIDED: Final = """
@@ -78,7 +84,7 @@ class Joining(Base):
         """
         fence(connection, document, run_id)
         said = _said(connection, document)
-        full = _joins(connection, said)
+        full = _joins(connection, said, _titles(connection, document))
         moves = [
             (own, current, full.get(own, own))
             for own, name in sorted(said.items())
@@ -103,9 +109,16 @@ class Joining(Base):
             drop_unnamed(connection, change, {current for _, current, _ in moves})
 
 
-def _joins(connection: Connection, said: Mapping[UUID, _Said]) -> dict[UUID, UUID]:
+def _titles(connection: Connection, document: UUID) -> set[str]:
+    """Return the names that the document's file name, and its title where it has one, stand for."""
+    found = rows(connection, TITLES, document=document)
+    headings = [row["heading"] for row in found if row["heading"] and len(found) == 1]
+    return {name for text in (*{file_title(row["name"]) for row in found}, *headings) for name in title_names(text)}
+
+
+def _joins(connection: Connection, said: Mapping[UUID, _Said], titles: Collection[str]) -> dict[UUID, UUID]:
     """Return the full name of each short form, of those that no person has decided about."""
-    full = join_short_forms(name.local_name(own) for own, name in said.items())
+    full = join_short_forms((name.local_name(own) for own, name in said.items()), titles)
     if not full:
         return {}
     decided = {row["id"] for row in rows(connection, DECIDED, names=list(full))}

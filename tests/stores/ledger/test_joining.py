@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import permutations
 
 from aegis_assets.model import ids
@@ -9,6 +10,7 @@ from aegis_assets.model.outbox import Kind
 from aegis_assets.stores.ledger import Ledger
 from tests.stores.ledger.build import collection
 from tests.stores.ledger.marked_documents import held, ingest, prepare, relations, remove
+from tests.stores.ledger.test_walking import prepared
 
 TEXTS = (
     "{PERSON|Charles Babbage} designed the engine.",
@@ -73,6 +75,16 @@ def test_a_revision_with_two_full_names_undoes_the_join_and_one_without_brings_i
 
     ingest(ledger, "a.md", TEXTS, "run-3")
     assert (held(ledger), relations(ledger)) == (JOINED, ANSWERS)
+
+
+def test_of_two_full_names_the_one_counts_that_the_document_s_name_or_only_title_gives(ledger: Ledger) -> None:
+    ingest(ledger, "notes/Charles_Babbage.md", WITH_HENRY, "run-1")
+    assert held(ledger)["Charles Babbage"] == JOINED["Charles Babbage"]
+    for number, (title, people) in enumerate({"Henry Babbage": 2, "The Babbages": 3}.items()):
+        texts, babbages = ("Henry Babbage", "Charles Babbage", "Babbage"), re.compile(r"(?:Henry |Charles )?Babbage")
+        document, _ = prepared(ledger, f"{number}.md", title, texts, f"run-{title}", babbages, "PERSON")
+        ledger.join_names(document, f"run-{title}")
+        assert len(ledger.names_of(collection(), [document], "rules")) == people
 
 
 def test_a_second_call_changes_nothing(ledger: Ledger) -> None:

@@ -27,6 +27,7 @@ ON_PATH: Final = {
         TO_DO VISIBLE""",
     "crowding": "CLOSE DISSOLVE DROP_BLOCKS REOPEN",
     "deciding": "DECISION FORGET GROUPS KNOWN REMEMBER SAVE THERE UNDONE",
+    "describing": "DROP LOST NAMED SAVE TEXTS WANTED",
     "documents": """ADD ADD_COLLECTION ALL_FOR_UPDATE ALL_TO_PENDING CANCEL_NOW CANCEL_SOON COLLECTION DOCUMENT DOCUMENTS
         FOR_UPDATE POSTPONE_REMOVAL REMOVE REVISE SAME_BYTES SET_CONTENT SET_ENGINES TO_PENDING TO_REMOVE""",
     "embeddings": "COLLECTION EMBEDDINGS KEEP LANGUAGES SET_EMBEDDER SHOWING_OF STALE TEXTS UNKEPT",
@@ -106,6 +107,8 @@ OF_ITS_OWN: Final[dict[str, dict[str, Any]]] = {
     "chunks.PLACE": {"headings": ["Title"], "pages": [1], "id": UUID(int=1)},
     "crowding": BLOCKS,
     "deciding": MERGES | {"decision": 7, "by": "ada", "kind": "merge", "before": Jsonb([]), "after": Jsonb([])},
+    "describing": GRAPH_ROWS | {"few": 24, "names": 8, "read": 200, "mentions": 24, "homes": 5},
+    "describing.SAVE": {"documents": [id_of("d77")] * 2, "chunks": [UUID(int=1), UUID(int=2)], "starts": [0, 0], "ends": [4, 4]},
     "documents.ADD": {"key": "new.md", "id": UUID(int=1)},
     "documents.ALL_TO_PENDING": {"states": ["failed", "cancelled"]},
     "documents.POSTPONE_REMOVAL": {"first": 60, "most": 3600},

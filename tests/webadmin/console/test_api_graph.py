@@ -7,15 +7,16 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from aegis_assets.model.document import State
 from aegis_assets.stores.ledger import Ledger
 from tests.doubles.dagster_graphql import DagsterDouble
 from tests.webadmin.conftest import browser
-from tests.webadmin.console.ledger_rows import entity, made, mention, relation
+from tests.webadmin.console.ledger_rows import COLLECTION, entity, made, mention, relation
 from tests.webadmin.console.test_api import new, script
 from webadmin.console.models import AuditEntry
-from webadmin.documents.models import Collection, Document, Entity, Relation
+from webadmin.documents.models import Chunk, Collection, Description, Document, Entity, Relation
 
 TEXT = "Ada Lovelace wrote notes. Lovelace knew Charles Babbage."
 
@@ -61,6 +62,29 @@ def test_entities_have_their_names_type_and_chunks(viewer: Client, ledger: Ledge
     assert (rows["Ada Lovelace"]["type"], len(rows["Ada Lovelace"]["chunks"])) == ("PERSON", 2)
     assert rows["Charles Babbage"]["aliases"] == []
     assert len(rows["Charles Babbage"]["chunks"]) == 1
+
+
+def test_entities_are_described_by_a_sentence_and_its_chunk(viewer: Client, ledger: Ledger, document: UUID) -> None:
+    chunk = Chunk.objects.filter(document=document).first()
+    assert chunk is not None
+    Description.objects.create(
+        entity_id=entity("Ada Lovelace").pk, collection_id=COLLECTION, document_id=document, chunk_id=chunk.pk, start=0, end=25,
+        evidence=2,
+    )  # fmt: skip
+    rows = {row["name"]: row for row in pages(viewer, f"/api/documents/{document}/entities", "entities", 100)}
+    said = {name: (row["description"], row["described_in"]) for name, row in rows.items()}
+    assert said == {"Ada Lovelace": ("Ada Lovelace wrote notes.", str(chunk.pk)), "Charles Babbage": ("", None)}
+
+    panel = panel_of("Ada Lovelace")
+    assert "What it is" in panel
+    assert str(chunk.pk) in panel.partition("What it is")[2].partition("Relations")[0]
+    assert "What it is" not in panel_of("Charles Babbage")
+
+
+def panel_of(name: str) -> str:
+    """Return what the graph page says of an entity."""
+    address = reverse("console:graph-entity", args=[entity(name).pk])
+    return browser(group="viewer").get(address, headers={"hx-request": "true"}).content.decode()
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])

@@ -76,9 +76,11 @@ class Decided(Frozen):
 
 
 class Portrait(Frozen):
-    """All that is known of one entity. The totals are of relations and of chunks that name it."""
+    """All that is known of one entity. description: the sentence that tells most of what it is. The totals are of relations and of
+    chunks that name it."""
 
     node: Node
+    description: Sentence | None
     names: tuple[Name, ...]
     short_forms: tuple[ShortForm, ...]
     relations: tuple[Related, ...]
@@ -95,6 +97,7 @@ def portrait(entity: UUID, limit: int = SHOWN) -> Portrait:
     ids = [row["id"] for row in aliases]
     return Portrait(
         node=nodes([entity])[0],
+        description=next((_sentence(row, (), whole=True) for row in rows(statements.DESCRIPTIONS, entities=[entity])), None),
         short_forms=tuple(ShortForm(**row) for row in rows(statements.SHORT_FORMS, entity=entity, limit=NAMES_SHOWN)),
         names=_reasoned(aliases, rows(statements.REASONS, names=ids)),
         relations=tuple(Related.model_validate(_without_total(row)) for row in related),

@@ -6,9 +6,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from aegis_assets.errors import BadInput
+from aegis_assets.pipeline.telling import plain
 from webadmin.console.api.parameters import WRONG_PLACE
 from webadmin.console.graph.queries import rows
-from webadmin.console.graph.statements import SHOWN
+from webadmin.console.graph.statements import DESCRIPTIONS, SHOWN
 
 # A name of one entity is any that the document spells, or that it was extracted as. Grows with the mentions of the document.
 ENTITIES: Final = f"""
@@ -45,17 +46,25 @@ ORDER BY s.canonical_id, t.canonical_id, said.type LIMIT %(limit)s"""
 def entities(document: UUID, limit: int, after: str) -> tuple[list[dict[str, Any]], str | None]:
     """Return a page of entities in the order of their ids, and what `after` asks for the next page by. Raises BadInput."""
     page = rows(ENTITIES, document=document, limit=limit + 1, after=_uuid(after) if after else None)
+    described = {row["id"]: row for row in rows(DESCRIPTIONS, entities=[row["id"] for row in page])}
     shown = [
         {
             "id": str(row["id"]),
             "name": row["name"],
             "type": row["type"],
+            **_description(described.get(row["id"])),
             "aliases": sorted(set(row["names"]) - {row["name"]}),
             "chunks": [str(chunk) for chunk in row["chunks"]],
         }
         for row in page[:limit]
     ]
     return shown, shown[-1]["id"] if len(page) > limit else None
+
+
+def _description(row: dict[str, Any] | None) -> dict[str, Any]:
+    if row is None:
+        return {"description": "", "described_in": None}
+    return {"description": plain(row["text"][row["start"] : row["end"]]), "described_in": str(row["chunk"])}
 
 
 def relations(document: UUID, limit: int, after: str, *, addressed: bool) -> tuple[list[dict[str, Any]], str | None]:

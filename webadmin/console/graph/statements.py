@@ -98,6 +98,10 @@ WITH said AS (
 SELECT c.id AS chunk, c.text, said.start, said."end", d.id AS document, d.name, p.pages, p.headings, count(*) OVER () AS total
 FROM said {SHOWN} JOIN aegis_chunk c ON c.id = said.chunk_id
 ORDER BY d.name, d.id, p.window_id, p.ordinal LIMIT %(limit)s"""
+# What entities are: the sentence that tells most of each. Grows with the entities.
+DESCRIPTIONS: Final = f"""
+SELECT said.entity_id AS id, c.id AS chunk, c.text, said.start, said."end", d.id AS document, d.name, p.pages, p.headings
+FROM aegis_description said {SHOWN} JOIN aegis_chunk c ON c.id = said.chunk_id WHERE said.entity_id = ANY(%(entities)s)"""
 # Grows with what states the relation, between all names of its two ends.
 STATEMENTS: Final = f"""
 WITH said AS (

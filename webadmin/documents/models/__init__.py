@@ -17,7 +17,7 @@ from webadmin.documents.models.content import (
     Removed,
     Window,
 )
-from webadmin.documents.models.graph import GraphEntity, GraphRelation, Home, Outbox
+from webadmin.documents.models.graph import Description, GraphEntity, GraphRelation, Home, Outbox
 from webadmin.documents.models.knowledge import (
     CrowdedBlock,
     Decision,
@@ -40,6 +40,7 @@ __all__ = [
     "Concurrency",
     "CrowdedBlock",
     "Decision",
+    "Description",
     "Document",
     "Entity",
     "EntityBlock",

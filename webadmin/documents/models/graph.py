@@ -100,3 +100,23 @@ class Home(models.Model):
             models.Index(fields=["collection", "name", "chunk_id"], name="aegis_home_name"),
             models.Index(fields=["collection", "lead", "name"], name="aegis_home_lead"),
         ]
+
+
+class Description(models.Model):
+    """What an entity is: text[start:end] of a live chunk (stores.ledger.describing), none where no sentence says it.
+
+    evidence: how many chunks named the entity when it was described.
+    """
+
+    entity_id = models.UUIDField(primary_key=True)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False)
+    document_id = models.UUIDField(null=True)
+    chunk_id = models.UUIDField(null=True)
+    start = models.PositiveIntegerField()
+    end = models.PositiveIntegerField()
+    evidence = models.IntegerField()
+
+    class Meta:
+        db_table = "aegis_description"
+        default_permissions = ()
+        indexes = [models.Index(fields=["document_id", "chunk_id"], name="aegis_description_source")]
