@@ -31,6 +31,8 @@ Waiting = tuple[str, asyncio.Future[Extraction]]
 class ExtractorClient:
     """The extractor of the engine server, asked for many texts at a time."""
 
+    takes_pairs = False
+
     def __init__(
         self,
         engine: EngineClient,
@@ -54,7 +56,7 @@ class ExtractorClient:
 
     def fingerprint(self, schema: Schema) -> str:
         """Return what decides the result: the types alone, for neither reads a prompt or asks a language model."""
-        read = schema.model_copy(update={"prompt": ""}).model_dump_json(exclude={"model"})
+        read = schema.model_copy(update={"prompt": ""}).model_dump_json(exclude={"model", "pairs"})
         return fingerprint(**{self._kind: self._server_fingerprint(), "schema": read})
 
     def _server_fingerprint(self) -> str:

@@ -226,6 +226,7 @@ def _schema(collection: Collection) -> Schema:
         relation_types=tuple(collection.relation_types),
         prompt=collection.prompt,
         model=collection.model,
+        pairs=collection.pairs,
     )
 
 
