@@ -2,7 +2,8 @@
 
 Design note: tuples on one line, because keys and indentation were two thirds of an answer's tokens; a worked example as an exchange
 before the passage instead of examples in the rules, from where a small model copied its predicates (58 %); few types, far from
-each other, because the line between two types is where one entity becomes two. All that comes before the passage is the same for
+each other, because the line between two types is where one entity becomes two; the line's number last, because behind a number a
+small model wrote verb, object and subject, or counted on and repeated itself. All that comes before the passage is the same for
 every passage of a collection, so that a server reads it once and keeps it.
 """
 
@@ -57,7 +58,8 @@ Empty lists are a right answer."""
 _PREDICATE: Final = "a short verb phrase in the passage's own words"
 
 # From a field that few documents are about. It says what no rule says as shortly: ends are listed names and nothing more
-# ("Helios 3", not "Helios 3 from Medwave in 2018"), "Duarte" is Ana Duarte, and no blank is spent between the parts.
+# ("Helios 3", not "Helios 3 from Medwave in 2018"), "Duarte" is Ana Duarte, a verb phrase is the line's own, and no blank is spent
+# between the parts.
 _EXAMPLE: Final = (
     "Helios 3 in Cork",
     "St. Brannoc Hospital in Cork bought the scanner Helios 3 from Medwave in 2018 for two million euros.",
