@@ -42,7 +42,7 @@ def rules() -> str:
 def question(name: str, sentences: Sequence[str]) -> str:
     """Return what is asked of an entity."""
     text = "\n\n".join(sentences)
-    return f"The name:\n{fenced(plain(name))}\nThe sentences:\n{fenced(numbered(text, lines(text)))}"
+    return fenced(f"The name: {plain(name)}\n{numbered(text, lines(text))}")
 
 
 def answer_schema() -> dict[str, object]:
