@@ -141,15 +141,16 @@ def _is_title(token: Any) -> bool:
 
 
 def _extend(doc: Any, last: int, kind: str) -> int:
-    """Return the last token of a name with the number of a model and the noun of a machine."""
+    """Return the last token of a name with the noun of a machine, a part that the model left out, and the number of a model."""
+    head = doc[last].head
+    is_part = head.text.istitle() and not head.ent_type_  # the "Franck" of Helmut Franck
+    is_machine = head.text.islower() and noun_type(head.lemma_.lower()) in TECHNICAL
+    if doc[last].dep_ in ("compound", "nmod") and last < head.i <= last + 2 and (is_part or is_machine):
+        last = head.i
     after = doc[last + 1 : last + 4]
     if kind in ("", "PRODUCT", "EVENT", "ORGANIZATION") and doc[last].whitespace_ and (number := _NUMBERED.match(after.text)):
-        last = next(token.i for token in after if token.idx + len(token) >= after.start_char + number.end())
-    head = doc[last].head
-    is_part = head.pos_ == "PROPN" and not head.ent_type_  # the "Franck" that the model has left out of Helmut Franck
-    is_machine = head.text.islower() and noun_type(head.lemma_.lower()) in TECHNICAL
-    is_compound = doc[last].dep_ in ("compound", "nmod") and last < head.i <= last + 2
-    return head.i if is_compound and (is_part or is_machine) else last
+        return next(token.i for token in after if token.idx + len(token) >= after.start_char + number.end())
+    return last
 
 
 def _find_joined_end(doc: Any, last: int) -> int:
