@@ -143,7 +143,7 @@ def _is_title(token: Any) -> bool:
 def _extend(doc: Any, last: int, kind: str) -> int:
     """Return the last token of a name with the noun of a machine, a part that the model left out, and the number of a model."""
     head = doc[last].head
-    is_part = head.text.istitle() and not head.ent_type_  # the "Franck" of Helmut Franck
+    is_part = head.text.istitle() and head.text != "No" and not head.ent_type_  # the "Franck" of Helmut Franck
     is_machine = head.text.islower() and noun_type(head.lemma_.lower()) in TECHNICAL
     if doc[last].dep_ in ("compound", "nmod") and last < head.i <= last + 2 and (is_part or is_machine):
         last = head.i
