@@ -143,12 +143,17 @@ class Settings(BaseSettings):
     llm_first_token_timeout: PositiveFloat = 1800.0  # seconds of a request in the server's queue while none of ours gets on
     # How often a model is asked what it left out of a chunk's answer. Each costs the chunk again and half an answer.
     llm_gleanings: NonNegativeInt = Field(0, le=3)
+    # How many entities a run may have described after it has published its documents: a request each. 0: none.
+    llm_descriptions: NonNegativeInt = 0
     llm_token_gap: PositiveFloat = 60.0  # seconds between two tokens
     ollama_timeout: PositiveFloat = 180.0  # seconds from an answer's first token to its last, with any server
     vision_model: str = ""
-    extractor: Literal["auto", "ollama", "openai", "spacy"] = "auto"
+    extractor: Literal["auto", "ollama", "openai", "spacy", "gliner"] = "auto"
     # {"fr": "fr_core_news_md"}: a spaCy model for a language (ISO 639), a package or path; English has one, others give names only
     spacy_models: dict[str, str] = Field(default_factory=dict)
+    gliner_path: str = ""  # directory of a GLiNER2 checkpoint
+    gliner_device: str = ""  # empty: embedder_device
+    gliner_threshold: float = Field(0.5, gt=0, lt=1)  # the score that a name needs
     # auto: the server at embedding_url (text-embeddings-inference, or else an OpenAI-compatible one), without it MiniLM
     embedder: Literal["auto", "minilm", "bge-m3", "openai", "tei"] = "auto"
     embedder_path: str = ""  # directory of BGE-M3's weights
@@ -300,10 +305,15 @@ class Settings(BaseSettings):
         return "bge-m3" if self.embedder == "bge-m3" else "minilm"
 
     @property
-    def extractor_engine(self) -> Literal["ollama", "openai", "spacy"]:
+    def extractor_engine(self) -> Literal["ollama", "openai", "spacy", "gliner"]:
         if self.extractor == "auto":
             return self.language_server or "spacy"
         return self.extractor
+
+    @property
+    def extracts_locally(self) -> bool:
+        """Return whether the engine server extracts, and no language model."""
+        return self.extractor_engine in ("spacy", "gliner")
 
     @property
     def language_server(self) -> Literal["ollama", "openai", ""]:

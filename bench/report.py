@@ -83,6 +83,17 @@ COLUMNS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         },
     ),
     "steady": ("shares", {"share": "share", "documents": "documents", "documents_per_s": "documents per s"}),
+    "walk": (
+        "cases",
+        {
+            "entities": "entities",
+            "questions": "questions",
+            "median_ms": "median, ms",
+            "p95_ms": "95th percentile, ms",
+            "most_ms": "longest, ms",
+            "chunks_reached": "chunks reached",
+        },
+    ),
     "kills": (
         "cases",
         {

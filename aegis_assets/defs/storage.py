@@ -12,13 +12,16 @@ import inspect
 import os
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import sqlalchemy
 import stamina
+from dagster._core.storage.event_log import SqlEventLogStorageMetadata
+from dagster._core.storage.runs import RunStorageSqlMetadata
+from dagster._core.storage.schedules import ScheduleStorageSqlMetadata
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
-from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn
+from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn, retry_pg_creation_fn
 from sqlalchemy.exc import DBAPIError
 
 from aegis_assets.outages import OutageClock
@@ -28,7 +31,8 @@ from aegis_assets.settings import settings
 P = ParamSpec("P")
 R = TypeVar("R")
 
-TABLES = "SELECT to_regclass('runs') IS NOT NULL AND to_regclass('event_logs') IS NOT NULL AND to_regclass('job_ticks') IS NOT NULL"
+TABLES: Final = sorted({*RunStorageSqlMetadata.tables, *SqlEventLogStorageMetadata.tables, *ScheduleStorageSqlMetadata.tables})
+ARE_THERE: Final = sqlalchemy.text("SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(:names) AS name")
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
@@ -36,8 +40,11 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> PooledPostgresStorage:
         url = with_options(pg_url_from_config(config_value))
         engine = _engine(url, os.getpid())
-        storage = cls(url, should_autocreate_tables=not _has_tables(engine), inst_data=inst_data)
+        complete = _has_tables(engine)
+        storage = cls(url, should_autocreate_tables=not complete, inst_data=inst_data)
         for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
+            if not complete:
+                _create_rest(part)
             assert hasattr(part, "_engine"), "dagster_postgres keeps its engine elsewhere: look again how to share one"
             part._engine = engine
             _repeat_broken_calls(part)
@@ -103,9 +110,17 @@ def repeated(call: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
+def _create_rest(part: Any) -> None:
+    """Create tables that are missing.
+
+    Dagster looks for the first one only and creates each by itself: a process that was killed meanwhile has left some out.
+    """
+    retry_pg_creation_fn(part._init_db)
+
+
 def _has_tables(engine: sqlalchemy.Engine) -> bool:
     def ask() -> bool:
         with engine.connect() as connection:
-            return bool(connection.execute(sqlalchemy.text(TABLES)).scalar())
+            return bool(connection.execute(ARE_THERE, {"names": TABLES}).scalar())
 
     return retry_pg_connection_fn(ask)

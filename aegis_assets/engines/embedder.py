@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import hashlib
 import io
 import json
 import math
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from aegis_assets.engines import lexical
+from aegis_assets.engines.checkpoint import file_digests
 from aegis_assets.engines.forward import OncePerBatch, Pieces, cores
 from aegis_assets.errors import EngineFailed, Misconfigured
 from aegis_assets.model.embedding import EmbedderInfo, Embedding
@@ -199,12 +199,8 @@ def _fingerprint(path: Path, max_tokens: int, lexical_version: int) -> str:
 
     The device is left out: half precision moves a vector by less than two texts can differ.
     """
-    digests = {}
-    for name in ("config.json", "tokenizer.json", "model.safetensors", "pytorch_model.bin", "sparse_linear.pt"):
-        if (path / name).is_file():
-            with (path / name).open("rb") as file:
-                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return fingerprint(files=sorted(digests.items()), max_tokens=max_tokens, lexical=lexical_version)
+    names = ("config.json", "tokenizer.json", "model.safetensors", "pytorch_model.bin", "sparse_linear.pt")
+    return fingerprint(files=file_digests(path, names), max_tokens=max_tokens, lexical=lexical_version)
 
 
 def _by_token(weights: Mapping[str, float]) -> tuple[tuple[int, ...], tuple[float, ...]]:

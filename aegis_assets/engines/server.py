@@ -1,4 +1,4 @@
-"""`python -m aegis_assets.engines.server`: the resident engine server, one address for parser, chunker, OCR, embedder and spaCy.
+"""`python -m aegis_assets.engines.server`: the resident engine server, one address for parser, chunker, OCR and models.
 
 Heavy engines are loaded once, here, so that ops and the web process import none of them. This process itself stays light: it owns
 the address, a template process that parses in forked children, and a process with the two models.

@@ -12,12 +12,16 @@ UNSURE: Final = 0.5  # the confidence of a type that may as well be another one
 
 
 class Schema(Frozen):
-    """What a collection wants extracted, and by which language model. Empty: the extractor's own types, prompt and model."""
+    """What a collection wants extracted, and by which language model. Empty: the extractor's own types, prompt and model.
+
+    pairs: a language model is asked about two small neighbouring chunks at once.
+    """
 
     entity_types: tuple[str, ...] = ()
     relation_types: tuple[str, ...] = ()
     prompt: str = ""
     model: str = ""
+    pairs: bool = False
 
 
 class Mention(Frozen):

@@ -31,13 +31,15 @@ class GraphChunk(Frozen):
 
 
 class GraphEntity(Frozen):
-    """A canonical entity. chunks: how many live chunks of the collection mention it or an alias of it."""
+    """A canonical entity. chunks: how many live chunks of the collection mention it or an alias of it. description: what it is, ''
+    where nothing says it."""
 
     id: UUID
     name: str
     type: str
     aliases: tuple[str, ...]
     chunks: int
+    description: str = ""
 
 
 class GraphRelation(Frozen):

@@ -179,12 +179,16 @@ class Showing(Frozen):
 
 @dataclass(frozen=True)
 class Extracted:
-    """What was found in a chunk. cached: without a call, from an equal text. seconds: of the call."""
+    """What was found in a chunk. cached: without a call, from an equal text. seconds: of the call.
+
+    cache_key: the fingerprint by which it is cached for equal texts; empty: that of the mark.
+    """
 
     chunk: UUID
     extraction: Extraction
     cached: bool = False
     seconds: float = 0.0
+    cache_key: str = ""
 
 
 class FailureRow(Frozen):

@@ -161,6 +161,8 @@ class _Drain:
 
     def _entities(self, *, delete: bool = False) -> None:
         for claimed in self._claimed(Kind.ENTITY):
+            if not delete:
+                self._ledger.describe([one.key.id for one in claimed])
             entities = self._facts.entities([one.key.id for one in claimed])
             if entities:
                 self._graph.write_entities(self._collection, entities)

@@ -111,16 +111,27 @@ class Embedder(Protocol):
 
 class Extractor(Protocol):
     """extract holds a slot while the model works, not while it writes a prompt, reads an answer or waits to ask again.
+    takes_pairs: whether a request costs so much beside its text that a collection may want two chunks in one.
     named: with the model that the schema wants. earlier: fingerprints of earlier releases under which a result stays valid."""
 
     lease: tuple[str, int] | None
     name: str
+    takes_pairs: bool
 
     def named(self, schema: Schema) -> str: ...
     def fingerprint(self, schema: Schema) -> str: ...
     def earlier(self, schema: Schema) -> tuple[str, ...]: ...
     async def check(self, schema: Schema | None = None) -> None: ...
     async def extract(self, text: str, schema: Schema, slot: Slot = free_slot) -> Extraction: ...
+
+
+class Describer(Protocol):
+    """Says what something is, from sentences that name it; '' where nothing usable came. describe holds a slot while the model
+    works."""
+
+    lease: tuple[str, int] | None
+
+    async def describe(self, name: str, sentences: Sequence[str], schema: Schema, slot: Slot = free_slot) -> str: ...
 
 
 class Bucket(Protocol):

@@ -25,7 +25,7 @@ from aegis_assets.stores.graph_rows import batches, keyed, texts
 from aegis_assets.stores.graph_search import ChunkSearch
 
 VECTOR_BATCH = 200  # rows of a transaction with embeddings: 200 of 1,024 numbers are 1.6 MB
-LAYOUT = 2  # of nodes and edges: 2 counts a relation's chunks and documents where 1 listed them
+LAYOUT = 3  # of nodes and edges: 2 counts a relation's chunks and documents where 1 listed them, 3 describes entities
 
 
 class BoltGraph(GraphContents):

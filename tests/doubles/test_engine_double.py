@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from aegis_assets.engines.client import EngineClient
+from aegis_assets.engines.extractor_client import ExtractorClient
 from aegis_assets.engines.llm.vision import shrunk
 from aegis_assets.engines.ocr_vision import OcrVision
-from aegis_assets.engines.spacy_client import SpacyClient
 from aegis_assets.model.extraction import Schema
 from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest, Picture
 from tests.doubles.engine import EngineDouble
@@ -60,7 +60,7 @@ def test_the_real_client_embeds_and_extracts(double: EngineDouble) -> None:
     assert vectors == client.embed(texts, "passage")
     assert len({vector.dense for vector in vectors}) == 70
     assert all(abs(sum(value * value for value in vector.dense) - 1) < 1e-3 for vector in vectors)
-    found = asyncio.run(SpacyClient(client).extract("Kofa controls Neto.", Schema()))
+    found = asyncio.run(ExtractorClient(client).extract("Kofa controls Neto.", Schema()))
     assert [(mention.name, mention.start) for mention in found.mentions] == [("Kofa", 0), ("Neto", 14)]
     assert [(one.source, one.target, one.type) for one in found.relations] == [(0, 1, "CONTROLS")]
     picture = Picture(ref="#/pictures/0", image="x", box=None, caption="")

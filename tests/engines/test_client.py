@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from aegis_assets.engines.client import EngineClient
+from aegis_assets.engines.extractor_client import ExtractorClient
 from aegis_assets.engines.ocr_vision import OcrVision
 from aegis_assets.engines.service.wire import BUSY, WAITED, PageBody, decode_error, encode_error
-from aegis_assets.engines.spacy_client import SpacyClient
 from aegis_assets.errors import (
     AegisError,
     BadInput,
@@ -224,7 +224,7 @@ def test_a_cancelled_call_closes_its_connection(server: Scripted) -> None:
     server.script = ["hang"]
 
     async def give_up() -> None:
-        task = asyncio.create_task(SpacyClient(EngineClient(server.address)).extract("text", Schema()))
+        task = asyncio.create_task(ExtractorClient(EngineClient(server.address)).extract("text", Schema()))
         while not server.seen:
             await asyncio.sleep(0.01)
         task.cancel()
@@ -301,7 +301,7 @@ def test_a_call_loads_no_certificate_authorities(server: Scripted, monkeypatch: 
     client = EngineClient(server.address)
     loaded: list[object] = []
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *paths, **_: loaded.append(paths))
-    asyncio.run(SpacyClient(client).extract("text", Schema()))
+    asyncio.run(ExtractorClient(client).extract("text", Schema()))
     assert loaded == []
 
 

@@ -20,9 +20,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from aegis_assets.engines import lexical
 from aegis_assets.engines.client import EngineClient
+from aegis_assets.engines.extractor_client import MOST, ExtractorClient
 from aegis_assets.engines.ocr_vision import OcrVision
 from aegis_assets.engines.service.wire import PageBody
-from aegis_assets.engines.spacy_client import MOST, SpacyClient
 from aegis_assets.errors import BadInput, EngineFailed, Misconfigured, NotAllowed, NotFound
 from aegis_assets.model.embedding import Embedding
 from aegis_assets.model.extraction import Extraction, Schema
@@ -176,7 +176,7 @@ def test_strange_texts_are_embedded_too(engine: EngineClient) -> None:
 
 def test_the_extractor_answers_many_requests_at_once_each_with_its_own(engine: EngineClient) -> None:
     async def ask() -> list[str]:
-        extractor = SpacyClient(engine)
+        extractor = ExtractorClient(engine)
         names = ["Paris", "London", "Berlin", "Madrid", "Vienna"]
         found = await asyncio.gather(*(extractor.extract(f"The company opened an office in {name}.", Schema()) for name in names))
         return [name for name, result in zip(names, found, strict=True) if name in {mention.name for mention in result.mentions}]
@@ -189,7 +189,7 @@ def test_texts_that_share_requests_are_extracted_as_each_alone(engine: EngineCli
     texts = [f"Company {number} opened an office in {cities[number % 7]}." * (1 + number % 3) for number in range(2 * MOST + 3)]
 
     async def ask() -> tuple[list[Extraction], list[Extraction]]:
-        extractor = SpacyClient(engine)
+        extractor = ExtractorClient(engine)
         together = await asyncio.gather(*(extractor.extract(text, Schema()) for text in texts))
         return together, [await extractor.extract(text, Schema()) for text in texts]
 
@@ -199,7 +199,7 @@ def test_texts_that_share_requests_are_extracted_as_each_alone(engine: EngineCli
 
 
 def test_the_extractors_fingerprint_follows_the_schema(engine: EngineClient) -> None:
-    extractor = SpacyClient(engine)
+    extractor = ExtractorClient(engine)
     assert extractor.fingerprint(Schema()) != extractor.fingerprint(Schema(entity_types=("PERSON",)))
 
 

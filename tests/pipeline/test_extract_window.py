@@ -124,8 +124,8 @@ class Ledger:
     def chunks_to_do(self, *_: object) -> Sequence[ChunkRow]:
         return self.chunks
 
-    def cached_extractions(self, *_: object) -> dict[str, Extraction]:
-        return {self.chunks[0].text_hash: Extraction()}
+    def cached_extractions(self, *_: object) -> dict[tuple[str, str], Extraction]:
+        return {(self.chunks[0].text_hash, "f"): Extraction()}
 
     def check_many(self, documents: Sequence[UUID], _: str) -> set[UUID]:
         self.checks += 1

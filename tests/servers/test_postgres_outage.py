@@ -126,6 +126,20 @@ def test_dagsters_storage_waits_for_the_server(own_server: Postgres) -> None:
         assert storage.run_storage.get_runs_count() == 0
 
 
+def test_dagsters_tables_that_a_killed_process_did_not_create_are_created_by_the_next(own_server: Postgres, url: str) -> None:
+    own_server.start()
+    own_server.ensure_database("dagster_killed")
+    address = own_server.url("dagster_killed").replace("postgresql://", "postgresql+psycopg2://", 1)
+    PooledPostgresStorage.from_config_value(None, {"postgres_url": address})
+    with sqlalchemy.create_engine(address).begin() as connection:
+        connection.execute(sqlalchemy.text("DROP TABLE dynamic_partitions, instigators, daemon_heartbeats"))
+    storage = PooledPostgresStorage.from_config_value(None, {"postgres_url": address})
+    storage.event_log_storage.add_dynamic_partitions("documents", ["one"])
+    assert storage.event_log_storage.get_dynamic_partitions("documents") == ["one"]
+    assert storage.schedule_storage.all_instigator_state() == []
+    assert storage.run_storage.get_daemon_heartbeats() == {}
+
+
 def test_a_call_whose_connection_breaks_is_repeated_once(own_server: Postgres, url: str) -> None:
     engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg2://", 1), pool_pre_ping=True)
     calls: list[int] = []

@@ -46,7 +46,7 @@ def diagnose() -> list[Check]:
 
 def _parts(chosen: Settings) -> list[tuple[str, str, Callable[[], str | None]]]:
     """Part, which one is used, and what asks it: raises AegisError, or returns more about it."""
-    extractor = _model(chosen, chosen.ollama_model, chosen.llm_model) if chosen.extractor_engine != "spacy" else "spaCy, embedded"
+    extractor = _local_extractor(chosen) if chosen.extracts_locally else _model(chosen, chosen.ollama_model, chosen.llm_model)
     vision = _model(chosen, chosen.vision_model, chosen.vision_model) if _sees(chosen) else "OCR, embedded"
     return [
         ("ledger", f"PostgreSQL at {_place(chosen.postgres_url.get_secret_value())}", _ledger),
@@ -117,10 +117,11 @@ def _reranker() -> str:
 
 
 def _extractor() -> str | None:
-    if settings().extractor_engine == "spacy":
-        return platform.engine().server_info().extractor
     from aegis_assets.engines import chosen
 
+    if settings().extracts_locally:
+        asyncio.run(chosen.extractor(settings(), platform.engine()).check())
+        return platform.engine().server_info().extractor
     asyncio.run(chosen.language_model_extractor(settings(), usage=platform.ledger()).check())
     return _tokens()
 
@@ -190,6 +191,10 @@ def _embedder_used(chosen: Settings) -> str:
         return f"{chosen.local_embedder} on {chosen.embedder_device}"
     parts = urlsplit(chosen.embedding_url)
     return f"server at {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _local_extractor(chosen: Settings) -> str:
+    return "GLiNER, in the engine server" if chosen.extractor_engine == "gliner" else "spaCy, embedded"
 
 
 def _reranker_device(chosen: Settings) -> str:

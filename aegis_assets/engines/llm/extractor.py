@@ -37,6 +37,7 @@ class LanguageModelExtractor:
     """Port Extractor. Holds no connection and no state between calls."""
 
     lease: tuple[str, int] | None = ("ollama", 1)
+    takes_pairs = True
 
     def __init__(self, conversation: Conversation, gleanings: int = 0) -> None:
         """Take the model's conversation. gleanings: how often the model is asked for what it left out of an answer."""
@@ -58,7 +59,7 @@ class LanguageModelExtractor:
 
     def fingerprint(self, schema: Schema) -> str:
         """Return the hash of all that decides a result but the weights behind the model's name, which the server alone knows."""
-        prompt = (system_prompt(schema), example(schema), *([GLEANING] * self._gleanings))
+        prompt = (system_prompt(schema), example(schema), *([GLEANING] * self._gleanings), *(["pairs"] if schema.pairs else []))
         return self._fingerprint(schema, PROMPT_VERSION, prompt, reply_schema(schema, 0, 1))
 
     def earlier(self, schema: Schema) -> tuple[str, ...]:

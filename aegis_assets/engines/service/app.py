@@ -150,13 +150,14 @@ class Service:
 
     async def _info(self, _: Request) -> Response:
         parser, problem = await asyncio.to_thread(self._parser_known)
+        extractor = self._models.extractor()
         info = ServerInfo(
             parser=parser,
             problem=problem,
             ocr=ocr_fingerprint(),
             embedder=await self._embeddings.info(),
-            extractor="spacy en-core-web-sm",
-            extractor_fingerprint=self._models.extractor_fingerprint(),
+            extractor=extractor.name,
+            extractor_fingerprint=extractor.fingerprint,
             reranker=self._reranker.name,
         )
         return JSONResponse(info.model_dump())

@@ -1,4 +1,4 @@
-"""The process of spaCy and, unless a server embeds, the embedder: kept alive, asked whether it is ready, spoken to over its socket.
+"""The process of the extractor and, unless a server embeds, the embedder: kept alive, asked for its state, spoken to over a socket.
 
 A process of its own under LitServe, because a worker that dies leaves LitServe's queues in an unknown state: all of it is replaced.
 """
@@ -37,8 +37,8 @@ STEADY_SECONDS: Final = 60.0  # a process that lived this long did not fail at i
 # CPU, where 16 texts take 0.6 s, it waits for two at most; a GPU must never wait for the next one.
 CALLERS_ON_CPU: Final = 2
 CALLERS_ON_GPU: Final = 8
-# Requests to spaCy that are on their way: two of its batches. The rest waits here, because the pool of httpx looks at each request
-# and connection that it has whenever one comes or goes: with two hundred that was a third of a core.
+# Requests to the extractor that are on their way: two of its batches. The rest waits here, because the pool of httpx looks at each
+# request and connection that it has whenever one comes or goes: with two hundred that was a third of a core.
 EXTRACTS: Final = 8
 STARTING: Final = "starting"
 READY: Final = "ready"
@@ -147,10 +147,11 @@ class Models:
         assert isinstance(answer, EmbedAnswer)
         return answer.info
 
-    def extractor_fingerprint(self) -> str:
+    def extractor(self) -> ExtractAnswer:
+        """Return the answer to no texts, with what the extractor is."""
         answer = self._answer("extractor")
         assert isinstance(answer, ExtractAnswer)
-        return answer.fingerprint
+        return answer
 
     def _answer(self, name: Name) -> BaseModel:
         known = self._known.get(name)

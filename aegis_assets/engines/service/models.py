@@ -1,4 +1,4 @@
-"""`python -m aegis_assets.engines.service.models DIRECTORY`: the embedder and spaCy under LitServe, on a unix socket in DIRECTORY.
+"""`python -m aegis_assets.engines.service.models DIRECTORY`: embedder and extractor under LitServe, on a unix socket in DIRECTORY.
 
 LitServe joins the requests of several callers into one call of the model. Three of its ways are replaced, each for a reason:
 its batch loop asks its queue every millisecond also when idle (a tenth of a core); a worker killed while it holds the queue's lock
@@ -18,7 +18,7 @@ from multiprocessing import connection
 from pathlib import Path
 from queue import Empty
 from threading import Thread
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import litserve
 from litserve.loops.base import collate_requests
@@ -31,7 +31,11 @@ from aegis_assets.engines.service.wire import SOCKET, EmbedAnswer, EmbedBody, Ex
 from aegis_assets.errors import AegisError, Internal, Misconfigured, public
 from aegis_assets.logs import configure, logger
 from aegis_assets.model.extraction import Extraction, Schema
-from aegis_assets.settings import settings
+from aegis_assets.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from aegis_assets.engines.gliner_extractor import GlinerExtractor
+    from aegis_assets.engines.spacy_extractor import SpacyExtractor
 
 BATCH_SECONDS: Final = 0.01  # how long a request waits for others to join it
 WATCH_SECONDS: Final = 0.5  # the list of workers grows while they are started
@@ -128,9 +132,7 @@ class EmbedApi(_Model):
 
 class ExtractApi(_Model):
     def load(self) -> None:
-        from aegis_assets.engines.spacy_extractor import SpacyExtractor
-
-        self.model = SpacyExtractor(settings().spacy_models)
+        self.model = _extractor(settings())
         self.fingerprint = self.model.fingerprint(Schema())
 
     def decode_request(self, request) -> ExtractBody:  # type: ignore[no-untyped-def]
@@ -144,9 +146,24 @@ class ExtractApi(_Model):
             found[schema] = self.model.extract_batch(texts, schema) if texts else []
         queues = {schema: iter(extractions) for schema, extractions in found.items()}
         return [
-            ExtractAnswer(fingerprint=self.fingerprint, extractions=tuple(next(queues[body.wanted]) for _ in body.texts))
+            ExtractAnswer(
+                name=self.model.name,
+                fingerprint=self.fingerprint,
+                extractions=tuple(next(queues[body.wanted]) for _ in body.texts),
+            )
             for body in bodies
         ]
+
+
+def _extractor(chosen: Settings) -> GlinerExtractor | SpacyExtractor:
+    """Load GLiNER where it is asked for; else spaCy, which is there also where a language model extracts."""
+    if chosen.extractor == "gliner":
+        from aegis_assets.engines.gliner_extractor import GlinerExtractor
+
+        return GlinerExtractor(chosen)
+    from aegis_assets.engines.spacy_extractor import SpacyExtractor
+
+    return SpacyExtractor(chosen.spacy_models)
 
 
 def _end_with_workers(server: litserve.LitServer) -> None:

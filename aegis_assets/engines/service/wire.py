@@ -69,8 +69,9 @@ class ExtractBody(Frozen):
 
 
 class ExtractAnswer(Frozen):
-    """fingerprint: of the extractor with an empty schema."""
+    """name: of the extractor. fingerprint: of the extractor with an empty schema."""
 
+    name: str = ""
     fingerprint: str
     extractions: tuple[Extraction, ...]
 

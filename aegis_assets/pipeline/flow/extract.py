@@ -1,6 +1,7 @@
 """extract_window: entities and relations per chunk, several in flight, each result written the moment it arrives.
 
-A text that was extracted before under the same fingerprint, in whatever document, costs a row and no call.
+A text that was extracted before under the same fingerprint, in whatever document, costs a row and no call. One request is about a
+unit: one chunk, or two neighbours where the collection wants that of its language model.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from uuid import UUID
 from aegis_assets.errors import Superseded
 from aegis_assets.model.document import Stage
 from aegis_assets.model.extraction import Extraction, Schema
-from aegis_assets.model.ledger import ChunkRow, Extracted
+from aegis_assets.model.ledger import Extracted
 from aegis_assets.pipeline.addressed import marked
 from aegis_assets.pipeline.flow.gathered import Gathered
 from aegis_assets.pipeline.flow.pause import Pause
 from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.ports import Permit
+from aegis_assets.pipeline.units import Unit, units_of
 
 PROBE: Final = "The quick brown fox jumps over the lazy dog"
 
@@ -36,8 +38,9 @@ class _Work:
     document: UUID
     run_id: str
     schema: Schema
-    chunks: Sequence[ChunkRow]
-    cached: Mapping[str, Extraction]
+    units: Sequence[Unit]
+    fingerprint: str
+    cached: Mapping[tuple[str, str], Extraction]
     begun: Gathered[UUID]
     found: Gathered[Extracted]
 
@@ -46,21 +49,24 @@ async def extract_window(platform: Platform, window: UUID, run_id: str) -> None:
     """Extract the window's chunks, which start in document order. One failed chunk is recorded; the others go on."""
     work = await asyncio.to_thread(_read, platform, window, run_id)
 
-    async def one(chunk: ChunkRow) -> None:
+    async def one(unit: Unit) -> None:
         try:
-            if chunk.text_hash in work.cached:
-                await work.found.add(Extracted(chunk.id, work.cached[chunk.text_hash], cached=True))
+            keys = unit.cache_keys(work.fingerprint)
+            if all(key in work.cached for key in keys):
+                shares = zip(unit.chunks, keys, strict=True)
+                await _add(work, [Extracted(chunk.id, work.cached[key], cached=True) for chunk, key in shares])
             else:
-                await _extract(work, chunk)
+                await _extract(work, unit)
         except Superseded:
             return
         except Exception as error:  # noqa: BLE001  a task ends here: the failure becomes data
-            where = {"document": work.document, "window": window, "chunk": chunk.id}
-            await asyncio.to_thread(record, platform, error, run_id=run_id, stage=Stage.EXTRACT, **where)
+            for chunk in unit.to_do:
+                where = {"document": work.document, "window": window, "chunk": chunk}
+                await asyncio.to_thread(record, platform, error, run_id=run_id, stage=Stage.EXTRACT, **where)
 
     async with platform.asking(work.document, run_id), asyncio.TaskGroup() as group:
-        for chunk in work.chunks:
-            group.create_task(one(chunk))
+        for unit in work.units:
+            group.create_task(one(unit))
 
 
 def _read(platform: Platform, window: UUID, run_id: str) -> _Work:
@@ -71,29 +77,50 @@ def _read(platform: Platform, window: UUID, run_id: str) -> _Work:
     schema = ledger.collection(ledger.document(document).collection).schema
     fingerprint = platform.extractor.fingerprint(schema)
     chunks = ledger.chunks_to_do(window, Stage.EXTRACT, fingerprint, platform.extractor.earlier(schema))
+    to_do = {chunk.id for chunk in chunks}
+    pairs = schema.pairs and platform.extractor.takes_pairs
+    units = list(units_of(ledger.window_chunks(window, Stage.EXTRACT) if pairs and chunks else chunks, to_do, pairs=pairs))
     return _Work(
         platform,
         platform.pause("extractor"),
         document,
         run_id,
         schema,
-        chunks,
-        ledger.cached_extractions([chunk.text_hash for chunk in chunks], fingerprint),
+        units,
+        fingerprint,
+        ledger.cached_extractions([key for unit in units for key in unit.cache_keys(fingerprint)]),
         begun=Gathered(lambda begun: ledger.start_chunks(begun, Stage.EXTRACT, run_id)),
         found=Gathered(lambda found: ledger.save_extractions(document, run_id, fingerprint, found)),
     )
 
 
-async def _extract(work: _Work, chunk: ChunkRow) -> None:
-    requests = _Requests(work, chunk.id)
+async def _extract(work: _Work, unit: Unit) -> None:
+    requests = _Requests(work, unit.to_do)
     try:
         async with work.platform.at_hand(work.document):
             found = await work.pause.through_outages(
-                lambda: work.platform.extractor.extract(chunk.text, work.schema, requests.slot), partial(_probe, work)
+                lambda: work.platform.extractor.extract(unit.text, work.schema, requests.slot), partial(_probe, work)
             )
     finally:
         await requests.begun()  # before whatever is written of its end
-    await work.found.add(Extracted(chunk.id, marked(found, chunk.text), seconds=requests.seconds))
+    keys = unit.cache_keys(work.fingerprint)
+    await _add(
+        work,
+        [
+            Extracted(
+                chunk.id,
+                marked(share, chunk.text),
+                seconds=requests.seconds if chunk.id == unit.to_do[0] else 0.0,
+                cache_key=key,
+            )
+            for chunk, share, (_, key) in zip(unit.chunks, unit.shares(found), keys, strict=True)
+        ],
+    )
+
+
+async def _add(work: _Work, found: Sequence[Extracted]) -> None:
+    """Write the shares of a unit, together unless very much is written at the moment."""
+    await asyncio.gather(*(work.found.add(share) for share in found))
 
 
 async def _probe(work: _Work) -> None:
@@ -104,12 +131,15 @@ async def _probe(work: _Work) -> None:
 
 
 class _Requests:
-    """The requests for one chunk: mostly one, more where a text is halved or asked again. seconds: for which slots were held."""
+    """The requests for one unit: mostly one, more where a text is halved or asked again. seconds: for which slots were held.
 
-    def __init__(self, work: _Work, chunk: UUID) -> None:
+    chunks: those of the unit that are to be done.
+    """
+
+    def __init__(self, work: _Work, chunks: Sequence[UUID]) -> None:
         self.seconds = 0.0
         self._work = work
-        self._chunk = chunk
+        self._chunks = chunks
         self._begun: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -123,12 +153,15 @@ class _Requests:
             platform.lease(platform.extractor.lease, work.document) as permit,
         ):
             require_running()
-            self._begun = self._begun or asyncio.create_task(work.begun.add(self._chunk))
+            self._begun = self._begun or asyncio.create_task(self._begin())
             started = time.monotonic()
             try:
                 yield permit
             finally:
                 self.seconds += time.monotonic() - started
+
+    async def _begin(self) -> None:
+        await asyncio.gather(*(self._work.begun.add(chunk) for chunk in self._chunks))
 
     async def begun(self) -> None:
         """Wait until it is written that the chunk has begun."""

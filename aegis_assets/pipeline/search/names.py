@@ -13,7 +13,7 @@ LONGEST: Final = 10  # words of a name
 ASKED: Final = 200  # words of a question in which names are looked up: embedders read no more
 SHORTEST: Final = 3  # characters
 LEAD: Final = 3  # first words, by which names are looked up that a text may hold
-LONE: Final = 5  # characters of a single word that is taken for a title, at least
+LONE: Final = 5  # characters that a single word has more than, to be taken for a title
 _OPENING: Final = "\"'([{«„“‘¿¡"
 _BRACKET: Final = re.compile(r"\s*\([^()]*\)\s*$")
 _NUMBERING: Final = re.compile(r"^\s*(?:\d+|[A-Z](?=[.)]))(?:\.\d+)*[.)]?\s+(?=\S)")
@@ -77,7 +77,8 @@ def leads(text: str) -> set[str]:
         if not token.lstrip(_OPENING)[:1].islower():
             begins.append(len(words))
         words += _words(token)
-    return {" ".join(words[start : start + length]) for start in begins for length in range(1, LEAD + 1)}
+    found = {" ".join(words[start : start + length]) for start in begins for length in range(1, LEAD + 1)}
+    return {lead for lead in found if _may_be_title(lead)}
 
 
 def in_text(text: str, begins: set[str], by_lead: Mapping[str, Iterable[str]]) -> Iterator[str]:
@@ -85,8 +86,12 @@ def in_text(text: str, begins: set[str], by_lead: Mapping[str, Iterable[str]]) -
     padded = f" {normalised(text)} "
     for lead in begins & by_lead.keys():
         for name in by_lead[lead]:
-            if (" " in name or len(name) > LONE) and f" {name} " in padded:
+            if _may_be_title(name) and f" {name} " in padded:
                 yield name
+
+
+def _may_be_title(name: str) -> bool:
+    return " " in name or len(name) > LONE
 
 
 @lru_cache(maxsize=65536)

@@ -18,11 +18,12 @@ DAMPING: Final = 0.85
 HOME, BACK = 10.0, 0.3  # weight of entity -> its home, of a home -> its own entity
 CHUNK_SEED, ENTITY_SEED = 0.2, 2.0
 SEED_HITS: Final = 50
-LEAST: Final = 5e-5  # of the walk's whole mass, that a node must hold to be read
+LEAST: Final = 5e-4  # of the walk's whole mass, that a node must hold to be read
 CHUNKS_PER_ROUND, ENTITIES_PER_ROUND = 50, 150  # read at a time
-MOST_CHUNKS, MOST_ENTITIES = 150, 600  # read for a question
-SECONDS: Final = 0.3  # after which nothing more is read
+MOST_CHUNKS, MOST_ENTITIES = 80, 250  # read for a question
+SECONDS: Final = 1.0  # after which nothing more is read: where the machine is slow, for nodes bound the walk before that
 LEAST_MOVED: Final = 1e-5  # of the mass, that a node must hold to be pushed once it was read
+PUSHES_PER_ROUND: Final = 3  # so that what is read next has most of the mass that it will have
 PUSHES: Final = 15  # rounds without reading: the mass left after them changes no order
 
 
@@ -102,10 +103,8 @@ class _Walk:
     def run(self) -> Walked:
         while (wave := self._wanted()) and time.monotonic() < self._deadline:
             self._load(wave)
-            self._push()
-        for _ in range(PUSHES):
-            if not self._push():
-                break
+            self._push_times(PUSHES_PER_ROUND)
+        self._push_times(PUSHES)
         walked = Walked()
         for number, node in enumerate(self._nodes):
             if self._arrived[number]:
@@ -155,6 +154,11 @@ class _Walk:
             self._came_from.append(None)
             self._arrived.append(False)
         return number
+
+    def _push_times(self, times: int) -> None:
+        for _ in range(times):
+            if not self._push():
+                break
 
     def _push(self) -> bool:
         """Move the mass of all nodes that were read to their neighbours, and return whether there was any."""

@@ -62,6 +62,10 @@ FROM aegis_placement p JOIN aegis_chunk c ON c.id = p.chunk_id JOIN aegis_chunk_
 WHERE p.window_id = %(window)s AND t.stage = %(stage)s
   AND NOT (t.state IN ('done', 'skipped') AND t.fingerprint = ANY(%(fingerprints)s))
 ORDER BY p.ordinal"""
+OF_WINDOW: Final = """
+SELECT c.id, c.document_id AS document, c.text, c.text_hash, c.tokens, t.attempts
+FROM aegis_placement p JOIN aegis_chunk c ON c.id = p.chunk_id JOIN aegis_chunk_task t ON t.chunk_id = c.id
+WHERE p.window_id = %(window)s AND t.stage = %(stage)s ORDER BY p.ordinal"""
 START: Final = """
 UPDATE aegis_chunk_task t SET state = 'running', run_id = %(run_id)s, started_at = now(), finished_at = NULL
 WHERE t.chunk_id = ANY(%(chunks)s) AND t.stage = %(stage)s
@@ -148,6 +152,11 @@ class Chunks(Base):
         """
         found = rows(connection, TO_DO, window=window, stage=stage, fingerprints=[fingerprint, *earlier])
         return [ChunkRow.model_validate(row) for row in found]
+
+    @reads
+    def window_chunks(self, connection: Connection, window: UUID, stage: Stage) -> list[ChunkRow]:
+        """Return all of the window's chunks, in document order. stage: embed or extract."""
+        return [ChunkRow.model_validate(row) for row in rows(connection, OF_WINDOW, window=window, stage=stage)]
 
     @writes
     def start_chunks(self, connection: Connection, chunks: Sequence[UUID], stage: Stage, run_id: str) -> None:

@@ -27,7 +27,8 @@ NOT_WAITING: Final = "waiting_for = '', not_before = NULL, waiting_since = NULL,
 TRIED_SINCE: Final = "waiting_since + greatest(now() - coalesce(not_before, now()), interval '0')"
 DOCUMENT: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = %(document)s"
 DOCUMENTS: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = ANY(%(documents)s)"
-COLLECTION: Final = "SELECT id, name, entity_types, relation_types, prompt, model FROM aegis_collection WHERE id = %(collection)s"
+COLLECTION: Final = """
+SELECT id, name, entity_types, relation_types, prompt, model, pairs FROM aegis_collection WHERE id = %(collection)s"""
 ADD_COLLECTION: Final = "INSERT INTO aegis_collection (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT DO NOTHING"
 
 FOR_UPDATE: Final = """
@@ -120,6 +121,7 @@ class Documents(Base):
             relation_types=tuple(row["relation_types"]),
             prompt=row["prompt"],
             model=row["model"],
+            pairs=row["pairs"],
         )
         return CollectionRow(id=row["id"], name=row["name"], schema=schema)
 

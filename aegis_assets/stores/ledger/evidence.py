@@ -20,6 +20,7 @@ from aegis_assets.model.ids import relation_id
 from aegis_assets.model.outbox import Key, Kind
 from aegis_assets.stores.ledger.base import Connection, one, rows
 from aegis_assets.stores.ledger.canonical import regrouping
+from aegis_assets.stores.ledger.describing import lost_descriptions
 from aegis_assets.stores.ledger.fence import lock_name
 from aegis_assets.stores.ledger.homes import follow_homes
 from aegis_assets.stores.ledger.voting import add_votes, set_types, votes
@@ -126,6 +127,8 @@ class Change:
         before = votes(self._connection, documents, names)
         with self._counted(documents, names):
             yield
+        if names is None:  # other chunks may say the same, and the sentence that described something is live no more
+            self.mark(Kind.ENTITY, lost_descriptions(self._connection, documents))
         voted = add_votes(self._connection, before, votes(self._connection, documents, names))
         self._touched |= voted.touched
         self._retyped |= voted.retyped

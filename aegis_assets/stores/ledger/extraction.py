@@ -5,7 +5,7 @@ A result without a call is counted apart (`cached`): `work` says what a run did,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,7 +26,8 @@ from aegis_assets.stores.ledger.graph_drop import drop_unnamed
 from aegis_assets.stores.ledger.progress import advance
 
 CACHED: Final = """
-SELECT text_hash, payload FROM aegis_extraction WHERE fingerprint = %(fingerprint)s AND text_hash = ANY(%(hashes)s)"""
+SELECT x.text_hash, x.fingerprint, x.payload FROM unnest(%(hashes)s::text[], %(fingerprints)s::text[]) AS k(text_hash, fingerprint)
+JOIN aegis_extraction x ON x.text_hash = k.text_hash AND x.fingerprint = k.fingerprint"""
 CHUNKS: Final = """
 SELECT c.id, c.text_hash, d.collection_id AS collection, t.attempts,
     t.state IN ('done', 'skipped') AND t.fingerprint = %(fingerprint)s AS done
@@ -102,10 +103,11 @@ TYPE_LENGTH: Final = 64
 
 class Extractions(Base):
     @reads
-    def cached_extractions(self, connection: Connection, hashes: Sequence[str], fingerprint: str) -> Mapping[str, Extraction]:
-        """By text hash; only those that are there."""
-        found = rows(connection, CACHED, hashes=list(hashes), fingerprint=fingerprint)
-        return {row["text_hash"]: Extraction.model_validate(row["payload"]) for row in found}
+    def cached_extractions(self, connection: Connection, keys: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Extraction]:
+        """Return those that are there. keys: a text's hash and the fingerprint."""
+        hashes, fingerprints = [key[0] for key in keys], [key[1] for key in keys]
+        found = rows(connection, CACHED, hashes=hashes, fingerprints=fingerprints)
+        return {(row["text_hash"], row["fingerprint"]): Extraction.model_validate(row["payload"]) for row in found}
 
     @writes
     def reopen_extractions(self, connection: Connection, documents: Sequence[UUID], fingerprint: str) -> int:
@@ -127,11 +129,15 @@ class Extractions(Base):
         if not found:
             raise Superseded("These chunks are gone: the document has newer content.")
         payloads = [
-            {**where, "hash": known[one.chunk]["text_hash"], "payload": Jsonb(clean_json(one.extraction.model_dump(mode="python")))}
+            {
+                "hash": known[one.chunk]["text_hash"],
+                "fingerprint": one.cache_key or fingerprint,
+                "payload": Jsonb(clean_json(one.extraction.model_dump(mode="python"))),
+            }
             for one in found
             if not one.cached
         ]
-        many(connection, CACHE, sorted(payloads, key=lambda payload: payload["hash"]))  # sorted: as with entities
+        many(connection, CACHE, sorted(payloads, key=lambda row: (row["hash"], row["fingerprint"])))  # sorted: as with entities
         chunks = [one.chunk for one in found]
         _replace(connection, known[found[0].chunk]["collection"], document, found)
         connection.execute(MARK, {**where, "chunks": chunks, "rows": Jsonb([_mark(one) for one in found])})

@@ -14,6 +14,7 @@ from psycopg.rows import DictRow
 from aegis_assets.model.graph import SENTENCES, GraphChunk, GraphEntity, GraphRelation
 from aegis_assets.model.ids import relation_id
 from aegis_assets.pipeline.outbox import Stated
+from aegis_assets.pipeline.telling import plain
 from aegis_assets.stores.ledger.base import Connection
 
 BATCH: Final = 500
@@ -41,8 +42,11 @@ ENTITIES: Final = """
 SELECT e.id, e.name, e.type, g.chunks, ARRAY(
     SELECT DISTINCT form.name FROM aegis_entity a JOIN aegis_surface_form f ON f.entity_id = a.id
     CROSS JOIN LATERAL (SELECT coalesce(nullif(f.name, ''), a.name) AS name) form
-    WHERE a.canonical_id = e.id AND form.name <> e.name ORDER BY form.name) AS aliases
-FROM aegis_graph_entity g JOIN aegis_entity e ON e.id = g.id WHERE g.id = ANY(%(entities)s) ORDER BY e.id"""
+    WHERE a.canonical_id = e.id AND form.name <> e.name ORDER BY form.name) AS aliases,
+    coalesce(nullif(x.text, ''), substr(c.text, x.start + 1, x."end" - x.start), '') AS description
+FROM aegis_graph_entity g JOIN aegis_entity e ON e.id = g.id
+LEFT JOIN aegis_description x ON x.entity_id = g.id LEFT JOIN aegis_chunk c ON c.id = x.chunk_id
+WHERE g.id = ANY(%(entities)s) ORDER BY e.id"""
 # Cost: the relations asked for, and for each the pairs of names of its two ends; the index has the best statements first.
 RELATIONS: Final = """
 SELECT g.id, g.source_id AS source, g.type, g.target_id AS target, g.chunks, g.documents, best.confidence, best.sentences,
@@ -147,7 +151,7 @@ class GraphFacts:
     def entities(self, entities: Sequence[UUID]) -> list[GraphEntity]:
         """Return those of the entities that have live evidence."""
         return [
-            GraphEntity(id=row["id"], name=row["name"], type=row["type"], aliases=tuple(row["aliases"]), chunks=row["chunks"])
+            GraphEntity(**{**row, "aliases": tuple(row["aliases"]), "description": plain(row["description"])})
             for row in self._rows(ENTITIES, entities=list(entities))
         ]
 

@@ -14,6 +14,7 @@ from aegis_assets.pipeline.outbox import Standing, Target
 from aegis_assets.pipeline.publish import Removal, Switched, Switching
 from aegis_assets.stores.ledger.base import Connection, one, reads, rows, writes
 from aegis_assets.stores.ledger.blobs import Blobs
+from aegis_assets.stores.ledger.describing import Describing
 from aegis_assets.stores.ledger.embeddings import Embeddings
 from aegis_assets.stores.ledger.evidence import changing
 from aegis_assets.stores.ledger.fence import LOCK_ALL, fence_all, lock
@@ -119,7 +120,7 @@ ERASE: Final = (
 )
 
 
-class GraphView(Blobs, Embeddings, Outbox):
+class GraphView(Blobs, Describing, Embeddings, Outbox):
     @reads
     def publish_targets(self, connection: Connection, documents: Sequence[UUID], run_id: str) -> list[Target]:
         """Of the documents that are the run's: the generation in the making, else the live one."""

@@ -47,12 +47,12 @@ def test_what_was_extracted_once_is_known_by_its_text_and_fingerprint(ledger: Le
     document, _, (first, second) = window_of(ledger, ["one", "two"])
     found = extraction("Ada")
     text = ids.text_hash("one")
-    assert ledger.cached_extractions([text], EXTRACT) == {}
+    assert ledger.cached_extractions([(text, EXTRACT)]) == {}
     ledger.save_extractions(document, RUN, EXTRACT, [Extracted(first, found, seconds=1.0)])
-    assert ledger.cached_extractions([text], EXTRACT) == {text: found}
-    assert ledger.cached_extractions([text], "extract-2") == {}
+    assert ledger.cached_extractions([(text, EXTRACT)]) == {(text, EXTRACT): found}
+    assert ledger.cached_extractions([(text, "extract-2")]) == {}
     ledger.save_extractions(document, RUN, EXTRACT, [Extracted(second, found, cached=True)])
-    assert ledger.cached_extractions([text, ids.text_hash("two")], EXTRACT) == {text: found}
+    assert ledger.cached_extractions([(text, EXTRACT), (ids.text_hash("two"), EXTRACT)]) == {(text, EXTRACT): found}
     result = ledger.result(document)
     assert result["work"] == {"parsed_windows": 1, "embedded_chunks": 0, "extracted_chunks": 1, "llm_calls": 1}
     assert result["seconds"]["extract"] == 1.0

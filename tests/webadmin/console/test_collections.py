@@ -244,13 +244,14 @@ def test_the_models_that_the_server_has_are_offered(admin: Client, books: Collec
 
 def test_a_new_collection_is_made_with_its_schema(admin: Client, ollama: OllamaDouble) -> None:
     answer = admin.post(
-        reverse("admin:documents_collection_add"), form(name="papers", entity_types="Person, Place", model="small:1b")
+        reverse("admin:documents_collection_add"),
+        form(name="papers", entity_types="Person, Place", model="small:1b", pairs="on"),
     )
     assert answer.status_code == 302
     made = Collection.objects.get(name="papers")
     assert (made.pk, made.entity_types, made.model) == (build.collection("papers"), ["Person", "Place"], "small:1b")
     schema = platform.ledger().collection(made.pk).schema
-    assert schema == Schema(entity_types=("Person", "Place"), model="small:1b")
+    assert schema == Schema(entity_types=("Person", "Place"), model="small:1b", pairs=True)
     assert admin.post(reverse("admin:documents_collection_add"), form(name="no/name")).status_code == 200
 
 
@@ -272,3 +273,4 @@ def test_a_model_of_its_own_is_another_fingerprint_and_the_default_one_is_not() 
     assert extractor.fingerprint(Schema()) == extractor.fingerprint(Schema(model="qwen3:32b"))
     assert extractor.fingerprint(Schema()) != extractor.fingerprint(Schema(model="small:1b"))
     assert extractor.named(Schema(model="small:1b")) == "ollama small:1b"
+    assert extractor.fingerprint(Schema()) != extractor.fingerprint(Schema(pairs=True)), "the neighbour decides, too"

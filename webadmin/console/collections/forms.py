@@ -75,7 +75,7 @@ class SchemaForm(forms.ModelForm):
         required=False,
         max_length=MOST_PROMPT,
         label=gettext_lazy("Prompt"),
-        help_text=gettext_lazy("Is added to the rules that every prompt has. A language model reads it, spaCy does not."),
+        help_text=gettext_lazy("Is added to the rules that every prompt has. Only a language model reads it."),
         widget=forms.Textarea({"class": "input", "rows": 6}),
     )
     model = forms.CharField(
@@ -86,9 +86,18 @@ class SchemaForm(forms.ModelForm):
         widget=forms.TextInput({"class": "input", "autocomplete": "off", "list": "models", "spellcheck": "false"}),
     )
 
+    pairs = forms.BooleanField(
+        required=False,
+        label=gettext_lazy("Ask about two neighbouring chunks at once"),
+        help_text=gettext_lazy(
+            "Where both together have at most 500 tokens: half the requests. For a language model. A relation that only both chunks"
+            " together state is lost."
+        ),
+    )
+
     class Meta:
         model = Collection
-        fields: tuple[str, ...] = ("entity_types", "relation_types", "prompt", "model")
+        fields: tuple[str, ...] = ("entity_types", "relation_types", "prompt", "model", "pairs")
 
     def clean_prompt(self) -> str:
         return _text(str(self.cleaned_data["prompt"]))
@@ -108,6 +117,7 @@ class SchemaForm(forms.ModelForm):
             relation_types=tuple(values["relation_types"]),
             prompt=values["prompt"],
             model=values["model"],
+            pairs=values["pairs"],
         )
 
 

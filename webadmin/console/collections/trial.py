@@ -99,8 +99,8 @@ async def _side(trial: _Trial, text: str, schema: Schema) -> Side:
 
 
 def _known(extractor: Extractor, text: str, schema: Schema) -> Extraction | None:
-    hashed = text_hash(text)
-    return platform.ledger().cached_extractions([hashed], extractor.fingerprint(schema)).get(hashed)
+    key = (text_hash(text), extractor.fingerprint(schema))
+    return platform.ledger().cached_extractions([key]).get(key)
 
 
 def _late(trial: _Trial) -> str:

@@ -156,7 +156,7 @@ async def models(request: HttpRequest) -> HttpResponse:
     from aegis_assets.engines import chosen
 
     names: tuple[str, ...] = ()
-    if settings().extractor_engine != "spacy":
+    if not settings().extracts_locally:
         try:
             names = await chosen.language_model_extractor(settings()).models(MODELS_SECONDS)
         except AegisError:
@@ -226,6 +226,7 @@ def _schema(collection: Collection) -> Schema:
         relation_types=tuple(collection.relation_types),
         prompt=collection.prompt,
         model=collection.model,
+        pairs=collection.pairs,
     )
 
 

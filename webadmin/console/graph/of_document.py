@@ -7,6 +7,7 @@ from uuid import UUID
 
 from aegis_assets.errors import BadInput
 from webadmin.console.api.parameters import WRONG_PLACE
+from webadmin.console.graph.descriptions import Description, descriptions
 from webadmin.console.graph.queries import rows
 from webadmin.console.graph.statements import SHOWN
 
@@ -45,17 +46,26 @@ ORDER BY s.canonical_id, t.canonical_id, said.type LIMIT %(limit)s"""
 def entities(document: UUID, limit: int, after: str) -> tuple[list[dict[str, Any]], str | None]:
     """Return a page of entities in the order of their ids, and what `after` asks for the next page by. Raises BadInput."""
     page = rows(ENTITIES, document=document, limit=limit + 1, after=_uuid(after) if after else None)
+    described = descriptions([row["id"] for row in page])
     shown = [
         {
             "id": str(row["id"]),
             "name": row["name"],
             "type": row["type"],
+            **_description(described.get(row["id"])),
             "aliases": sorted(set(row["names"]) - {row["name"]}),
             "chunks": [str(chunk) for chunk in row["chunks"]],
         }
         for row in page[:limit]
     ]
     return shown, shown[-1]["id"] if len(page) > limit else None
+
+
+def _description(told: Description | None) -> dict[str, Any]:
+    if told is None:
+        return {"description": "", "described_by": None, "described_in": []}
+    chunks = dict.fromkeys(str(row["chunk"]) for row in told.sentences)
+    return {"description": told.text, "described_by": "model" if told.by_model else "sentence", "described_in": list(chunks)}
 
 
 def relations(document: UUID, limit: int, after: str, *, addressed: bool) -> tuple[list[dict[str, Any]], str | None]:

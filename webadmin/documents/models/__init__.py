@@ -17,7 +17,7 @@ from webadmin.documents.models.content import (
     Removed,
     Window,
 )
-from webadmin.documents.models.graph import GraphEntity, GraphRelation, Home, Outbox
+from webadmin.documents.models.graph import Description, DescriptionSource, GraphEntity, GraphRelation, Home, Outbox
 from webadmin.documents.models.knowledge import (
     CrowdedBlock,
     Decision,
@@ -40,6 +40,8 @@ __all__ = [
     "Concurrency",
     "CrowdedBlock",
     "Decision",
+    "Description",
+    "DescriptionSource",
     "Document",
     "Entity",
     "EntityBlock",

@@ -18,6 +18,7 @@ MARKS = [(mark.value, mark.value) for mark in Mark]
 
 class Collection(models.Model):
     """A named knowledge base: its own vector collection, graph scope and extraction schema. model: empty for AEGIS_OLLAMA_MODEL.
+    pairs: see Schema.
 
     vectors: a VectorSettings as JSON. embedder: the EmbedderInfo of what fills the vector collection, None before the first run.
     """
@@ -29,6 +30,7 @@ class Collection(models.Model):
     relation_types = ArrayField(models.CharField(max_length=64), blank=True, db_default=[], verbose_name=_("relation types"))
     prompt = models.TextField(_("prompt"), blank=True, db_default="")
     model = models.CharField(_("language model"), max_length=128, blank=True, db_default="")
+    pairs = models.BooleanField(_("two chunks at once"), db_default=False)
     vectors = models.JSONField(_("vector settings"), blank=True, db_default={})
     embedder = models.JSONField(blank=True, null=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())

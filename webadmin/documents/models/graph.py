@@ -100,3 +100,45 @@ class Home(models.Model):
             models.Index(fields=["collection", "name", "chunk_id"], name="aegis_home_name"),
             models.Index(fields=["collection", "lead", "name"], name="aegis_home_lead"),
         ]
+
+
+class Description(models.Model):
+    """What an entity is: text[start:end] of a live chunk (stores.ledger.describing), none where no sentence says it.
+
+    evidence: how many chunks named the entity when it was described. text: what a language model said instead, '' for nothing.
+    asked: how many chunks named it when the model was asked, 0 for never.
+    """
+
+    entity_id = models.UUIDField(primary_key=True)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False)
+    document_id = models.UUIDField(null=True)
+    chunk_id = models.UUIDField(null=True)
+    start = models.PositiveIntegerField()
+    end = models.PositiveIntegerField()
+    evidence = models.IntegerField()
+    text = models.TextField(db_default="")
+    asked = models.IntegerField(db_default=0)
+
+    class Meta:
+        db_table = "aegis_description"
+        default_permissions = ()
+        indexes = [models.Index(fields=["document_id", "chunk_id"], name="aegis_description_place")]
+
+
+class DescriptionSource(models.Model):
+    """A sentence that a language model's description of an entity was made from: text[start:end] of the chunk."""
+
+    id = models.BigAutoField(primary_key=True)
+    entity_id = models.UUIDField()
+    document_id = models.UUIDField()
+    chunk_id = models.UUIDField()
+    start = models.PositiveIntegerField()
+    end = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "aegis_description_source"
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["entity_id"], name="aegis_description_source_of"),
+            models.Index(fields=["document_id", "chunk_id"], name="aegis_description_source_in"),
+        ]

@@ -88,5 +88,6 @@ DAGSTER: Final = {
     "Neo4j at {address}": "Neo4j unter {address}",
     "ArcadeDB at {address}": "ArcadeDB unter {address}",
     "spaCy, embedded": "spaCy, eingebaut",
+    "GLiNER, in the engine server": "GLiNER, im Dienste-Server",
     "OCR, embedded": "OCR, eingebaut",
 }

@@ -75,6 +75,32 @@ ENGINES: Final = {
     "The GPU of the embedder ({device}) no longer answers: check it, then restart the engine server.": (
         "Die GPU des Embedders ({device}) antwortet nicht mehr: Prüfen Sie sie, und starten Sie dann den Dienste-Server neu."
     ),
+    "AEGIS_EXTRACTOR is 'gliner' and AEGIS_GLINER_PATH is empty: set it to the directory of a GLiNER2 checkpoint.": (
+        "AEGIS_EXTRACTOR ist „gliner“, und AEGIS_GLINER_PATH ist leer: Setzen Sie es auf den Ordner eines GLiNER2-Checkpoints."
+    ),
+    "AEGIS_GLINER_PATH is not a directory with a GLiNER2 checkpoint: {missing} missing.": (
+        "AEGIS_GLINER_PATH ist kein Ordner mit einem GLiNER2-Checkpoint: Es fehlt: {missing}."
+    ),
+    "AEGIS_GLINER_PATH has a model that is no GLiNER2 checkpoint: correct the path.": (
+        "Unter AEGIS_GLINER_PATH liegt ein Modell, das kein GLiNER2-Checkpoint ist: Berichtigen Sie den Pfad."
+    ),
+    "AEGIS_GLINER_PATH has a model with code of its own, which is not run: take another checkpoint.": (
+        "Unter AEGIS_GLINER_PATH liegt ein Modell mit eigenem Code, der nicht ausgeführt wird: Nehmen Sie einen anderen Checkpoint."
+    ),
+    "The package gliner2 is not installed: run `make install`.": (
+        "Das Paket gliner2 ist nicht installiert: Führen Sie `make install` aus."
+    ),
+    "GLiNER's checkpoint cannot be loaded ({error}): check AEGIS_GLINER_PATH.": (
+        "Der GLiNER-Checkpoint lässt sich nicht laden ({error}): Prüfen Sie AEGIS_GLINER_PATH."
+    ),
+    "AEGIS_GLINER_DEVICE is '{device}' and no such device answers: mend it, or set AEGIS_GLINER_DEVICE=cpu.": (
+        "AEGIS_GLINER_DEVICE ist „{device}“, und kein solches Gerät antwortet: Bringen Sie es in Ordnung, oder setzen Sie"
+        " AEGIS_GLINER_DEVICE=cpu."
+    ),
+    "AEGIS_EXTRACTOR is 'gliner' here or for the engine server, and not for both: set it alike, and restart the engine server.": (
+        "AEGIS_EXTRACTOR ist hier oder für den Dienste-Server „gliner“, aber nicht für beide: Setzen Sie es gleich, und starten Sie"
+        " den Dienste-Server neu."
+    ),
     "The text is in {language:said}, and the spaCy extractor has a model for {known:said} only.": (
         "Sprache des Textes: {language}. Der spaCy-Extraktor hat nur ein Modell für {known}."
     ),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from aegis_assets.engines.client import EngineClient
+from aegis_assets.engines.extractor_client import MOST, ExtractorClient
 from aegis_assets.engines.service.wire import ExtractAnswer, encode_error
-from aegis_assets.engines.spacy_client import MOST, SpacyClient
 from aegis_assets.errors import EngineFailed, EngineUnavailable
 from aegis_assets.model.extraction import Extraction, Schema
 from tests.engines.test_client import Scripted, server  # noqa: F401  a fixture
@@ -26,7 +26,7 @@ def named(body: dict[str, Any]) -> tuple[int, object]:
     return 200, {"fingerprint": "f", "extractions": found}
 
 
-async def all_of(client: SpacyClient, texts: list[str]) -> Results:
+async def all_of(client: ExtractorClient, texts: list[str]) -> Results:
     return await asyncio.gather(*(client.extract(text, Schema()) for text in texts), return_exceptions=True)
 
 
@@ -37,13 +37,13 @@ def names(results: Results) -> list[str]:
 def test_texts_that_wait_together_share_requests(server: Scripted) -> None:  # noqa: F811
     server.script = [named]
     texts = [f"text {number}" for number in range(5 * MOST)]
-    assert names(asyncio.run(all_of(SpacyClient(EngineClient(server.address)), texts))) == texts
+    assert names(asyncio.run(all_of(ExtractorClient(EngineClient(server.address)), texts))) == texts
     assert [len(body["texts"]) for _, _, body in server.seen] == [MOST] * 5
 
 
 def test_schemas_do_not_share_a_request(server: Scripted) -> None:  # noqa: F811
     server.script = [named]
-    client, other = SpacyClient(EngineClient(server.address)), Schema(entity_types=("Planet",))
+    client, other = ExtractorClient(EngineClient(server.address)), Schema(entity_types=("Planet",))
 
     async def both() -> None:
         await asyncio.gather(client.extract("a", Schema()), client.extract("b", other), client.extract("c", Schema()))
@@ -54,26 +54,26 @@ def test_schemas_do_not_share_a_request(server: Scripted) -> None:  # noqa: F811
 
 def test_a_text_that_breaks_the_model_fails_alone(server: Scripted) -> None:  # noqa: F811
     server.script = [named]
-    results = asyncio.run(all_of(SpacyClient(EngineClient(server.address)), ["one", "bad", "two"]))
+    results = asyncio.run(all_of(ExtractorClient(EngineClient(server.address)), ["one", "bad", "two"]))
     assert names(results) == ["one", "EngineFailed", "two"]
 
 
 def test_too_few_answers_are_nobodys(server: Scripted) -> None:  # noqa: F811
     server.script = [(200, {"fingerprint": "f", "extractions": []})]
-    results = asyncio.run(all_of(SpacyClient(EngineClient(server.address)), ["one", "two"]))
+    results = asyncio.run(all_of(ExtractorClient(EngineClient(server.address)), ["one", "two"]))
     assert names(results) == ["EngineFailed", "EngineFailed"]
 
 
 def test_a_server_that_is_away_is_not_asked_for_each_text(server: Scripted) -> None:  # noqa: F811
     server.script = [encode_error(EngineUnavailable("Away.", retryable=False))]
-    results = asyncio.run(all_of(SpacyClient(EngineClient(server.address)), ["one", "two", "three"]))
+    results = asyncio.run(all_of(ExtractorClient(EngineClient(server.address)), ["one", "two", "three"]))
     assert names(results) == ["EngineUnavailable"] * 3
     assert len(server.seen) == 1
 
 
 def test_whoever_gave_up_is_not_asked_for_and_the_others_are(server: Scripted) -> None:  # noqa: F811
     server.script = [named]
-    client = SpacyClient(EngineClient(server.address))
+    client = ExtractorClient(EngineClient(server.address))
 
     async def first_gives_up() -> Results:
         first, *others = [asyncio.create_task(client.extract(text, Schema())) for text in ("one", "two", "three")]
@@ -93,7 +93,7 @@ class Instant(EngineClient):
 
 
 def test_a_text_that_comes_as_the_last_answer_is_given_is_sent_too() -> None:
-    client = SpacyClient(Instant("http://127.0.0.1:1"))
+    client = ExtractorClient(Instant("http://127.0.0.1:1"))
 
     async def late() -> Extraction:
         await asyncio.sleep(0)
@@ -108,7 +108,7 @@ def test_a_text_that_comes_as_the_last_answer_is_given_is_sent_too() -> None:
 
 def test_a_loop_that_ended_in_the_middle_leaves_nothing_to_the_next(server: Scripted) -> None:  # noqa: F811
     server.script = ["hang", named]
-    client = SpacyClient(EngineClient(server.address))
+    client = ExtractorClient(EngineClient(server.address))
 
     async def left() -> None:
         asyncio.create_task(client.extract("one", Schema()))  # noqa: RUF006  it is to be lost
@@ -122,4 +122,4 @@ def test_a_loop_that_ended_in_the_middle_leaves_nothing_to_the_next(server: Scri
 @pytest.mark.parametrize("text", ["\ud800 lone", "plain"])
 def test_what_cannot_be_written_as_json_is_sent_all_the_same(server: Scripted, text: str) -> None:  # noqa: F811
     server.script = [named]
-    assert len(names(asyncio.run(all_of(SpacyClient(EngineClient(server.address)), [text])))[0]) == len(text)
+    assert len(names(asyncio.run(all_of(ExtractorClient(EngineClient(server.address)), [text])))[0]) == len(text)

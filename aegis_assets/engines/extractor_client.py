@@ -1,4 +1,4 @@
-"""The port Extractor without a language model: spaCy, in the engine server.
+"""The port Extractor without a language model: spaCy or GLiNER, in the engine server.
 
 Texts that wait together go together. A request goes over two processes and back; one for each chunk took 10 of the 170 CPU seconds
 of a manual of 390 pages.
@@ -8,46 +8,73 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final, cast
+from pathlib import Path
+from typing import Final, Literal, cast
 from weakref import WeakKeyDictionary
 
 from aegis_assets.engines.client import EngineClient, writable
 from aegis_assets.engines.service.wire import ExtractAnswer, ExtractBody
-from aegis_assets.errors import NO_TEXTS_FAULT, EngineFailed
+from aegis_assets.errors import NO_TEXTS_FAULT, EngineFailed, Misconfigured
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.pipeline.ports import Slot, free_slot
+from aegis_assets.settings import Settings
 
 MOST: Final = 16  # texts of a request: 0.4 s
 SENDERS: Final = 2  # so that the model has the next request while the answers to one are on their way
 
+GLINER_VRAM_MB: Final = 1600  # fp16 weights of 340M parameters, and activations of a batch: of a request with all its texts
+
 Waiting = tuple[str, asyncio.Future[Extraction]]
 
 
-class SpacyClient:
+class ExtractorClient:
     """The extractor of the engine server, asked for many texts at a time."""
 
-    lease: tuple[str, int] | None = None
-    name = "spacy en-core-web-sm"
+    takes_pairs = False
 
-    def __init__(self, engine: EngineClient) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        engine: EngineClient,
+        kind: Literal["spacy", "gliner"] = "spacy",
+        name: str = "spacy en-core-web-sm",
+        lease: tuple[str, int] | None = None,
+    ) -> None:
+        self._engine, self._kind, self.name, self.lease = engine, kind, name, lease
         self._joined: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Schema, _Joined]] = WeakKeyDictionary()
+
+    @classmethod
+    def from_settings(cls, chosen: Settings, engine: EngineClient) -> ExtractorClient:
+        if chosen.extractor_engine != "gliner":
+            return cls(engine)
+        on_gpu = (chosen.gliner_device or chosen.embedder_device).startswith("cuda")
+        lease = ("vram", min(GLINER_VRAM_MB // MOST, chosen.vram_budget_mb)) if on_gpu else None
+        return cls(engine, "gliner", f"gliner {Path(chosen.gliner_path).name}", lease)
 
     def named(self, schema: Schema) -> str:
         return self.name
 
     def fingerprint(self, schema: Schema) -> str:
-        """Return what decides the result: the types alone, spaCy reads no prompt and asks no language model."""
-        read = schema.model_copy(update={"prompt": ""}).model_dump_json(exclude={"model"})
-        return fingerprint(spacy=self._engine.server_info().extractor_fingerprint, schema=read)
+        """Return what decides the result: the types alone, for neither reads a prompt or asks a language model."""
+        read = schema.model_copy(update={"prompt": ""}).model_dump_json(exclude={"model", "pairs"})
+        return fingerprint(**{self._kind: self._server_fingerprint(), "schema": read})
+
+    def _server_fingerprint(self) -> str:
+        """Raises Misconfigured if the engine server has the other extractor: results would bear a wrong name."""
+        info = self._engine.server_info()
+        if info.extractor.startswith("gliner") != (self._kind == "gliner"):
+            raise Misconfigured(
+                "AEGIS_EXTRACTOR is 'gliner' here or for the engine server, and not for both: set it alike, and restart the engine"
+                " server."
+            )
+        return info.extractor_fingerprint
 
     def earlier(self, schema: Schema) -> tuple[str, ...]:
-        """Return no fingerprints: what spaCy does anew costs seconds and no calls."""
+        """Return no fingerprints: what is done anew here costs seconds and no calls."""
         return ()
 
     async def check(self, schema: Schema | None = None) -> None:
-        await asyncio.to_thread(self._engine.server_info)
+        await asyncio.to_thread(self._server_fingerprint)
 
     async def extract(self, text: str, schema: Schema, slot: Slot = free_slot) -> Extraction:
         """Extract a text in a request that it shares. Cancelling it does not stop the work on a text that was sent."""
