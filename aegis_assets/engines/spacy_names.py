@@ -179,8 +179,8 @@ def _read_told_type(root: Any, first: int, last: int, kind: str) -> str:
 
 
 def _find_terms(doc: Any) -> Iterator[tuple[int, int]]:
-    """Yield noun phrases of several common words that are technical: "cathode ray tube"."""
-    for chunk in doc.noun_chunks if doc.has_annotation("DEP") else ():
+    """Yield English noun phrases of several common words that are technical: "cathode ray tube"."""
+    for chunk in doc.noun_chunks if doc.lang_ == "en" else ():  # spaCy has none in some languages, and raises
         last = chunk.root.i
         first = next((t.i for t in chunk if t.tag_ in ("NN", "NNS", "JJ") and t.lower_ not in _POINTING), last)
         text = doc[first : last + 1].text
