@@ -143,6 +143,8 @@ class Settings(BaseSettings):
     llm_first_token_timeout: PositiveFloat = 1800.0  # seconds of a request in the server's queue while none of ours gets on
     # How often a model is asked what it left out of a chunk's answer. Each costs the chunk again and half an answer.
     llm_gleanings: NonNegativeInt = Field(0, le=3)
+    # How many entities a run may have described after it has published its documents: a request each. 0: none.
+    llm_descriptions: NonNegativeInt = 0
     llm_token_gap: PositiveFloat = 60.0  # seconds between two tokens
     ollama_timeout: PositiveFloat = 180.0  # seconds from an answer's first token to its last, with any server
     vision_model: str = ""

@@ -9,7 +9,7 @@ from typing import Final
 
 import dagster as dg
 
-from aegis_assets.engines.chosen import extractor, vision
+from aegis_assets.engines.chosen import describer, extractor, vision
 from aegis_assets.engines.client import EngineClient
 from aegis_assets.pipeline.flow.platform import Numbers, Platform
 from aegis_assets.settings import settings
@@ -39,6 +39,7 @@ def build(probing: bool = False) -> Platform:
         vision=vision(chosen, engine, ledger),
         embedder=engine,
         extractor=extractor(chosen, engine, usage=ledger),
+        describer=describer(chosen, ledger),
         vectors=QdrantVectors.from_settings(chosen, chosen.outage_seconds),
         graph=BoltGraph.from_settings(chosen, PROBED_GRAPH_SECONDS if probing else TRANSACTION_SECONDS, chosen.outage_seconds),
         leases=Leases.from_settings(chosen, outage_seconds=chosen.outage_seconds),

@@ -18,6 +18,7 @@ from aegis_assets.defs.report import report
 from aegis_assets.errors import AegisError, NotAllowed, Superseded, is_outage, public
 from aegis_assets.model.document import State
 from aegis_assets.model.launch import documents_of
+from aegis_assets.pipeline.flow.describe import describe_entities
 from aegis_assets.pipeline.flow.plan import plan_document
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.flow.preflight import preflight
@@ -124,9 +125,12 @@ def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.
     documents = run_documents(context)
     rows = platform.ledger.documents(documents)
     ours = [row.id for row in rows if row.state == State.RUNNING and row.run_id == context.run_id]
+    published: list[UUID] = []
     for outcomes in publish_documents(platform, ours, context.run_id):
         report(context, outcomes)
+        published += [document for document, outcome in outcomes.items() if outcome.published]
     discard(platform.bucket, context.run_id)  # publish is the last step
+    wait_for(describe_entities(platform, published, context.run_id))
     known = platform.ledger.documents(documents)
     failed = [row.message for row in known if row.state == State.FAILED]
     waiting = [row.sentence for row in known if row.state == State.PENDING and row.not_before is not None]

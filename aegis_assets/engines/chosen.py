@@ -7,11 +7,12 @@ from aegis_assets.engines.extractor_client import ExtractorClient
 from aegis_assets.engines.llm.budget import Budget, MonthlyBudget, unlimited
 from aegis_assets.engines.llm.client import Client
 from aegis_assets.engines.llm.conversation import Conversation, Retries
+from aegis_assets.engines.llm.describer import LanguageModelDescriber
 from aegis_assets.engines.llm.extractor import LanguageModelExtractor
 from aegis_assets.engines.llm.patience import Limits
 from aegis_assets.engines.llm.vision import LanguageModelVision
 from aegis_assets.engines.ocr_vision import OcrVision
-from aegis_assets.pipeline.ports import Extractor, TokenUsage, Vision
+from aegis_assets.pipeline.ports import Describer, Extractor, TokenUsage, Vision
 from aegis_assets.settings import Settings
 
 
@@ -29,6 +30,15 @@ def extractor(
     return language_model_extractor(settings, retries, usage)
 
 
+def describer(settings: Settings, usage: TokenUsage | None = None) -> Describer | None:
+    """Return what describes entities: the model that extracts, or nothing. A server that is away is not waited for."""
+    if settings.extracts_locally:
+        return None
+    return LanguageModelDescriber(
+        _conversation(_extracting(settings), settings, Retries(attempts=2, refusals=2, outage=0.0), usage)
+    )
+
+
 def sees(settings: Settings) -> bool:
     """Return whether a language model describes pictures."""
     return bool(settings.vision_model and settings.language_server)
@@ -37,11 +47,13 @@ def sees(settings: Settings) -> bool:
 def language_model_extractor(
     settings: Settings, retries: Retries | None = None, usage: TokenUsage | None = None
 ) -> LanguageModelExtractor:
+    return LanguageModelExtractor(_conversation(_extracting(settings), settings, retries, usage), settings.llm_gleanings)
+
+
+def _extracting(settings: Settings) -> Client:
     if settings.extractor_engine == "openai":
-        client = _client(settings, settings.llm_model, "AEGIS_LLM_MODEL")
-    else:
-        client = _client(settings, settings.ollama_model, "AEGIS_OLLAMA_MODEL")
-    return LanguageModelExtractor(_conversation(client, settings, retries, usage), settings.llm_gleanings)
+        return _client(settings, settings.llm_model, "AEGIS_LLM_MODEL")
+    return _client(settings, settings.ollama_model, "AEGIS_OLLAMA_MODEL")
 
 
 def language_model_vision(settings: Settings, usage: TokenUsage | None = None) -> LanguageModelVision:

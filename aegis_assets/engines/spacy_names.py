@@ -1,7 +1,8 @@
 """The names of a parsed paragraph, and the type of a name by the votes of its mentions.
 
 The model's entities come first: on general text it is right more often than any rule about its answers (Re-DocRED). Runs of
-capitalised words, names in code and quoted titles add what it leaves out. A rule stands here only where it gained there or on manuals.
+capitalised words, names in code and quoted titles add what it leaves out. A rule stands here only where it gained there or on
+manuals.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
 
 from aegis_assets.engines.name_types import TITLES, VOCABULARY, head_type, is_faith, is_place, names_nothing, noun_type
 
 CONCEPT: Final = "CONCEPT"
 LABELS: Final = {
     "PERSON": "PERSON", "ORG": "ORGANIZATION", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION", "PRODUCT": "PRODUCT",
-    "EVENT": "EVENT", "WORK_OF_ART": "WORK", "LAW": "LAW", "LANGUAGE": "LANGUAGE", "NORP": "GROUP", "PER": "PERSON", "MISC": CONCEPT,
+    "EVENT": "EVENT", "WORK_OF_ART": "WORK", "LAW": "LAW", "LANGUAGE": "LANGUAGE", "NORP": "GROUP",
+    "PER": "PERSON", "MISC": CONCEPT,
 }  # fmt: skip
 NUMERIC: Final = {
     "DATE": "DATE", "TIME": "TIME", "PERCENT": "PERCENT", "MONEY": "MONEY", "QUANTITY": "QUANTITY", "ORDINAL": "NUMBER",
@@ -25,6 +27,7 @@ NUMERIC: Final = {
 }  # fmt: skip
 KINDS: Final = LABELS | NUMERIC
 TECHNICAL: Final = ("PRODUCT", "TECHNOLOGY")
+UNSURE_ALONE: Final = frozenset({"ORGANIZATION", "PRODUCT", "WORK", "LAW", "EVENT"})
 MAX_NAME: Final = 80
 _NUMBERS: Final = frozenset(NUMERIC.values())
 _INNER: Final = frozenset({"of", "for", "de", "la", "du", "des", "di", "da", "van", "von", "der", "den"})
@@ -32,6 +35,7 @@ _SMALL: Final = frozenset({"ADP", "CCONJ", "SCONJ", "DET", "PRON"})
 _MAKES: Final = frozenset(VOCABULARY["makes"].split())
 _POINTING: Final = frozenset(VOCABULARY["pointing"].split())
 _NUMBERED = re.compile(r"(?:No\. ?\d+|(?!1[5-9]\d\d|20\d\d)\d{1,4}(?:\.\d+)*|[IVX]{1,4})(?![\w%,-])")
+_ENDS_NUMBERED = re.compile(r"\w (?:\d+|[IVX]+)$")
 _YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
 _QUOTED = re.compile(r'["“]([A-Z][^"”\n]{1,60}?)[,.]?["”]')
 _CODE = re.compile(r"[={}<>|\\$^~`;@]|\w\(|::|->|https?:|www\.|\w/\w+/")
@@ -50,6 +54,13 @@ class Name:
     told: str = ""
 
 
+class Settled(NamedTuple):
+    """The type of a name, and whether more than the model's guess at a lone word tells it."""
+
+    type: str
+    sure: bool
+
+
 def find_names(doc: Any, numeric: bool, ordinary: Container[str]) -> Iterator[Name]:
     """Yield the names of a paragraph. numeric: with dates and numbers. ordinary: words that begin a sentence and no name."""
     covered: set[int] = set()
@@ -58,7 +69,7 @@ def find_names(doc: Any, numeric: bool, ordinary: Container[str]) -> Iterator[Na
             name = None if label in NUMERIC and not numeric else _make_name(doc, first, last, KINDS.get(label, ""))
             covered.update(range(first, last + 1) if label else (), range(name.first, name.last + 1) if name else ())
             if name:
-                yield name
+                yield name if ordinary else replace(name, told="")  # a table's cells tell nothing of each other
 
 
 def _find_candidates(doc: Any, ordinary: Container[str]) -> Iterator[tuple[int, int, str]]:
@@ -101,7 +112,7 @@ def _make_name(doc: Any, first: int, last: int, kind: str) -> Name | None:
     before = first
     while kind in ("", "PERSON") and first < last and not doc[first].text.isupper() and _is_title(doc[first]):
         first += 1
-    is_titled = first > before or (first > 0 and _is_title(doc[first - 1]))
+    is_titled = first > before
     if first > before and doc[first].pos_ in _SMALL:  # whoever holds an office: the "Siam" of "Prime Minister of Siam"
         first, is_titled = first + 1, False
     if first > last or (first == last and doc[first].pos_ in _SMALL):
@@ -130,13 +141,16 @@ def _is_title(token: Any) -> bool:
 
 
 def _extend(doc: Any, last: int, kind: str) -> int:
-    """Return the last token of a name with the number of a model and the noun of a machine."""
+    """Return the last token of a name with the noun of a machine, a part that the model left out, and the number of a model."""
+    head = doc[last].head
+    is_part = head.text.istitle() and head.text != "No" and not head.ent_type_  # the "Franck" of Helmut Franck
+    is_machine = head.text.islower() and noun_type(head.lemma_.lower()) in TECHNICAL
+    if doc[last].dep_ in ("compound", "nmod") and last < head.i <= last + 2 and (is_part or is_machine):
+        last = head.i
     after = doc[last + 1 : last + 4]
     if kind in ("", "PRODUCT", "EVENT", "ORGANIZATION") and doc[last].whitespace_ and (number := _NUMBERED.match(after.text)):
-        last = next(token.i for token in after if token.idx + len(token) >= after.start_char + number.end())
-    head = doc[last].head
-    is_machine = head.text.islower() and noun_type(head.lemma_.lower()) in TECHNICAL
-    return head.i if is_machine and doc[last].dep_ in ("compound", "nmod") and last < head.i <= last + 2 else last
+        return next(token.i for token in after if token.idx + len(token) >= after.start_char + number.end())
+    return last
 
 
 def _find_joined_end(doc: Any, last: int) -> int:
@@ -165,8 +179,8 @@ def _read_told_type(root: Any, first: int, last: int, kind: str) -> str:
 
 
 def _find_terms(doc: Any) -> Iterator[tuple[int, int]]:
-    """Yield noun phrases of several common words that are technical: "cathode ray tube"."""
-    for chunk in doc.noun_chunks if doc.has_annotation("DEP") else ():
+    """Yield English noun phrases of several common words that are technical: "cathode ray tube"."""
+    for chunk in doc.noun_chunks if doc.lang_ == "en" else ():  # spaCy has none in some languages, and raises
         last = chunk.root.i
         first = next((t.i for t in chunk if t.tag_ in ("NN", "NNS", "JJ") and t.lower_ not in _POINTING), last)
         text = doc[first : last + 1].text
@@ -174,20 +188,26 @@ def _find_terms(doc: Any) -> Iterator[tuple[int, int]]:
             yield first, last
 
 
-def settle_types(found: Mapping[str, Sequence[Name]], told: Mapping[str, Sequence[str]] = {}) -> dict[str, str]:
-    """Return the type of each name, by key: the one that its mentions vote for, corrected by its words.
+def settle_types(found: Mapping[str, Sequence[Name]], told: Mapping[str, Sequence[str]] = {}) -> dict[str, Settled]:
+    """Return the type of each name, by key: what words beside its mentions tell, else what the model votes for them, by its words.
 
     told: types that sentences tell of a name, by key.
     """
-    voted: dict[str, str] = {}
+    tellings = {key: Counter([*(name.told for name in group if name.told), *told.get(key, ())]) for key, group in found.items()}
+    votes = {key: tellings[key] or Counter(name.type for name in group if name.type) for key, group in found.items()}
+    voted = {key: min((-count, kind) for kind, count in votes[key].items())[1] if votes[key] else "" for key in found}
     people: set[str] = set()  # no places, whatever a gazetteer says: parts of people's names, and whom a noun or title tells of
-    for key, group in found.items():
-        tellings = [*(name.told for name in group if name.told), *told.get(key, ())]
-        votes = Counter([*(name.type for name in group if name.type), *tellings, *tellings])
-        voted[key] = min((-count, kind) for kind, count in votes.items())[1] if votes else ""
-        if voted[key] == "PERSON" and (" " in key or ("PERSON" in tellings and not _IDENTIFIER.search(group[0].text))):
+    for key, kind in voted.items():
+        is_named = not head_type(key) if " " in key else tellings[key] and not _IDENTIFIER.search(found[key][0].text)
+        if kind == "PERSON" and is_named:
             people.update(key.split())
-    return {key: _decide_type(group[0].text, key, voted[key], people) for key, group in found.items()}
+    types = {key: _decide_type(group[0].text, key, voted[key], people) for key, group in found.items()}
+    return {key: Settled(kind, not _is_unsure(key, kind) or bool(tellings[key])) for key, kind in types.items()}
+
+
+def _is_unsure(key: str, kind: str) -> bool:
+    """Return whether nothing but the model tells the type of a lone word: it takes a surname for a firm as often as not."""
+    return kind == CONCEPT or (" " not in key and kind in UNSURE_ALONE)
 
 
 def _decide_type(text: str, key: str, kind: str, people: set[str]) -> str:
@@ -195,12 +215,14 @@ def _decide_type(text: str, key: str, kind: str, people: set[str]) -> str:
         return kind
     if kind in ("", "GROUP", "LOCATION") and is_faith(text):
         return "ORGANIZATION"
-    if kind in ("", "PERSON", "ORGANIZATION", "PRODUCT") and key not in people and is_place(text):
+    if kind in ("", "PERSON", "ORGANIZATION", "PRODUCT", "TECHNOLOGY") and key not in people and is_place(text):
         return "LOCATION"
     if (head := head_type(text)) and kind != "GROUP":
         return head
     if key in people:
         return "PERSON"
+    if kind == "ORGANIZATION" and _ENDS_NUMBERED.search(text):
+        return "PRODUCT"
     if kind in ("", "PERSON", "LOCATION", "PRODUCT") and _IDENTIFIER.search(text) and " " not in text:
         return "TECHNOLOGY"
     return "LOCATION" if kind == "GROUP" else kind or CONCEPT

@@ -44,6 +44,7 @@ class Reader:
     types: dict[str, str]
     focus: dict[bool, str] = field(default_factory=dict)  # whether a person -> whom a pronoun in the next sentence means
     called: dict[str, str] = field(default_factory=dict)  # "film" -> what was called so
+    subject: str = ""  # of the sentence before, if that names no person
     seen: dict[str, None] = field(default_factory=dict)  # the last one last
     told: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # types, by key: "X is a company"
     roots: dict[int, str] = field(default_factory=dict)
@@ -69,6 +70,8 @@ class Reader:
         about = [key for token in sentence if token.dep_ in _SUBJECTS and (key := self._resolve(token))]
         about += sorted(named, key=lambda key: self.types.get(key) == "LOCATION")
         self.focus |= {self._is_person(key): key for key in reversed(about)}
+        is_thing = about and self.types.get(about[0]) != "LOCATION" and not any(map(self._is_person, named))
+        self.subject = about[0] if is_thing else ""
         for key in named:
             self.seen.pop(key, None)
             self.seen[key] = None
@@ -88,6 +91,9 @@ class Reader:
             person = token.lower_ in _HE
             earlier = [other for other in token.doc[token.sent.start : token.i] if self.types.get(self.roots.get(other.i, ""))]
             earlier = [other for other in earlier if self._is_person(self.roots[other.i]) == person]
+            if person and not earlier and self.subject and token.dep_ in _SUBJECTS:  # "X sent a letter. He ...": X is a person
+                self.told[self.subject].append("PERSON")
+                return self.subject
             return self.roots[min(earlier, key=_rank_salience).i] if earlier else self.focus.get(person)
         if token.tag_ in ("WDT", "WP", "WP$"):
             clause = next((above for above in token.ancestors if above.dep_ == "relcl"), None)

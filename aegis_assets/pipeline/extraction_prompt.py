@@ -2,7 +2,8 @@
 
 Design note: tuples on one line, because keys and indentation were two thirds of an answer's tokens; a worked example as an exchange
 before the passage instead of examples in the rules, from where a small model copied its predicates (58 %); few types, far from
-each other, because the line between two types is where one entity becomes two. All that comes before the passage is the same for
+each other, because the line between two types is where one entity becomes two; the line's number last, because behind a number a
+small model wrote verb, object and subject, or counted on and repeated itself. All that comes before the passage is the same for
 every passage of a collection, so that a server reads it once and keeps it.
 """
 
@@ -19,7 +20,7 @@ from aegis_assets.pipeline.prompts import FENCE, fenced
 from aegis_assets.pipeline.sentences import Span
 
 # Enters the extractor's fingerprint: raise it when the words below, or the grounding rules, change what comes out.
-PROMPT_VERSION: Final = 2
+PROMPT_VERSION: Final = 3
 
 # PRODUCT has a name of its own, a TECHNOLOGY is a kind.
 TYPES: Final[Mapping[str, str]] = {
@@ -47,17 +48,18 @@ Entities are the names and the technical terms that the passage is about, each o
 
 Copy each name letter by letter from the passage, in its longest form. Leave out pronouns, dates, plain numbers and words that \
 name nothing in particular.
-A relation joins two listed entities, by exactly the listed names: the one that acts, {predicate}, the one acted on. Before them \
-stands the number of the line that says it. State only what the passage says. Go through the passage line by line.
+A relation joins two listed entities, by exactly the listed names and nothing more: the one that acts, {predicate}, the one acted \
+on. Behind them stands the number of the line that says it. State only what the passage says. Go through the passage line by line.
 
 Answer with one line of JSON, without blanks between its parts:
-{"entities":[["name","TYPE"]],"relations":[[number,"name","verb phrase","name"]]}
+{"entities":[["name","TYPE"]],"relations":[["name","verb phrase","name",number]]}
 Empty lists are a right answer."""
 
 _PREDICATE: Final = "a short verb phrase in the passage's own words"
 
 # From a field that few documents are about. It says what no rule says as shortly: ends are listed names and nothing more
-# ("Helios 3", not "Helios 3 from Medwave in 2018"), "Duarte" is Ana Duarte, and no blank is spent between the parts.
+# ("Helios 3", not "Helios 3 from Medwave in 2018"), "Duarte" is Ana Duarte, a verb phrase is the line's own, and no blank is spent
+# between the parts.
 _EXAMPLE: Final = (
     "Helios 3 in Cork",
     "St. Brannoc Hospital in Cork bought the scanner Helios 3 from Medwave in 2018 for two million euros.",
@@ -77,21 +79,21 @@ _EXAMPLE_ENTITIES: Final = {
     "Dublin Imaging Congress": "EVENT",
 }
 _EXAMPLE_RELATIONS: Final = (
-    (2, "St. Brannoc Hospital", "located in", "Cork"),
-    (2, "St. Brannoc Hospital", "bought", "Helios 3"),
-    (2, "Medwave", "sold", "Helios 3"),
-    (3, "Ana Duarte", "radiologist of", "St. Brannoc Hospital"),
-    (3, "Ana Duarte", "wrote", "LumaView"),
-    (3, "LumaView", "written in", "Rust"),
-    (3, "LumaView", "decodes", "JPEG 2000"),
-    (4, "Ana Duarte", "wrote", "Seeing Bones"),
-    (4, "Seeing Bones", "describes", "LumaView"),
-    (4, "Seeing Bones", "presented at", "Dublin Imaging Congress"),
+    ("St. Brannoc Hospital", "in", "Cork", 2),
+    ("St. Brannoc Hospital", "bought", "Helios 3", 2),
+    ("Helios 3", "from", "Medwave", 2),
+    ("Ana Duarte", "radiologist of", "St. Brannoc Hospital", 3),
+    ("Ana Duarte", "wrote", "LumaView", 3),
+    ("LumaView", "program in", "Rust", 3),
+    ("LumaView", "decodes", "JPEG 2000", 3),
+    ("Ana Duarte", "described", "LumaView", 4),
+    ("Seeing Bones", "presented at", "Dublin Imaging Congress", 4),
 )
 _LEAST_EXAMPLE: Final = 4  # entities of the example that must be of a collection's own types, or it would teach to find little
 
 MAX_NAME: Final = 80
-MAX_PREDICATE: Final = 40
+# A verb phrase without capitals and digits, or a small model puts half of the names and the dates into it.
+PREDICATE: Final = r'^[^A-Z0-9"\\]{1,40}$'
 MIN_ITEMS: Final = 8
 TOKENS_PER_ITEM: Final = 8  # of the densest passage that was measured, a table: 24 entities and 22 relations in 210 tokens
 
@@ -119,7 +121,7 @@ def example(schema: Schema) -> tuple[str, str] | None:
     entities = {name: spelled[kind.casefold()] for name, kind in _EXAMPLE_ENTITIES.items() if kind.casefold() in spelled}
     if schema.relation_types or len(entities) < _LEAST_EXAMPLE:
         return None
-    relations = [row for row in _EXAMPLE_RELATIONS if row[1] in entities and row[3] in entities]
+    relations = [row for row in _EXAMPLE_RELATIONS if row[0] in entities and row[2] in entities]
     answer = {"entities": list(entities.items()), "relations": relations}
     passage = "\n".join(f"[{number}] {line}" for number, line in enumerate(_EXAMPLE, 1))
     return fenced(passage), json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
@@ -146,13 +148,13 @@ def reply_schema(schema: Schema, tokens: int, lines: int) -> dict[str, object]:
     most = max(MIN_ITEMS, tokens // TOKENS_PER_ITEM)
     name: dict[str, object] = {"type": "string", "maxLength": MAX_NAME}
     kind: dict[str, object] = {"type": "string", "enum": list(entity_types(schema))}
-    predicate: dict[str, object] = {"type": "string", "maxLength": MAX_PREDICATE}
+    predicate: dict[str, object] = {"type": "string", "pattern": PREDICATE}
     if schema.relation_types:
         predicate = {"type": "string", "enum": list(schema.relation_types)}
     line: dict[str, object] = {"type": "integer", "minimum": 1, "maximum": max(1, lines)}
     properties = {
         "entities": {"type": "array", "maxItems": most, "items": _tuple(name, kind)},
-        "relations": {"type": "array", "maxItems": most, "items": _tuple(line, name, predicate, name)},
+        "relations": {"type": "array", "maxItems": most, "items": _tuple(name, predicate, name, line)},
     }
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 SHORTEST: Final = 4  # letters of a word that may have another ending
+SHORTEST_PLURAL: Final = 3  # letters before an "s" that may be one: keys, maps, GPUs
 _POSSESSIVE: Final = "'s|'"
 _END: Final = r"(?![^\W_])"  # an ending that goes on is another one
 _ADJECTIVE: Final = re.compile(r"(\w{4,}?)e[mnrs]?")  # der Deutschen Bank
@@ -38,4 +39,6 @@ def inflected(word: str, last: bool) -> tuple[str, str]:
                 return word.removesuffix(ending), endings + _END
         if last:
             return word, f"(?:es|s|{_POSSESSIVE}|s')?{_END}"
+    if last and len(word) >= SHORTEST_PLURAL and word.isalnum() and word.isascii():
+        return word, f"(?:s|{_POSSESSIVE}|s')?{_END}"
     return word, f"(?:{_POSSESSIVE})?"

@@ -125,6 +125,15 @@ class Extractor(Protocol):
     async def extract(self, text: str, schema: Schema, slot: Slot = free_slot) -> Extraction: ...
 
 
+class Describer(Protocol):
+    """Says what something is, from sentences that name it; '' where nothing usable came. describe holds a slot while the model
+    works."""
+
+    lease: tuple[str, int] | None
+
+    async def describe(self, name: str, sentences: Sequence[str], schema: Schema, slot: Slot = free_slot) -> str: ...
+
+
 class Bucket(Protocol):
     """Keys are relative, '/'-separated. Writing a key twice replaces it. before: lists only what was written then."""
 

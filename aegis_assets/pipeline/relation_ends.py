@@ -57,8 +57,9 @@ def parts(name: str) -> list[str]:
 
 
 def is_name(phrase: str) -> bool:
-    """Return whether all words but the small ones have a capital or a digit: "Konrad Zuse", "IBM", not "commercial version"."""
-    words = phrase.split()
+    """Return whether all words but the small ones have a capital or a digit: "Konrad Zuse", "IBM", "The Laws of Thought", not
+    "commercial version"."""
+    words = without_article(phrase).split()
     large = [word for word in words if word.casefold() not in _SMALL]
     if not large or len(large) > MAX_WORDS or large[0] != words[0] or is_date(phrase):
         return False
@@ -81,21 +82,44 @@ class Ends:
         if not form or form in self._names:
             return [form] if form else []
         written = self._written(name)
-        if is_name(written or name):
+        if is_name(written if " " in name else name):
             longer = [known for known in self._names if self._is_short_for(form, known)]
             if len(longer) == 1:
                 return longer
-            if written and len(parts(name)) == 1 and self._refuge:
-                self._names[form] = (name, self._refuge)
+            if written and self._refuge and self._is_single(name):
+                self._names[form] = (name if written[:1].isupper() else without_article(name), self._refuge)
                 return [form]
         several = parts(name)
         if len(several) > 1 and all(ends := [self.meant(part) for part in several]):
             return [meant for end in ends for meant in end]
         return self._inside(form)
 
+    def read(self, source: str, predicate: str, target: str) -> tuple[list[str], str, list[str]]:
+        """Return the entities at both ends, and what joins them. A small model puts the object into the verb phrase and what comes
+        after it, a date or a clause, at the end: "founded Univac", "in 1951". Then the name in the phrase is the end."""
+        sources, targets = self.meant(source), self.meant(target)
+        words = predicate.split()
+        for cut in range(1, len(words)) if sources and not targets else ():
+            if targets := self._named(words[cut:]):
+                return sources, " ".join(words[:cut]), targets
+        return sources, predicate, targets
+
+    def _named(self, words: list[str]) -> list[str]:
+        """Return the entity that the words name, without a preposition after them."""
+        while words and words[-1].casefold() in _SMALL:
+            words = words[:-1]
+        name = clean_name(" ".join(words))
+        return self.meant(name) if key(name) in self._names or is_name(self._written(name)) else []
+
     def _written(self, name: str) -> str:
         spans = self._text.places(name).spans
         return self._text.text[slice(*spans[0])] if spans else ""
+
+    def _is_single(self, name: str) -> bool:
+        """Return whether it is one name: "Ames, Iowa" is, unless one of both was listed alone, "Eckert and Mauchly" is not."""
+        several = parts(name)
+        bare_comma = len(several) == 2 and ", ".join(several) == name
+        return len(several) == 1 or (bare_comma and not any(key(part) in self._names for part in several))
 
     def _is_short_for(self, form: str, known: str) -> bool:
         """Return whether it is short for the known name: a person goes by the surname, everything else by its first words."""

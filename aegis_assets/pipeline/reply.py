@@ -9,7 +9,7 @@ from typing import Annotated, Final, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
-_TUPLE: Final = re.compile(rf"\[\s*(?:\d+\s*,\s*)?({_STRING}(?:\s*,\s*{_STRING})+)\s*\]")
+_TUPLE: Final = re.compile(rf"\[\s*({_STRING}(?:\s*,\s*{_STRING})+)\s*(?:,\s*\d+\s*)?\]")
 
 
 class ReplyEntity(NamedTuple):
@@ -18,12 +18,12 @@ class ReplyEntity(NamedTuple):
 
 
 class ReplyRelation(NamedTuple):
-    """line: the number of the passage's line that says it. source, target: names."""
+    """source, target: names. line: the number of the passage's line that says it."""
 
-    line: Annotated[int, Field(ge=0, lt=1_000_000)]
     source: str
     predicate: str
     target: str
+    line: Annotated[int, Field(ge=0, lt=1_000_000)]
 
 
 _ROW: Final[TypeAdapter[ReplyEntity | ReplyRelation]] = TypeAdapter(ReplyEntity | ReplyRelation)

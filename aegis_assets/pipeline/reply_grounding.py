@@ -6,6 +6,7 @@ dropped and counted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,16 +26,26 @@ from aegis_assets.pipeline.grounding import (
 )
 from aegis_assets.pipeline.passage import lines
 from aegis_assets.pipeline.relation_ends import PERSON, Ends, is_date, key, parts
-from aegis_assets.pipeline.reply import Reply, ReplyEntity, ReplyRelation
+from aegis_assets.pipeline.reply import Reply, ReplyEntity
 from aegis_assets.pipeline.sentences import Span
 
 UNNAMED: Final = "RELATED_TO"
 MAX_EVIDENCE: Final = 1000
 SHORTEST_WORD: Final = 4  # letters of a first word by which a name is known again
+STEM: Final = 4  # letters by which a verb is known in another form; one less of a short one
 
-# How sure a relation is, by what its line names: both ends, one of them and the other in the line before, or only one. Another line
-# than the one that the model gave is less, and a sentence that may be an instruction the least.
-BOTH, NEAR, ONE, ELSEWHERE = 0.9, 0.8, 0.6, 0.5
+# How sure a relation is, by what the line names that the model gave: both ends, one of them and the other in a line beside it, or
+# only one. Where another line has both, it is in between; a sentence that may be an instruction is the least.
+BOTH, NEAR, ELSEWHERE, ONE = 0.9, 0.8, 0.7, 0.5
+# Words of a verb phrase that any sentence has.
+_UNTELLING: Final = frozenset(
+    re.findall(
+        r"\w+",
+        "a an and are as at be been by can for from had has have in into is it its of on or that the their to was were which who"
+        " will with als am auf aus bei das dem den der des die durch ein eine für hat im ist mit und von war werden wird wurde zu"
+        " zum zur",
+    )
+)
 
 
 def ground(reply: Reply, text: str, schema: Schema) -> Extraction:
@@ -43,17 +54,18 @@ def ground(reply: Reply, text: str, schema: Schema) -> Extraction:
     dropped = max(0, len(reply.entities) - MAX_ENTITIES) + max(0, len(reply.relations) - MAX_RELATIONS)
     dropped += _list(reply.entities[:MAX_ENTITIES], places.names, places.folded, schema)
     ends = Ends(places.names, places.folded, REFUGE if REFUGE in entity_types(schema) else None)
-    stated = [(row, ends.meant(row.source), ends.meant(row.target)) for row in reply.relations[:MAX_RELATIONS]]
+    stated = [(row.line, *ends.read(row.source, row.predicate, row.target)) for row in reply.relations[:MAX_RELATIONS]]
     dropped += places.claim()
     mentions, indices = places.mentions()
     evidence = _Evidence(text, mentions, indices)
     relations: dict[tuple[str, str, str], Relation] = {}
-    for row, sources, targets in stated:
-        kind = _type(row, schema)
+    for line, sources, predicate, targets in stated:
+        kind = _type(predicate, schema)
+        said = None if schema.relation_types else _telling(predicate)
         pairs = [(a, b) for a in sources for b in targets if a != b and a in indices and b in indices]
         dropped += int(kind is None or not pairs)
         for source, target in pairs if kind else ():
-            relation = evidence.relation(row.line, source, kind or UNNAMED, target)
+            relation = evidence.relation(line, source, kind or UNNAMED, target, said)
             known = relations.get((source, relation.type, target)) if relation else None
             if relation is None:
                 dropped += 1
@@ -86,16 +98,21 @@ def _names(name: str, kind: str | None, listed: set[str]) -> list[str]:
     return several if len(several) > 1 and apart else [name]
 
 
-def _type(row: ReplyRelation, schema: Schema) -> str | None:
+def _type(predicate: str, schema: Schema) -> str | None:
     """Return the relation's type: UNNAMED where a predicate has letters, but none that UPPER_SNAKE can hold."""
-    kind = allowed_type(row.predicate, schema.relation_types)
-    if kind is None and not schema.relation_types and normalised(row.predicate):
+    kind = allowed_type(predicate, schema.relation_types)
+    if kind is None and not schema.relation_types and normalised(predicate):
         return UNNAMED
     return (type_name(kind) or UNNAMED) if kind else None
 
 
 def _surer(relation: Relation, known: Relation) -> bool:
     return (not relation.addressed, relation.confidence) > (not known.addressed, known.confidence)
+
+
+def _telling(predicate: str) -> list[str]:
+    """Return the beginnings of its words, without those that any sentence has: a verb is inflected."""
+    return [word[: STEM if len(word) > STEM + 1 else STEM - 1] for word in normalised(predicate).split() if word not in _UNTELLING]
 
 
 class _Evidence:
@@ -106,15 +123,25 @@ class _Evidence:
         self._indices = indices
         self._spans = lines(text)
         self._words = [f" {normalised(text[start:end])} " for start, end in self._spans]
+        unnamed = list(text)  # without the mentions: "Medwave" of "Medwave Systems" is no short form of "Medwave Group"
+        for mention in mentions:
+            unnamed[mention.start : mention.end] = " " * (mention.end - mention.start)
+        self._unnamed = [f" {normalised(''.join(unnamed[start:end]))} " for start, end in self._spans]
         self._addressed = addressed_lines(text, self._spans)
 
-    def relation(self, line: int, source: str, kind: str, target: str) -> Relation | None:
-        """Return the relation with the sentence that says it, None where no sentence can have said it."""
-        placed = self._line(line - 1, source, target)
+    def relation(self, line: int, source: str, kind: str, target: str, said: Sequence[str] | None) -> Relation | None:
+        """Return the relation with the sentence that says it, None where no sentence can have said it.
+
+        said: beginnings of the words that join the ends, None where they are not the passage's own. A bare "from" that the sentence
+        has not is the example's: such ends are related, and that is all.
+        """
+        placed = self._line(line - 1, source, target, said)
         if placed is None:
             return None
         at, confidence = placed
         start, end = self._spans[at]
+        if said == [] and f" {kind.lower().replace('_', ' ')} " not in self._words[at]:
+            kind = UNNAMED
         return Relation(
             source=self._nearest(source, (start, end)),
             target=self._nearest(target, (start, end)),
@@ -125,21 +152,20 @@ class _Evidence:
             addressed=self._addressed[at],
         )
 
-    def _line(self, given: int, source: str, target: str) -> tuple[int, float] | None:
-        """Return the line that says it, and how sure that is: the one that the model gave, if an end stands in it, or both in it
-        and the one before, of which pronouns may speak; else the first that has both."""
-        if 0 <= given < len(self._spans):
-            here = [self._stands(end, given) for end in (source, target)]
-            before = [given > 0 and self._stands(end, given - 1) for end in (source, target)]
-            if all(here):
-                return given, BOTH
-            if all(a or b for a, b in zip(here, before, strict=True)):
-                return given, NEAR
-            if any(here):
-                return given, ONE
-        both = (at for at in range(len(self._spans)) if self._stands(source, at) and self._stands(target, at))
-        first = next(both, None)
-        return None if first is None else (first, ELSEWHERE)
+    def _line(self, given: int, source: str, target: str, said: Sequence[str] | None) -> tuple[int, float] | None:
+        """Return the line that says it, and how sure that is: the one that the model gave or the first that has both ends, since
+        small models count badly. Where no line has both, a pronoun may speak of one of them: then the given line has the other one,
+        and a word of what joins them stands there, or in the line beside it that has the missing one."""
+        numbers = [at for at in (given, *range(len(self._spans))) if 0 <= at < len(self._spans)]
+        ends = {at: (self._stands(source, at), self._stands(target, at)) for at in numbers}
+        if both := [at for at in numbers if all(ends[at])]:
+            return both[0], BOTH if both[0] == given else ELSEWHERE
+        if not any(ends.get(given, ())):
+            return None
+        beside = [at for at in (given - 1, given + 1) if at in ends and all(map(max, ends[given], ends[at]))]
+        if said is not None and not any(f" {word}" in self._words[at] for at in (given, *beside) for word in said):
+            return None
+        return given, NEAR if beside else ONE
 
     def _stands(self, name: str, line: int) -> bool:
         """Return whether the line has a mention of it, or the word that it is shortened to: a surname, a firm's first word."""
@@ -147,7 +173,9 @@ class _Evidence:
         if any(start <= self._mentions[index].start < end for index in self._indices[name]):
             return True
         first, *_, last = name.split() * 2
-        return any(f" {word} " in self._words[line] for word in (first, last) if word == last or len(word) >= SHORTEST_WORD)
+        person = self._mentions[self._indices[name][0]].type == PERSON
+        words = {word for word in (first, last if person else first) if word == last or len(word) >= SHORTEST_WORD}
+        return any(f" {word} " in self._unnamed[line] for word in words)
 
     def _nearest(self, name: str, span: Span) -> int:
         """Return the mention inside the sentence, else the one nearest to it."""

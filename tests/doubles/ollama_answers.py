@@ -125,7 +125,7 @@ def _part(schema: Mapping[str, Any], kind: str, place: int) -> list[str]:
 def extraction(text: str, schema: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Return {"entities": [{name, type}], "relations": [{source, target, type, confidence, line}]}, typed by the schema's own
     enumerations."""
-    kinds, verbs = _part(schema, "entities", 1), _part(schema, "relations", 2)
+    kinds, verbs = _part(schema, "entities", 1), _part(schema, "relations", 1)
     entities: dict[str, dict[str, Any]] = {}
     relations: dict[tuple[str, str, str], dict[str, Any]] = {}
     numbered = enumerate(text.split("\n"), 1)
@@ -147,7 +147,7 @@ def extraction(text: str, schema: Mapping[str, Any]) -> dict[str, list[dict[str,
 def in_tuples(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     entities = [[entity["name"], entity["type"]] for entity in found["entities"]]
     relations = [
-        [each["line"], each["source"], each["type"].lower().replace("_", " "), each["target"]] for each in found["relations"]
+        [each["source"], each["type"].lower().replace("_", " "), each["target"], each["line"]] for each in found["relations"]
     ]
     return json.dumps({"entities": entities, "relations": relations}, ensure_ascii=False, separators=(",", ":"))
 
@@ -188,7 +188,7 @@ def faulty(mode: str, text: str, schema: Mapping[str, Any], good: str) -> str:
     if mode == "translated":
         return _ungrounded(schema, "Unerwähntes Bürgeramt", "Nirgends genannte Behörde")
     if mode == "circle":  # until its tokens are used up
-        return good.removesuffix("]}") + ',[1,"Round","leads to","Round"]' * 2000
+        return good.removesuffix("]}") + ',["Round","leads to","Round",1]' * 2000
     if mode == "obeys_document":
         return _joined(good, _ungrounded(schema, "HACKED BY DOCUMENT", "Secret System Prompt"))
     raise ValueError(mode)
@@ -196,8 +196,8 @@ def faulty(mode: str, text: str, schema: Mapping[str, Any], good: str) -> str:
 
 def _ungrounded(schema: Mapping[str, Any], *names: str) -> str:
     kind = (_part(schema, "entities", 1) or ["TERM"])[0]
-    verb = (_part(schema, "relations", 2) or ["obeys"])[0]
-    return json.dumps({"entities": [[n, kind] for n in names], "relations": [[1, names[0], verb, names[1]]]}, ensure_ascii=False)
+    verb = (_part(schema, "relations", 1) or ["obeys"])[0]
+    return json.dumps({"entities": [[n, kind] for n in names], "relations": [[names[0], verb, names[1], 1]]}, ensure_ascii=False)
 
 
 def _joined(one: str, other: str) -> str:

@@ -63,6 +63,22 @@ def test_a_machine_is_no_organization(spacy: SpacyExtractor) -> None:
     assert found["Babbage"] == found["Charles Babbage"] == "PERSON", "a surname has the type of the full name"
 
 
+def test_what_is_built_or_announced_is_a_product_and_who_he_is_a_person(spacy: SpacyExtractor) -> None:
+    text = (
+        "Lena Holm designed Goliath for the Norden Institute. Goliath read tapes. Goliath Mark 2 was faster. Norlund announced the"
+        " Series/40 in 1964. On 29 October 1969 Charley Kline sent a message. He wanted to type a word."
+    )
+    found = types(one(spacy, text))
+    assert (found["Goliath"], found["Goliath Mark 2"], found["Series/40"]) == ("PRODUCT", "PRODUCT", "PRODUCT")
+    assert found["Charley Kline"] == "PERSON"
+
+
+def test_a_bracket_ends_a_name_and_a_reference_is_none(spacy: SpacyExtractor) -> None:
+    found = types(one(spacy, "Terje Halleland (Progress Party) is the mayor of Rogaland, as Figure 1 and Table 2 show."))
+    assert "Terje Halleland" in found
+    assert not any("(" in name or name.startswith(("Figure", "Table")) for name in found)
+
+
 def test_words_beside_a_name_and_gazetteers_tell_its_type(spacy: SpacyExtractor) -> None:
     found = types(
         one(

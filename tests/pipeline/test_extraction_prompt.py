@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from aegis_assets.model.extraction import Schema
-from aegis_assets.pipeline.extraction_prompt import TYPES, example, question, reply_schema, system_prompt
+from aegis_assets.pipeline.extraction_prompt import PREDICATE, TYPES, example, question, reply_schema, system_prompt
 from aegis_assets.pipeline.passage import lines, numbered
 from aegis_assets.pipeline.reply import RepetitionGuard, Reply, complete_tuples
 from aegis_assets.pipeline.reply_grounding import ground
@@ -62,7 +62,7 @@ def test_the_schema_on_the_wire_is_the_model_that_checks_the_reply() -> None:
     tuples = {part: wire["properties"][part]["items"]["prefixItems"] for part in Reply.model_fields}  # type: ignore[index]
     sample = {"string": "x", "integer": 1}
     rows = {part: [[each.get("enum", [sample[each["type"]]])[0] for each in row]] for part, row in tuples.items()}
-    assert Reply.model_validate(rows).relations[0] == (1, "x", "x", "x")
+    assert Reply.model_validate(rows).relations[0] == ("x", "x", "x", 1)
     with pytest.raises(ValidationError):
         Reply.model_validate({**rows, "comment": "more"})
 
@@ -70,6 +70,21 @@ def test_the_schema_on_the_wire_is_the_model_that_checks_the_reply() -> None:
 def test_a_reply_may_have_as_many_tuples_as_the_text_could_hold() -> None:
     most = [reply_schema(ANY, tokens, 9)["properties"]["entities"]["maxItems"] for tokens in (0, 240, 800)]  # type: ignore[index]
     assert most == [8, 30, 100]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "allowed"),
+    [
+        ("bought from", True),
+        ("größter kunde", True),
+        ("由…创立", True),
+        ("founded Univac", False),
+        ("in 1951", False),
+        ('"]]', False),
+    ],
+)
+def test_a_verb_phrase_has_no_room_for_names_and_dates(phrase: str, allowed: bool) -> None:
+    assert bool(re.search(PREDICATE, phrase)) == allowed
 
 
 def test_lines_are_sentences_headings_entries_and_rows() -> None:
@@ -105,15 +120,15 @@ def test_a_text_cannot_add_lines_of_its_own() -> None:
 
 
 def test_the_complete_tuples_of_a_cut_answer_count() -> None:
-    cut = '{"entities":[["Ada","PERSON"],["The \\"Engine\\"","PRODUCT"]],"relations":[[1,"Ada","wrote","Notes"],[2,"Ada","me'
+    cut = '{"entities":[["Ada","PERSON"],["The \\"Engine\\"","PRODUCT"]],"relations":[["Ada","wrote","Notes",1],["Ada","me'
     assert complete_tuples(cut) == Reply.model_validate(
-        {"entities": [("Ada", "PERSON"), ('The "Engine"', "PRODUCT")], "relations": [(1, "Ada", "wrote", "Notes")]}
+        {"entities": [("Ada", "PERSON"), ('The "Engine"', "PRODUCT")], "relations": [("Ada", "wrote", "Notes", 1)]}
     )
     assert complete_tuples("nothing of use") == Reply(entities=(), relations=())
 
 
 @pytest.mark.parametrize(
-    "row", ['[99999999,"Ada","wrote","Notes"]', '["\\ud800","PERSON"]', '["\\x","PERSON"]', '[1,"Ada","wrote"]']
+    "row", ['["Ada","wrote","Notes",99999999]', '["\\ud800","PERSON"]', '["\\x","PERSON"]', '["Ada","wrote",1]']
 )
 def test_a_tuple_that_a_whole_answer_could_not_have_is_left_out_of_a_cut_one(row: str) -> None:
     cut = f'{{"entities":[["Ada","PERSON"],{row},["Bolt","PRODUCT"],["'
@@ -121,14 +136,14 @@ def test_a_tuple_that_a_whole_answer_could_not_have_is_left_out_of_a_cut_one(row
 
 
 def test_a_circle_is_noticed_after_three_repeats_in_a_row() -> None:
-    once = [f'[{number},"A{number}","is","B"],' for number in range(20)]
-    circle = ['[7,"A1","is","B"],', '[8,"A2","is","B"],', '[9,"A3","is","B"],']
+    once = [f'["A{number}","is","B",{number}],' for number in range(20)]
+    circle = ['["A1","is","B",7],', '["A2","is","B",8],', '["A3","is","B",9],']
     guard = RepetitionGuard()
-    assert [guard(piece) for piece in "".join([*once, *circle[:2], '[1,"New","is","B"],', *circle[:2]])].count(True) == 0
+    assert [guard(piece) for piece in "".join([*once, *circle[:2], '["New","is","B",1],', *circle[:2]])].count(True) == 0
     assert [guard(piece) for piece in circle[2]].count(True) >= 1
 
 
 def test_a_circle_is_noticed_after_much_that_is_no_tuple() -> None:
     guard = RepetitionGuard()
     assert not any(guard('["]') for _ in range(2 * RepetitionGuard.LONGEST))
-    assert [guard(piece) for piece in ['"] [1,"A","is","B"],'] * 5][-1]
+    assert [guard(piece) for piece in ['"] ["A","is","B",1],'] * 5][-1]

@@ -27,7 +27,7 @@ ANY = Schema()
 def reply(names: list[str], relations: list[tuple[str, str, str]] | None = None, kind: str = "CONCEPT") -> Reply:
     return Reply(
         entities=tuple(ReplyEntity(name, kind) for name in names),
-        relations=tuple(ReplyRelation(1, a, verb, b) for a, verb, b in relations or []),
+        relations=tuple(ReplyRelation(a, verb, b, 1) for a, verb, b in relations or []),
     )
 
 
@@ -82,6 +82,8 @@ def test_a_name_is_found_as_people_would_find_it(text: str, asked: str, written:
         ("one policy applies", "policies", "policy"),
         ("many vector indexes", "vector index", "vector indexes"),
         ("many vector indices", "vector index", "vector indices"),
+        ('given "Master Keys" for it', "Master Key", "Master Keys"),
+        ("two GPUs and a map", "GPU", "GPUs"),
         ("the server's disks", "disk of the server", ""),
         ("der Sitz des Bundestages", "Bundestag", "Bundestages"),
         ("Vorstand der Deutschen Bank", "Deutsche Bank", "Deutschen Bank"),
@@ -130,8 +132,8 @@ def test_types_are_the_schemas_or_are_dropped() -> None:
             ReplyEntity(name="Berlin", type="Place"),
         ),
         relations=(
-            ReplyRelation(1, "Neo4j", "Written-In", "Java"),
-            ReplyRelation(1, "Java", "HATES", "Neo4j"),
+            ReplyRelation("Neo4j", "Written-In", "Java", 1),
+            ReplyRelation("Java", "HATES", "Neo4j", 1),
         ),
     )
     found = ground(given, "Neo4j is written in Java, in Berlin.", schema)

@@ -8,23 +8,29 @@ from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.pipeline.extraction_prompt import REFUGE
 from aegis_assets.pipeline.relation_ends import parts
 from aegis_assets.pipeline.reply import Reply, ReplyEntity, ReplyRelation
-from aegis_assets.pipeline.reply_grounding import ground
+from aegis_assets.pipeline.reply_grounding import BOTH, ELSEWHERE, NEAR, ONE, UNNAMED, ground
 
 TEXT = (
-    "Ana Duarte works at Medwave Systems in Cork. Eckert and Mauchly founded Univac.\n"
+    "Ana Duarte works at Medwave Systems in Cork, Ireland. Eckert and Mauchly founded Univac.\n"
     "Duarte met Bo Lind. She uses EDSAC with money of the Royal Society.\n"
     "A machine for the Census ran in March 1951."
 )
 ENTITIES = {"Ana Duarte": "PERSON", "Medwave Systems": "ORGANIZATION", "EDSAC": "PRODUCT", "Eckert": "PERSON", "Mauchly": "PERSON"}
 
 
-def grounded(*relations: tuple[int, str, str], schema: Schema | None = None, entities: dict[str, str] = ENTITIES) -> Extraction:
+def grounded(
+    *relations: tuple[int, str, str],
+    schema: Schema | None = None,
+    entities: dict[str, str] = ENTITIES,
+    verb: str = "founded",
+    text: str = TEXT,
+) -> Extraction:
     """Return what a reply is grounded to. relations: line, source, target."""
     reply = Reply(
         entities=tuple(ReplyEntity(*entity) for entity in entities.items()),
-        relations=tuple(ReplyRelation(line, source, "knows", target) for line, source, target in relations),
+        relations=tuple(ReplyRelation(source, verb, target, line) for line, source, target in relations),
     )
-    return ground(reply, TEXT, schema or Schema())
+    return ground(reply, text, schema or Schema())
 
 
 def ends(found: Extraction) -> set[tuple[str, str]]:
@@ -43,6 +49,9 @@ def ends(found: Extraction) -> set[tuple[str, str]]:
         ("EDSAC with money", {"EDSAC"}),
         ("Bo Lind", {"Bo Lind"}),
         ("Royal Society", {"Royal Society"}),
+        ("The Royal Society", {"Royal Society"}),
+        ("Cork, Ireland", {"Cork, Ireland"}),
+        ("systems", set()),
         ("money", set()),
         ("March 1951", set()),
         ("machine for the EDSAC", set()),
@@ -76,14 +85,51 @@ def test_a_person_with_a_title_behind_the_name_is_one(name: str) -> None:
     assert parts(f"{name}, and Bo Lind") == [name, "Bo Lind"]
 
 
-def test_the_evidence_is_the_line_that_the_model_gave_if_it_names_an_end() -> None:
-    def said(line: int) -> str:
+def test_the_evidence_is_a_line_that_has_both_ends() -> None:
+    def said(line: int) -> tuple[str, float]:
         (relation,) = grounded((line, "Ana Duarte", "Medwave Systems")).relations
-        return TEXT[relation.start : relation.end]
+        return TEXT[relation.start : relation.end], relation.confidence
 
-    assert said(1) == "Ana Duarte works at Medwave Systems in Cork."
-    assert said(3) == "Duarte met Bo Lind."
-    assert said(99) == said(4) == "Ana Duarte works at Medwave Systems in Cork."
+    sentence = "Ana Duarte works at Medwave Systems in Cork, Ireland."
+    assert [said(line) for line in (1, 3, 4, 99)] == [(sentence, BOTH), *[(sentence, ELSEWHERE)] * 3]
+
+
+@pytest.mark.parametrize(
+    ("row", "verb", "confidence"),
+    [
+        ((4, "Ana Duarte", "EDSAC"), "uses", NEAR),
+        ((4, "Ana Duarte", "EDSAC"), "used by", NEAR),
+        ((4, "Eckert", "EDSAC"), "uses", ONE),
+        ((4, "Ana Duarte", "EDSAC"), "sold", None),
+        ((4, "Ana Duarte", "EDSAC"), "of", None),
+        ((2, "Ana Duarte", "EDSAC"), "founded", None),
+        ((99, "Ana Duarte", "EDSAC"), "uses", None),
+    ],
+)
+def test_where_no_line_has_both_ends_the_given_one_has_the_verb(
+    row: tuple[int, str, str], verb: str, confidence: float | None
+) -> None:
+    found = grounded(row, verb=verb)
+    assert [relation.confidence for relation in found.relations] == ([confidence] if confidence else [])
+    assert all(TEXT[each.start : each.end].startswith("She uses EDSAC") for each in found.relations)
+
+
+def test_relations_that_the_collection_names_are_in_its_words_not_the_passages() -> None:
+    schema = Schema(relation_types=("OWNS",))
+    assert [each.confidence for each in grounded((4, "Ana Duarte", "EDSAC"), verb="OWNS", schema=schema).relations] == [NEAR]
+
+
+@pytest.mark.parametrize(("verb", "kind"), [("at", "AT"), ("from", UNNAMED), ("employed by", "EMPLOYED_BY")])
+def test_a_bare_preposition_is_the_sentences_or_says_nothing(verb: str, kind: str) -> None:
+    (relation,) = grounded((1, "Ana Duarte", "Medwave Systems"), verb=verb).relations
+    assert relation.type == kind
+
+
+def test_a_word_of_another_name_is_no_short_form() -> None:
+    entities = {"Baby": "PRODUCT", "Manchester Baby": "PRODUCT", "Manchester Mark 1": "PRODUCT"}
+    text = "It is the Manchester Baby. The Baby grew into the Manchester Mark 1."
+    found = grounded((2, "Baby", "Manchester Baby"), (2, "Baby", "Manchester Mark 1"), entities=entities, verb="built", text=text)
+    assert ends(found) == {("Baby", "Manchester Mark 1")}
 
 
 def test_what_no_line_can_have_said_is_dropped() -> None:
@@ -94,3 +140,21 @@ def test_dates_and_numbers_are_no_entities_unless_the_collection_asks_for_them()
     assert grounded(entities={"March 1951": "EVENT"}).mentions == ()
     dated = grounded(entities={"March 1951": "DATE"}, schema=Schema(entity_types=("DATE",)))
     assert [mention.name for mention in dated.mentions] == ["March 1951"]
+
+
+@pytest.mark.parametrize(
+    ("row", "read"),
+    [
+        (("Eckert", "founded Univac", "in 1951"), ("Eckert", "FOUNDED", "Univac")),
+        (("Eckert", "founded the Univac with", "money of theirs"), ("Eckert", "FOUNDED", "Univac")),
+        (("Ana Duarte", "works at Medwave Systems", "in the city"), ("Ana Duarte", "WORKS_AT", "Medwave Systems")),
+        (("Ana Duarte", "works at Medwave Systems", "Cork"), ("Ana Duarte", "WORKS_AT_MEDWAVE_SYSTEMS", "Cork")),
+        (("Ana Duarte", "works with money", "in 1951"), None),
+        (("ran", "Univac", "in 1951"), None),
+    ],
+)
+def test_a_name_that_slipped_into_the_verb_phrase_is_the_end(row: tuple[str, str, str], read: tuple[str, str, str] | None) -> None:
+    entities = {**ENTITIES, "Univac": "ORGANIZATION", "Cork": "LOCATION"}
+    reply = Reply(entities=tuple(ReplyEntity(*entity) for entity in entities.items()), relations=(ReplyRelation(*row, 1),))
+    found = ground(reply, TEXT, Schema())
+    assert [(*ends(found), found.relations[0].type) for _ in found.relations] == ([((read[0], read[2]), read[1])] if read else [])

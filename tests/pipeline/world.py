@@ -48,7 +48,7 @@ TABLES = (
         "relation",
     ),
     *("failure", "run_document", "bucket_object", "lease", "graph_entity", "graph_relation", "outbox"),
-    *("entity_block", "crowded_block", "surface_form", "home", "description"),
+    *("entity_block", "crowded_block", "surface_form", "home", "description", "description_source"),
 )
 LIVE = "aegis_document d JOIN aegis_placement p ON p.generation_id = d.live_id"
 ENTITIES = f"""

@@ -29,9 +29,11 @@ from aegis_assets.model.ledger import (
     WindowHeadings,
     WindowRow,
 )
+from aegis_assets.model.outbox import Key
 from aegis_assets.model.parsing import ChunkDraft, Inspection, ParsedWindow, WindowPlan
 from aegis_assets.model.vector_settings import VectorSettings
 from aegis_assets.pipeline.comparison import Neighbourhood
+from aegis_assets.pipeline.describing import Undescribed
 from aegis_assets.pipeline.matching import MergeDecision
 from aegis_assets.pipeline.publish import PublishLedger
 
@@ -56,6 +58,8 @@ class FlowLedger(PublishLedger, Protocol):
     def waited_for(self) -> dict[str, set[UUID]]: ...
     def try_now(self, servers: Collection[str]) -> int: ...
     def fail_overdue(self, servers: Collection[str]) -> list[UUID]: ...
+    def undescribed(self, documents: Sequence[UUID], limit: int) -> list[Undescribed]: ...
+    def save_description(self, asked: Undescribed, text: str) -> set[Key]: ...
     def summaries(self, documents: Sequence[UUID], run_id: str) -> dict[UUID, Summary]: ...
 
     # launching

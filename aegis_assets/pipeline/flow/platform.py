@@ -17,7 +17,19 @@ from aegis_assets.model.document import Stage
 from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.pipeline.flow.limits import LOOK_SECONDS, Changes, Gate
 from aegis_assets.pipeline.flow.pause import Pause
-from aegis_assets.pipeline.ports import Bucket, Embedder, Extractor, Graph, Leases, Parser, Permit, UncountedPermit, Vectors, Vision
+from aegis_assets.pipeline.ports import (
+    Bucket,
+    Describer,
+    Embedder,
+    Extractor,
+    Graph,
+    Leases,
+    Parser,
+    Permit,
+    UncountedPermit,
+    Vectors,
+    Vision,
+)
 from aegis_assets.settings import Settings
 
 log = logger(__name__)
@@ -36,6 +48,7 @@ class Numbers:
     window_pages: int
     window_chunks: int
     longest_call_seconds: float = 30_000.0
+    descriptions_per_run: int = 0
 
     @classmethod
     def of(cls, settings: Settings) -> Numbers:
@@ -45,13 +58,14 @@ class Numbers:
             window_pages=settings.window_pages,
             window_chunks=settings.window_chunks,
             longest_call_seconds=settings.longest_call_seconds,
+            descriptions_per_run=settings.llm_descriptions,
         )
 
 
 @dataclass(frozen=True)
 class Platform:
     """fetch: copies a watched object to a path; the watched bucket is not ours to write. outage_seconds: for which requests to a
-    language model are paused before the document is put back."""
+    language model are paused before the document is put back. describer: None where no language model extracts."""
 
     ledger: FlowLedger
     bucket: Bucket
@@ -65,6 +79,7 @@ class Platform:
     numbers: Numbers
     fetch: Callable[[str, Path], None]
     outage_seconds: float = 0.0
+    describer: Describer | None = None
     _gates: WeakValueDictionary[UUID, Gate] = field(default_factory=WeakValueDictionary)
     _at_hand: WeakValueDictionary[UUID, Gate] = field(default_factory=WeakValueDictionary)
     _asking: Counter[tuple[UUID, str]] = field(default_factory=Counter)

@@ -22,6 +22,7 @@ from aegis_assets.stores.ledger.rebuilding import Rebuilding
 from aegis_assets.stores.ledger.removed import Removals
 from aegis_assets.stores.ledger.resolving import Resolving
 from aegis_assets.stores.ledger.runs import Runs
+from aegis_assets.stores.ledger.summaries import Summaries
 from aegis_assets.stores.ledger.usage import Usage
 from aegis_assets.stores.ledger.waiting import Waits
 from aegis_assets.stores.ledger.walking import Walking
@@ -45,6 +46,7 @@ class Ledger(
     Resolving,
     Deciding,
     GraphView,
+    Summaries,
     Rebuilding,
     Progressing,
     Measuring,

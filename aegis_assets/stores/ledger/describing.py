@@ -19,17 +19,21 @@ from aegis_assets.stores.ledger.base import Base, Connection, rows, writes
 
 # Lost with a crash of PostgreSQL only together with the later mark that the entity is written: then it is described again.
 NO_WAIT: Final = "SET LOCAL synchronous_commit TO off"
-# Cost: the entities given; of each with a description, its mentions in one chunk. gone: nothing live names it any more.
-WANTED: Final = """
-SELECT k.id, g.id IS NULL AS gone
+_LIVE: Final = """EXISTS (
+        SELECT FROM aegis_mention m JOIN aegis_entity e ON e.id = m.entity_id JOIN aegis_document d ON d.id = m.document_id
+        JOIN aegis_placement p ON p.generation_id = d.live_id AND p.chunk_id = m.chunk_id
+        WHERE m.chunk_id = {0}.chunk_id AND e.canonical_id = k.id AND m.start >= {0}.start AND m."end" <= {0}."end")"""
+# Cost: the entities given; of each with a description, its mentions in the chunks that this comes from. gone: nothing live names it
+# any more. lost: the model's description comes from a sentence that is not live.
+WANTED: Final = f"""
+SELECT k.id, g.id IS NULL AS gone, told.lost
 FROM unnest(%(entities)s::uuid[]) AS k(id) LEFT JOIN aegis_graph_entity g ON g.id = k.id
 LEFT JOIN aegis_description x ON x.entity_id = k.id
+CROSS JOIN LATERAL (SELECT coalesce(x.text <> '' AND EXISTS (
+    SELECT FROM aegis_description_source s WHERE s.entity_id = k.id AND NOT {_LIVE.format("s")}), false) AS lost) told
 WHERE CASE WHEN g.id IS NULL THEN x.entity_id IS NOT NULL
-    ELSE x.entity_id IS NULL OR g.chunks >= 2 * x.evidence OR (x.chunk_id IS NULL AND g.chunks <= %(few)s)
-        OR (x.chunk_id IS NOT NULL AND NOT EXISTS (
-            SELECT FROM aegis_mention m JOIN aegis_entity e ON e.id = m.entity_id JOIN aegis_document d ON d.id = m.document_id
-            JOIN aegis_placement p ON p.generation_id = d.live_id AND p.chunk_id = m.chunk_id
-            WHERE m.chunk_id = x.chunk_id AND e.canonical_id = k.id AND m.start >= x.start AND m."end" <= x."end")) END
+    ELSE x.entity_id IS NULL OR told.lost OR g.chunks >= 2 * x.evidence OR (x.chunk_id IS NULL AND g.chunks <= %(few)s)
+        OR (x.chunk_id IS NOT NULL AND NOT {_LIVE.format("x")}) END
 ORDER BY k.id"""
 # Cost: the entities given, times the limits, whatever else names them.
 NAMED: Final = """
@@ -54,7 +58,7 @@ SELECT own.entity, m.chunk_id, m.start, m."end", m.short, false FROM own CROSS J
         SELECT FROM aegis_document d JOIN aegis_placement p ON p.generation_id = d.live_id AND p.chunk_id = s.chunk_id
         WHERE d.id = s.document_id)
     LIMIT %(mentions)s) m"""
-# Cost of these three: the chunks or entities given.
+# Cost of these five: the chunks or entities given.
 TEXTS: Final = """
 SELECT c.id AS chunk, c.document_id AS document, c.text, w.ordinal AS window, p.ordinal AS place
 FROM aegis_chunk c JOIN aegis_document d ON d.id = c.document_id
@@ -62,17 +66,26 @@ JOIN aegis_placement p ON p.generation_id = d.live_id AND p.chunk_id = c.id JOIN
 WHERE c.id = ANY(%(chunks)s)"""
 SAVE: Final = """
 INSERT INTO aegis_description AS x (entity_id, collection_id, document_id, chunk_id, start, "end", evidence)
-SELECT g.id, g.collection_id, w.document, w.chunk, w.start, w."end", g.chunks
-FROM unnest(%(entities)s::uuid[], %(documents)s::uuid[], %(chunks)s::uuid[], %(starts)s::int[], %(ends)s::int[])
-    AS w(entity, document, chunk, start, "end") JOIN aegis_graph_entity g ON g.id = w.entity
+SELECT g.id, g.collection_id, c.document_id, c.id, w.start, w."end", g.chunks
+FROM unnest(%(entities)s::uuid[], %(chunks)s::uuid[], %(starts)s::int[], %(ends)s::int[]) AS w(entity, chunk, start, "end")
+JOIN aegis_graph_entity g ON g.id = w.entity LEFT JOIN aegis_chunk c ON c.id = w.chunk
 ON CONFLICT (entity_id) DO UPDATE SET document_id = EXCLUDED.document_id, chunk_id = EXCLUDED.chunk_id, start = EXCLUDED.start,
     "end" = EXCLUDED."end", evidence = EXCLUDED.evidence"""
-DROP: Final = "DELETE FROM aegis_description WHERE entity_id = ANY(%(entities)s)"
+DROP: Final = (
+    "DELETE FROM aegis_description_source WHERE entity_id = ANY(%(entities)s)",
+    "DELETE FROM aegis_description WHERE entity_id = ANY(%(entities)s)",
+)
+FORGET: Final = (
+    "DELETE FROM aegis_description_source WHERE entity_id = ANY(%(entities)s)",
+    "UPDATE aegis_description SET text = '', asked = 0 WHERE entity_id = ANY(%(entities)s)",
+)
 # Cost: the descriptions that come from the documents.
 LOST: Final = """
-SELECT x.entity_id AS id FROM aegis_description x JOIN aegis_document d ON d.id = x.document_id
-WHERE x.document_id = ANY(%(documents)s) AND NOT EXISTS (
-    SELECT FROM aegis_placement p WHERE p.generation_id = d.live_id AND p.chunk_id = x.chunk_id)"""
+SELECT x.entity_id AS id FROM (
+    SELECT entity_id, document_id, chunk_id FROM aegis_description WHERE document_id = ANY(%(documents)s)
+    UNION ALL SELECT entity_id, document_id, chunk_id FROM aegis_description_source WHERE document_id = ANY(%(documents)s)) x
+JOIN aegis_document d ON d.id = x.document_id
+WHERE NOT EXISTS (SELECT FROM aegis_placement p WHERE p.generation_id = d.live_id AND p.chunk_id = x.chunk_id)"""
 
 AT_ONCE: Final = 100  # entities whose chunks' texts are in memory: of hubs alone 5 MB
 NAMES: Final = 8  # of an entity
@@ -87,8 +100,11 @@ class Describing(Base):
         """Describe those of the entities that have no description of the evidence that they have now."""
         connection.execute(NO_WAIT)
         found = rows(connection, WANTED, entities=list(entities), few=MENTIONS)
-        if gone := [row["id"] for row in found if row["gone"]]:
-            connection.execute(DROP, {"entities": gone})
+        gone = [row["id"] for row in found if row["gone"]]
+        lost = [row["id"] for row in found if row["lost"]]
+        for entities_of, statements in ((gone, DROP), (lost, FORGET)):
+            for statement in statements if entities_of else ():
+                connection.execute(statement, {"entities": entities_of})
         wanted = [row["id"] for row in found if not row["gone"]]
         for first in range(0, len(wanted), AT_ONCE):
             _describe(connection, wanted[first : first + AT_ONCE])
@@ -99,16 +115,20 @@ def lost_descriptions(connection: Connection, documents: Collection[UUID]) -> se
     return {row["id"] for row in rows(connection, LOST, documents=list(documents))} if documents else set()
 
 
-def _describe(connection: Connection, entities: Sequence[UUID]) -> None:
+def evidence_of(connection: Connection, entities: Sequence[UUID]) -> tuple[Mapping[UUID, list[Named]], dict[UUID, Passage]]:
+    """Return where each entity is named, and the texts of these chunks."""
     named = _named(connection, entities)
-    texts = _texts(connection, {name.chunk for names in named.values() for name in names})
-    passages = {chunk: _passage(row) for chunk, row in texts.items()}
+    chunks = {name.chunk for names in named.values() for name in names}
+    return named, {row["chunk"]: _passage(row) for row in rows(connection, TEXTS, chunks=list(chunks))}
+
+
+def _describe(connection: Connection, entities: Sequence[UUID]) -> None:
+    named, passages = evidence_of(connection, entities)
     places = {entity: next(telling(named[entity], passages), None) for entity in entities}
     connection.execute(
         SAVE,
         {
             "entities": list(places),
-            "documents": [texts[place.chunk]["document"] if place else None for place in places.values()],
             "chunks": [place and place.chunk for place in places.values()],
             "starts": [place.start if place else 0 for place in places.values()],
             "ends": [place.end if place else 0 for place in places.values()],
@@ -122,10 +142,6 @@ def _named(connection: Connection, entities: Sequence[UUID]) -> Mapping[UUID, li
     for row in rows(connection, NAMED, entities=entities, names=NAMES, homes=MOST_HOMES, read=READ, mentions=MENTIONS):
         named[row.pop("entity")].append(Named(**row))
     return named
-
-
-def _texts(connection: Connection, chunks: Collection[UUID]) -> dict[UUID, DictRow]:
-    return {row["chunk"]: row for row in rows(connection, TEXTS, chunks=list(chunks))} if chunks else {}
 
 
 def _passage(row: DictRow) -> Passage:

@@ -10,13 +10,17 @@ from aegis_assets.stores.ledger.base import Connection, rows
 from aegis_assets.stores.ledger.crowding import DROP_BLOCKS
 from aegis_assets.stores.ledger.evidence import Change
 
-# Cost of these eight: the chunks that go, and what they say.
+# Cost of these nine: the chunks that go, and what they say.
 NAMED: Final = "SELECT DISTINCT entity_id AS id FROM aegis_mention WHERE chunk_id = ANY(%(ids)s)"
 DROP_CHUNKS: Final = (
     "DELETE FROM aegis_relation WHERE chunk_id = ANY(%(ids)s)",
     "DELETE FROM aegis_mention WHERE chunk_id = ANY(%(ids)s)",
     "DELETE FROM aegis_chunk_task WHERE chunk_id = ANY(%(ids)s)",
     "DELETE FROM aegis_failure WHERE chunk_id = ANY(%(ids)s)",
+    """WITH lost AS (
+        DELETE FROM aegis_description_source s USING aegis_chunk c
+        WHERE c.id = ANY(%(ids)s) AND s.document_id = c.document_id AND s.chunk_id = c.id RETURNING s.entity_id)
+    UPDATE aegis_description x SET text = '', asked = 0 FROM lost WHERE x.entity_id = lost.entity_id""",
     """DELETE FROM aegis_description x USING aegis_chunk c
     WHERE c.id = ANY(%(ids)s) AND x.document_id = c.document_id AND x.chunk_id = c.id""",
     "DELETE FROM aegis_embedding WHERE chunk_id = ANY(%(ids)s)",

@@ -43,7 +43,7 @@ SELECT e.id, e.name, e.type, g.chunks, ARRAY(
     SELECT DISTINCT form.name FROM aegis_entity a JOIN aegis_surface_form f ON f.entity_id = a.id
     CROSS JOIN LATERAL (SELECT coalesce(nullif(f.name, ''), a.name) AS name) form
     WHERE a.canonical_id = e.id AND form.name <> e.name ORDER BY form.name) AS aliases,
-    coalesce(substr(c.text, x.start + 1, x."end" - x.start), '') AS description
+    coalesce(nullif(x.text, ''), substr(c.text, x.start + 1, x."end" - x.start), '') AS description
 FROM aegis_graph_entity g JOIN aegis_entity e ON e.id = g.id
 LEFT JOIN aegis_description x ON x.entity_id = g.id LEFT JOIN aegis_chunk c ON c.id = x.chunk_id
 WHERE g.id = ANY(%(entities)s) ORDER BY e.id"""

@@ -56,3 +56,16 @@ def test_a_model_for_a_language_is_a_setting(tmp_path: Path) -> None:
     assert found["Mirelle Fabre"] == "PERSON"
     assert found["Tourcoing"] == "LOCATION"
     assert spacy.fingerprint(Schema()) != SpacyExtractor().fingerprint(Schema())
+
+
+def test_a_model_that_parses_a_language_without_noun_phrases_gives_names(tmp_path: Path) -> None:
+    """spaCy has no noun phrases of Polish, and raises where they are asked for."""
+    model = library.blank("pl")
+    parser = model.add_pipe("parser")
+    parser.add_label("dep")  # type: ignore[attr-defined]
+    model.initialize()
+    model.add_pipe("entity_ruler").add_patterns([{"label": "PER", "pattern": "Mirela Fabiańska"}])  # type: ignore[attr-defined]
+    model.to_disk(tmp_path / "pl")
+    text = "Spółka Norlune produkuje lampy w Krakowie. Od dziesięciu lat kieruje nią Mirela Fabiańska, która mieszka w Warszawie."
+    (found,) = SpacyExtractor({"pl": str(tmp_path / "pl")}).extract_batch([text], Schema())
+    assert "Mirela Fabiańska" in {mention.name for mention in found.mentions}

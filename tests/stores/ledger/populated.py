@@ -78,6 +78,8 @@ FILL: Final = (
     """INSERT INTO aegis_description (entity_id, collection_id, document_id, chunk_id, start, "end", evidence)
     SELECT DISTINCT ON (m.entity_id) g.id, g.collection_id, m.document_id, m.chunk_id, 0, 4, g.chunks
     FROM aegis_graph_entity g JOIN aegis_mention m ON m.entity_id = g.id""",
+    """INSERT INTO aegis_description_source (entity_id, document_id, chunk_id, start, "end")
+    SELECT entity_id, document_id, chunk_id, 0, 4 FROM aegis_description""",
     """INSERT INTO aegis_graph_relation (id, collection_id, source_id, type, target_id, chunks, documents)
     SELECT md5(concat(s.canonical_id, r.type, t.canonical_id))::uuid, s.collection_id, s.canonical_id, r.type, t.canonical_id,
         count(DISTINCT r.chunk_id), count(DISTINCT r.document_id)

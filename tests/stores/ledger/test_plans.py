@@ -27,7 +27,7 @@ ON_PATH: Final = {
         TO_DO VISIBLE""",
     "crowding": "CLOSE DISSOLVE DROP_BLOCKS REOPEN",
     "deciding": "DECISION FORGET GROUPS KNOWN REMEMBER SAVE THERE UNDONE",
-    "describing": "DROP LOST NAMED SAVE TEXTS WANTED",
+    "describing": "DROP FORGET LOST NAMED SAVE TEXTS WANTED",
     "documents": """ADD ADD_COLLECTION ALL_FOR_UPDATE ALL_TO_PENDING CANCEL_NOW CANCEL_SOON COLLECTION DOCUMENT DOCUMENTS
         FOR_UPDATE POSTPONE_REMOVAL REMOVE REVISE SAME_BYTES SET_CONTENT SET_ENGINES TO_PENDING TO_REMOVE""",
     "embeddings": "COLLECTION EMBEDDINGS KEEP LANGUAGES SET_EMBEDDER SHOWING_OF STALE TEXTS UNKEPT",
@@ -55,6 +55,7 @@ ON_PATH: Final = {
     "resolving": "ENTITIES NAMES NEIGHBOURS SAVE_MERGES SET_RESOLVED",
     "runs": """ALL_FOR_UPDATE BEGIN DOCUMENT FINISH FOR_UPDATE OF_RUN PEEK PEEK_MANY REST_CHUNKS REST_WINDOWS RUN_BEGINS RUN_ENDS
         SETTLE""",
+    "summaries": "ADD_SOURCES DROP_SOURCES NOTE_ASKED SET_TEXT STILL_LIVE UNDESCRIBED",
     "usage": "RESERVE SETTLE THIS_MONTH",
     "voting": "ADD_FORMS ALL_VOTES DROP_FORMS NAMED_VOTES OWN_TYPES SET_TYPES",
     "waiting": "FOR_UPDATE RUN_ENDS TRY_NOW WAIT WAITED",
@@ -139,6 +140,7 @@ OF_ITS_OWN: Final[dict[str, dict[str, Any]]] = {
     "removed.FORGET": {"id": 7},
     "removed.POSTPONE": {"id": 7},
     "resolving": MERGES | {"rules": "print", "bound": 200, "compared": [True, False]},
+    "summaries": {"entity": NAMES[0], "evidence": 2, "starts": [0], "ends": [4]},
     "voting": GRAPH_ROWS | {"forms": ["", "Name"], "normalised": ["", "name"], "mentions": [1, 1], "weights": [1000, 100]},
     "walking": {"names": ["name 1", "name 777"], "leads": ["name 1", "name 777"], "ids": NAMES, "limit": 21, "mentions": 300},
     "waiting": {

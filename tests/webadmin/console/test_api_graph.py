@@ -16,7 +16,7 @@ from tests.webadmin.conftest import browser
 from tests.webadmin.console.ledger_rows import COLLECTION, entity, made, mention, relation
 from tests.webadmin.console.test_api import new, script
 from webadmin.console.models import AuditEntry
-from webadmin.documents.models import Chunk, Collection, Description, Document, Entity, Relation
+from webadmin.documents.models import Chunk, Collection, Description, DescriptionSource, Document, Entity, Relation
 
 TEXT = "Ada Lovelace wrote notes. Lovelace knew Charles Babbage."
 
@@ -64,21 +64,48 @@ def test_entities_have_their_names_type_and_chunks(viewer: Client, ledger: Ledge
     assert len(rows["Charles Babbage"]["chunks"]) == 1
 
 
-def test_entities_are_described_by_a_sentence_and_its_chunk(viewer: Client, ledger: Ledger, document: UUID) -> None:
-    chunk = Chunk.objects.filter(document=document).first()
-    assert chunk is not None
-    Description.objects.create(
-        entity_id=entity("Ada Lovelace").pk, collection_id=COLLECTION, document_id=document, chunk_id=chunk.pk, start=0, end=25,
-        evidence=2,
-    )  # fmt: skip
-    rows = {row["name"]: row for row in pages(viewer, f"/api/documents/{document}/entities", "entities", 100)}
-    said = {name: (row["description"], row["described_in"]) for name, row in rows.items()}
-    assert said == {"Ada Lovelace": ("Ada Lovelace wrote notes.", str(chunk.pk)), "Charles Babbage": ("", None)}
+@pytest.fixture
+def described(document: UUID) -> tuple[UUID, UUID]:
+    """Describe Ada Lovelace by a sentence. Return the document's chunks."""
+    first, second = Chunk.objects.filter(document=document).order_by("id").values_list("id", flat=True)
+    place = {"document_id": document, "chunk_id": first, "start": 0, "end": 25}
+    Description.objects.create(entity_id=entity("Ada Lovelace").pk, collection_id=COLLECTION, evidence=2, **place)
+    return first, second
 
-    panel = panel_of("Ada Lovelace")
-    assert "What it is" in panel
-    assert str(chunk.pk) in panel.partition("What it is")[2].partition("Relations")[0]
+
+def descriptions(client: Client, document: UUID) -> dict[str, tuple[Any, ...]]:
+    rows = pages(client, f"/api/documents/{document}/entities", "entities", 100)
+    return {row["name"]: (row["description"], row["described_by"], row["described_in"]) for row in rows}
+
+
+def test_entities_are_described_by_a_sentence_and_its_chunk(
+    viewer: Client, ledger: Ledger, document: UUID, described: tuple[UUID, UUID]
+) -> None:
+    assert descriptions(viewer, document) == {
+        "Ada Lovelace": ("Ada Lovelace wrote notes.", "sentence", [str(described[0])]),
+        "Charles Babbage": ("", None, []),
+    }
+    panel = panel_of("Ada Lovelace").partition("What it is")[2].partition("Relations")[0]
+    assert (str(described[0]) in panel, "language model" in panel) == (True, False)
     assert "What it is" not in panel_of("Charles Babbage")
+
+
+def test_entities_are_described_by_a_model_and_the_chunks_that_it_read(
+    viewer: Client, ledger: Ledger, document: UUID, described: tuple[UUID, UUID]
+) -> None:
+    ada = entity("Ada Lovelace").pk
+    Description.objects.update(text="A writer of <notes>.", asked=2)
+    for chunk in described:
+        DescriptionSource.objects.create(entity_id=ada, document_id=document, chunk_id=chunk, start=26, end=56)
+    assert descriptions(viewer, document)["Ada Lovelace"] == ("A writer of <notes>.", "model", [str(chunk) for chunk in described])
+    panel = panel_of("Ada Lovelace").partition("What it is")[2].partition("Relations")[0]
+    assert "A writer of &lt;notes&gt;." in panel
+    assert panel.count("Lovelace knew Charles Babbage.") == 2
+
+    other = made([1])
+    DescriptionSource.objects.create(entity_id=ada, document_id=other.document, chunk_id=other.chunks[0], start=0, end=5)
+    Document.objects.filter(pk=other.document).update(state="removing")
+    assert descriptions(viewer, document)["Ada Lovelace"] == ("", None, []), "it may say what goes with that document"
 
 
 def panel_of(name: str) -> str:

@@ -11,6 +11,7 @@ from aegis_assets.model.parsing import Frozen
 from aegis_assets.pipeline.sentences import around, sentences
 from webadmin.console import links
 from webadmin.console.graph import statements
+from webadmin.console.graph.descriptions import descriptions
 from webadmin.console.graph.queries import Node, nodes, rows
 
 SHOWN: Final = 10
@@ -76,11 +77,12 @@ class Decided(Frozen):
 
 
 class Portrait(Frozen):
-    """All that is known of one entity. description: the sentence that tells most of what it is. The totals are of relations and of
-    chunks that name it."""
+    """All that is known of one entity. summary: what a language model says that it is, '' for nothing. description: the sentences
+    of that, else the one that tells most. The totals are of relations and of chunks that name it."""
 
     node: Node
-    description: Sentence | None
+    summary: str
+    description: tuple[Sentence, ...]
     names: tuple[Name, ...]
     short_forms: tuple[ShortForm, ...]
     relations: tuple[Related, ...]
@@ -95,9 +97,11 @@ def portrait(entity: UUID, limit: int = SHOWN) -> Portrait:
     mentions = rows(statements.MENTIONS, entity=entity, limit=limit)
     aliases = rows(statements.ALIASES, entity=entity, limit=NAMES_SHOWN)
     ids = [row["id"] for row in aliases]
+    told = descriptions([entity]).get(entity)
     return Portrait(
         node=nodes([entity])[0],
-        description=next((_sentence(row, (), whole=True) for row in rows(statements.DESCRIPTIONS, entities=[entity])), None),
+        summary=told.text if told and told.by_model else "",
+        description=tuple(_sentence(row, (), whole=True) for row in told.sentences) if told else (),
         short_forms=tuple(ShortForm(**row) for row in rows(statements.SHORT_FORMS, entity=entity, limit=NAMES_SHOWN)),
         names=_reasoned(aliases, rows(statements.REASONS, names=ids)),
         relations=tuple(Related.model_validate(_without_total(row)) for row in related),

@@ -6,10 +6,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from aegis_assets.errors import BadInput
-from aegis_assets.pipeline.telling import plain
 from webadmin.console.api.parameters import WRONG_PLACE
+from webadmin.console.graph.descriptions import Description, descriptions
 from webadmin.console.graph.queries import rows
-from webadmin.console.graph.statements import DESCRIPTIONS, SHOWN
+from webadmin.console.graph.statements import SHOWN
 
 # A name of one entity is any that the document spells, or that it was extracted as. Grows with the mentions of the document.
 ENTITIES: Final = f"""
@@ -46,7 +46,7 @@ ORDER BY s.canonical_id, t.canonical_id, said.type LIMIT %(limit)s"""
 def entities(document: UUID, limit: int, after: str) -> tuple[list[dict[str, Any]], str | None]:
     """Return a page of entities in the order of their ids, and what `after` asks for the next page by. Raises BadInput."""
     page = rows(ENTITIES, document=document, limit=limit + 1, after=_uuid(after) if after else None)
-    described = {row["id"]: row for row in rows(DESCRIPTIONS, entities=[row["id"] for row in page])}
+    described = descriptions([row["id"] for row in page])
     shown = [
         {
             "id": str(row["id"]),
@@ -61,10 +61,11 @@ def entities(document: UUID, limit: int, after: str) -> tuple[list[dict[str, Any
     return shown, shown[-1]["id"] if len(page) > limit else None
 
 
-def _description(row: dict[str, Any] | None) -> dict[str, Any]:
-    if row is None:
-        return {"description": "", "described_in": None}
-    return {"description": plain(row["text"][row["start"] : row["end"]]), "described_in": str(row["chunk"])}
+def _description(told: Description | None) -> dict[str, Any]:
+    if told is None:
+        return {"description": "", "described_by": None, "described_in": []}
+    chunks = dict.fromkeys(str(row["chunk"]) for row in told.sentences)
+    return {"description": told.text, "described_by": "model" if told.by_model else "sentence", "described_in": list(chunks)}
 
 
 def relations(document: UUID, limit: int, after: str, *, addressed: bool) -> tuple[list[dict[str, Any]], str | None]:

@@ -98,10 +98,19 @@ WITH said AS (
 SELECT c.id AS chunk, c.text, said.start, said."end", d.id AS document, d.name, p.pages, p.headings, count(*) OVER () AS total
 FROM said {SHOWN} JOIN aegis_chunk c ON c.id = said.chunk_id
 ORDER BY d.name, d.id, p.window_id, p.ordinal LIMIT %(limit)s"""
-# What entities are: the sentence that tells most of each. Grows with the entities.
+# What entities are: the sentence that tells most of each, or what a language model said and the sentences that it read. Grows with
+# the entities. sentences: how many there are, those included that are not shown.
 DESCRIPTIONS: Final = f"""
-SELECT said.entity_id AS id, c.id AS chunk, c.text, said.start, said."end", d.id AS document, d.name, p.pages, p.headings
-FROM aegis_description said {SHOWN} JOIN aegis_chunk c ON c.id = said.chunk_id WHERE said.entity_id = ANY(%(entities)s)"""
+WITH said AS (
+    SELECT x.entity_id, x.text AS told, s.id AS place, count(*) OVER (PARTITION BY x.entity_id) AS sentences,
+        coalesce(s.document_id, x.document_id) AS document_id, coalesce(s.chunk_id, x.chunk_id) AS chunk_id,
+        coalesce(s.start, x.start) AS start, coalesce(s."end", x."end") AS "end"
+    FROM aegis_description x LEFT JOIN aegis_description_source s ON s.entity_id = x.entity_id AND x.text <> ''
+    WHERE x.entity_id = ANY(%(entities)s)
+)
+SELECT said.entity_id AS id, said.told, said.sentences, c.id AS chunk, c.text, said.start, said."end", d.id AS document, d.name,
+    p.pages, p.headings
+FROM said {SHOWN} JOIN aegis_chunk c ON c.id = said.chunk_id ORDER BY said.entity_id, said.place"""
 # Grows with what states the relation, between all names of its two ends.
 STATEMENTS: Final = f"""
 WITH said AS (

@@ -17,7 +17,7 @@ from webadmin.documents.models.content import (
     Removed,
     Window,
 )
-from webadmin.documents.models.graph import Description, GraphEntity, GraphRelation, Home, Outbox
+from webadmin.documents.models.graph import Description, DescriptionSource, GraphEntity, GraphRelation, Home, Outbox
 from webadmin.documents.models.knowledge import (
     CrowdedBlock,
     Decision,
@@ -41,6 +41,7 @@ __all__ = [
     "CrowdedBlock",
     "Decision",
     "Description",
+    "DescriptionSource",
     "Document",
     "Entity",
     "EntityBlock",

@@ -105,7 +105,8 @@ class Home(models.Model):
 class Description(models.Model):
     """What an entity is: text[start:end] of a live chunk (stores.ledger.describing), none where no sentence says it.
 
-    evidence: how many chunks named the entity when it was described.
+    evidence: how many chunks named the entity when it was described. text: what a language model said instead, '' for nothing.
+    asked: how many chunks named it when the model was asked, 0 for never.
     """
 
     entity_id = models.UUIDField(primary_key=True)
@@ -115,8 +116,29 @@ class Description(models.Model):
     start = models.PositiveIntegerField()
     end = models.PositiveIntegerField()
     evidence = models.IntegerField()
+    text = models.TextField(db_default="")
+    asked = models.IntegerField(db_default=0)
 
     class Meta:
         db_table = "aegis_description"
         default_permissions = ()
-        indexes = [models.Index(fields=["document_id", "chunk_id"], name="aegis_description_source")]
+        indexes = [models.Index(fields=["document_id", "chunk_id"], name="aegis_description_place")]
+
+
+class DescriptionSource(models.Model):
+    """A sentence that a language model's description of an entity was made from: text[start:end] of the chunk."""
+
+    id = models.BigAutoField(primary_key=True)
+    entity_id = models.UUIDField()
+    document_id = models.UUIDField()
+    chunk_id = models.UUIDField()
+    start = models.PositiveIntegerField()
+    end = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "aegis_description_source"
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["entity_id"], name="aegis_description_source_of"),
+            models.Index(fields=["document_id", "chunk_id"], name="aegis_description_source_in"),
+        ]

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("documents", "0021_descriptions")]
+    dependencies = [("documents", "0022_model_descriptions")]
     operations = [
         migrations.AddField(
             model_name="collection",
