@@ -179,7 +179,7 @@ class EngineClient(EngineHttp):
             return known
         answer = self._call("GET", "/info", None, ServerInfo, INFO_SECONDS)
         with self._lock:
-            self._info = answer if answer.problem is None else None
+            self._info = answer if answer.problem is None and answer.extractor_problem is None else None
             self._info_until = time.monotonic() + self._info_seconds
         return answer
 

@@ -13,7 +13,7 @@ from typing import Final, Literal, cast
 from weakref import WeakKeyDictionary
 
 from aegis_assets.engines.client import EngineClient, writable
-from aegis_assets.engines.service.wire import ExtractAnswer, ExtractBody
+from aegis_assets.engines.service.wire import ExtractAnswer, ExtractBody, error_of
 from aegis_assets.errors import NO_TEXTS_FAULT, EngineFailed, Misconfigured
 from aegis_assets.model.extraction import Extraction, Schema
 from aegis_assets.model.ids import fingerprint
@@ -60,8 +60,10 @@ class ExtractorClient:
         return fingerprint(**{self._kind: self._server_fingerprint(), "schema": read})
 
     def _server_fingerprint(self) -> str:
-        """Raises Misconfigured if the engine server has the other extractor: results would bear a wrong name."""
+        """Raises Misconfigured if the engine server has none, or the other one: results would bear a wrong name."""
         info = self._engine.server_info()
+        if info.extractor_problem is not None:
+            raise error_of(info.extractor_problem)
         if info.extractor.startswith("gliner") != (self._kind == "gliner"):
             raise Misconfigured(
                 "AEGIS_EXTRACTOR is 'gliner' here or for the engine server, and not for both: set it alike, and restart the engine"

@@ -214,6 +214,7 @@ def test_an_engine_server_with_a_wrong_path_says_so_to_everyone_who_asks(tmp_pat
         client = ExtractorClient.from_settings(chosen("nowhere"), EngineClient(address, token, patience=READY_SECONDS))
         with pytest.raises(Misconfigured, match="AEGIS_GLINER_PATH"):
             asyncio.run(client.check())
+        assert client._engine.info().name == "all-minilm-l6-v2", "searches go on"
         assert "AEGIS_GLINER_PATH" in httpx.get(f"{address}/health", trust_env=False).json()["engines"]["extractor"]
     finally:
         stop(process)

@@ -30,6 +30,7 @@ from aegis_assets.engines.service.requests import GONE, as_error, as_json, no_su
 from aegis_assets.engines.service.slots import Slots
 from aegis_assets.engines.service.wire import (
     EmbedBody,
+    ExtractAnswer,
     ExtractBody,
     Health,
     OcrBody,
@@ -39,7 +40,7 @@ from aegis_assets.engines.service.wire import (
     ServerInfo,
     problem_of,
 )
-from aegis_assets.errors import AegisError, NotAllowed, public
+from aegis_assets.errors import AegisError, EngineUnavailable, NotAllowed, public
 from aegis_assets.logs import logger
 from aegis_assets.model.parsing import ChunkRequest, InspectRequest, ParseRequest
 
@@ -150,7 +151,7 @@ class Service:
 
     async def _info(self, _: Request) -> Response:
         parser, problem = await asyncio.to_thread(self._parser_known)
-        extractor = self._models.extractor()
+        extractor, extractor_problem = self._extractor_known()
         info = ServerInfo(
             parser=parser,
             problem=problem,
@@ -158,6 +159,7 @@ class Service:
             embedder=await self._embeddings.info(),
             extractor=extractor.name,
             extractor_fingerprint=extractor.fingerprint,
+            extractor_problem=extractor_problem,
             reranker=self._reranker.name,
         )
         return JSONResponse(info.model_dump())
@@ -168,6 +170,15 @@ class Service:
             return self._parser.current(), None
         except AegisError as error:
             return "", problem_of(error)
+
+    def _extractor_known(self) -> tuple[ExtractAnswer, Problem | None]:
+        """Raises EngineUnavailable while it starts. One that is set wrongly is no reason to say nothing of the embedder."""
+        try:
+            return self._models.extractor(), None
+        except EngineUnavailable:
+            raise
+        except AegisError as error:
+            return ExtractAnswer(fingerprint="", extractions=()), problem_of(error)
 
     async def _check_parser(self, request: Request) -> Response:
         async def check() -> Response:

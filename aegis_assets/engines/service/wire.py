@@ -132,7 +132,7 @@ class Problem(Frozen):
 
 class ServerInfo(Frozen):
     """Fingerprints of everything the server does. extractor: the name of the local one. reranker: its name, '' for none.
-    problem: why the parser's fingerprint is not known."""
+    problem: why the parser's fingerprint is not known. extractor_problem: why there is no extractor; its name is empty then."""
 
     parser: str
     problem: Problem | None = None
@@ -140,6 +140,7 @@ class ServerInfo(Frozen):
     embedder: EmbedderInfo
     extractor: str
     extractor_fingerprint: str
+    extractor_problem: Problem | None = None
     reranker: str = ""
 
 

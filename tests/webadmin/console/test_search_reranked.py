@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from aegis_assets.engines.client import EngineClient
-from aegis_assets.engines.service.wire import ServerInfo, encode_error
+from aegis_assets.engines.service.wire import ServerInfo, encode_error, problem_of
 from aegis_assets.errors import Misconfigured
 from aegis_assets.model.embedding import EmbedderInfo, VectorPoint
 from aegis_assets.model.ids import collection_id
@@ -165,6 +166,36 @@ def test_the_doctor_names_the_embedding_server_and_its_protocol(site: Path) -> N
     assert checks["embedder"].used == (
         "server at http://127.0.0.1:8080 (OpenAI-compatible, tiny-embedder, 64 dimensions, sparse lexical, chunks of 384 tokens)"
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"extractor": "gliner g"}, ""),
+        ({"extractor": "spacy en-core-web-sm"}, "AEGIS_EXTRACTOR is 'gliner' here or for the engine server"),
+        (
+            {"extractor_problem": problem_of(Misconfigured("AEGIS_GLINER_PATH is not a directory."))},
+            "AEGIS_GLINER_PATH is not a directory.",
+        ),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_with_gliner(site: Path, told: dict[str, Any], shown: str) -> None:
+    embedder = EmbedderInfo(name="e", dimension=4, sparse="lexical", max_tokens=256, fingerprint="f")
+    served = ServerInfo(**{"parser": "p", "ocr": "o", "embedder": embedder, "extractor": "", "extractor_fingerprint": "x", **told})
+
+    async def info(_: Request) -> Response:
+        return JSONResponse(served.model_dump())
+
+    with in_thread(Starlette(routes=[Route("/info", info)])) as port, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AEGIS_ENGINE_URL", f"http://127.0.0.1:{port}")
+        patch.setenv("AEGIS_EXTRACTOR", "gliner")
+        patch.setenv("AEGIS_GLINER_PATH", "/models/g")
+        forget()
+        checks = {check.part: check for check in diagnose()}
+    assert checks["extractor"].ok == (not shown)
+    assert checks["extractor"].sentence.startswith(shown)
+    assert checks["extractor"].used == "GLiNER, in the engine server" + ("" if shown else " (gliner g)")
+    assert checks["embedder"].ok
 
 
 def test_the_doctor_blames_the_embedder_alone_for_an_embedding_server_that_refuses(site: Path) -> None:
