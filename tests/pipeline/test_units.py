@@ -37,7 +37,7 @@ def found(*names: str, text: str, relations: Sequence[tuple[int, str, str, str]]
     """What the extractor makes of a reply about the text; relations begin with the number of the line that says it."""
     reply = Reply(
         entities=[ReplyEntity(name, "PERSON") for name in names],
-        relations=[ReplyRelation(*relation) for relation in relations],
+        relations=[ReplyRelation(source, predicate, target, line) for line, source, predicate, target in relations],
     )
     return ground(reply, text, Schema()).model_copy(update={"calls": 1, "prompt_tokens": 70, "completion_tokens": 30})
 
