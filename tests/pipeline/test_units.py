@@ -117,9 +117,11 @@ def test_an_end_that_was_found_next_door_is_the_chunks_own_mention_of_that_name(
 def test_a_relation_whose_chunk_names_one_end_only_is_dropped_and_counted() -> None:
     """Its other end would have no place there: when the neighbour goes, nothing would be left that it stands in."""
     pair = unit(LEFT, RIGHT)
-    answer = found(
-        "Ada Lovelace", "Charles Babbage", text=pair.text, relations=[(3, "Charles Babbage", "had shown", "Ada Lovelace")]
-    )
+    named = found("Ada Lovelace", "Charles Babbage", text=pair.text)
+    babbage = [mention.name for mention in named.mentions].index("Charles Babbage")
+    at = pair.text.index("Its inventor")
+    said = Relation(source=babbage, target=0, type="SHOWED", confidence=0.6, start=at, end=at + 9)
+    answer = named.model_copy(update={"relations": (said,)})
     assert len(answer.relations) == 1
     left, right = pair.shares(answer)
     assert (left.relations, right.relations) == ((), ())
