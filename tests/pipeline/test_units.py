@@ -37,7 +37,7 @@ def found(*names: str, text: str, relations: Sequence[tuple[int, str, str, str]]
     """What the extractor makes of a reply about the text; relations begin with the number of the line that says it."""
     reply = Reply(
         entities=[ReplyEntity(name, "PERSON") for name in names],
-        relations=[ReplyRelation(*relation) for relation in relations],
+        relations=[ReplyRelation(source, predicate, target, line) for line, source, predicate, target in relations],
     )
     return ground(reply, text, Schema()).model_copy(update={"calls": 1, "prompt_tokens": 70, "completion_tokens": 30})
 
@@ -96,10 +96,10 @@ def test_each_chunk_has_its_mentions_at_its_own_places() -> None:
 
 def test_a_relation_belongs_to_the_chunk_that_says_it() -> None:
     pair = unit(LEFT, RIGHT)
-    rows = [(1, "Ada Lovelace", "met", "Charles Babbage"), (4, "Dionysius Lardner", "knew", "Ada Lovelace")]
+    rows = [(1, "Ada Lovelace", "met", "Charles Babbage"), (4, "Dionysius Lardner", "toured with", "Ada Lovelace")]
     left, right = pair.shares(found("Ada Lovelace", "Charles Babbage", "Dionysius Lardner", text=pair.text, relations=rows))
     assert stated(left, LEFT) == [("Ada Lovelace", "MET", "Charles Babbage", LEFT.splitlines()[0])]
-    assert stated(right, RIGHT) == [("Dionysius Lardner", "KNEW", "Ada Lovelace", RIGHT.splitlines()[1])]
+    assert stated(right, RIGHT) == [("Dionysius Lardner", "TOURED_WITH", "Ada Lovelace", RIGHT.splitlines()[1])]
 
 
 def test_an_end_that_was_found_next_door_is_the_chunks_own_mention_of_that_name() -> None:
@@ -117,7 +117,11 @@ def test_an_end_that_was_found_next_door_is_the_chunks_own_mention_of_that_name(
 def test_a_relation_whose_chunk_names_one_end_only_is_dropped_and_counted() -> None:
     """Its other end would have no place there: when the neighbour goes, nothing would be left that it stands in."""
     pair = unit(LEFT, RIGHT)
-    answer = found("Ada Lovelace", "Charles Babbage", text=pair.text, relations=[(3, "Charles Babbage", "showed", "Ada Lovelace")])
+    named = found("Ada Lovelace", "Charles Babbage", text=pair.text)
+    babbage = [mention.name for mention in named.mentions].index("Charles Babbage")
+    at = pair.text.index("Its inventor")
+    said = Relation(source=babbage, target=0, type="SHOWED", confidence=0.6, start=at, end=at + 9)
+    answer = named.model_copy(update={"relations": (said,)})
     assert len(answer.relations) == 1
     left, right = pair.shares(answer)
     assert (left.relations, right.relations) == ((), ())
