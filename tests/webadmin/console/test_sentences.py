@@ -24,6 +24,7 @@ ELSEWHERE = (
     *("aegis_assets/defs/reaper.py", "aegis_assets/defs/run.py"),
     *("aegis_assets/embedded/cli.py", "aegis_assets/embedded/stack.py"),
     *(
+        "aegis_assets/pipeline/describing.py",
         "aegis_assets/pipeline/extraction_prompt.py",
         "aegis_assets/pipeline/prompts.py",
         "aegis_assets/stores/watch",
