@@ -131,7 +131,7 @@ def written(person: Person, document: UUID, collection: str) -> dict[str, Any]:
 
 
 def test_a_cancelled_document_stays_as_it_is_and_a_retry_does_the_rest(person: Person, tmp_path: Path) -> None:
-    pages = 128
+    pages = 200  # the command takes seconds to start, and the document must not be done by then
     paper = tmp_path / "cancelled.pdf"
     paper.write_bytes(paged(chapters(pages, "cancelled book")))
     document = person.launch(paper, "cancelled")

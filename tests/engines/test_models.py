@@ -38,6 +38,7 @@ class Fragile:
     """An embedder, and an extractor, that a text "poison" breaks and a text "refused" makes raise an error of ours."""
 
     info = INFO
+    name = "fragile"
 
     def __init__(self) -> None:
         self.calls: list[int] = []

@@ -151,12 +151,13 @@ class Service:
 
     async def _info(self, _: Request) -> Response:
         parser, problem = await asyncio.to_thread(self._parser_known)
+        embedder = await self._embeddings.info()
         extractor, extractor_problem = self._extractor_known()
         info = ServerInfo(
             parser=parser,
             problem=problem,
             ocr=ocr_fingerprint(),
-            embedder=await self._embeddings.info(),
+            embedder=embedder,
             extractor=extractor.name,
             extractor_fingerprint=extractor.fingerprint,
             extractor_problem=extractor_problem,
