@@ -12,7 +12,7 @@ UNSURE: Final = 0.5  # the confidence of a type that may as well be another one
 
 
 class Schema(Frozen):
-    """What a collection wants extracted, and by which language model. Empty: the extractor's own types, prompt and model.
+    """Say what a collection wants extracted, and by which language model. Empty: the extractor's own types, prompt and model.
 
     pairs: a language model is asked about two small neighbouring chunks at once.
     """

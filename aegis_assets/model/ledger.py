@@ -179,7 +179,7 @@ class Showing(Frozen):
 
 @dataclass(frozen=True)
 class Extracted:
-    """What was found in a chunk. cached: without a call, from an equal text. seconds: of the call.
+    """Hold what was found in a chunk. cached: without a call, from an equal text. seconds: of the call.
 
     cache_key: the fingerprint by which it is cached for equal texts; empty: that of the mark.
     """

@@ -1,4 +1,4 @@
-"""What the knowledge graph holds, for those who compare it with the ledger or write it anew.
+"""Read what the knowledge graph holds, for those who compare it with the ledger or write it anew.
 
 Who reads here decides by it what to write: so these reads ask the leader of a cluster (`Bolt.run`); a follower may not have what
 another process wrote.

@@ -1,4 +1,4 @@
-"""What comes from a language model, piece by piece -> its answer, and the answer -> what was asked for."""
+"""Join what a language model streams to its answer, and validate the answer as what was asked for."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ async def extract_window(platform: Platform, window: UUID, run_id: str) -> None:
     """Extract the window's chunks, which start in document order. One failed chunk is recorded; the others go on."""
     work = await asyncio.to_thread(_read, platform, window, run_id)
 
-    async def one(unit: Unit) -> None:
+    async def extract_unit(unit: Unit) -> None:
         try:
             keys = unit.cache_keys(work.fingerprint)
             if all(key in work.cached for key in keys):
@@ -66,7 +66,7 @@ async def extract_window(platform: Platform, window: UUID, run_id: str) -> None:
 
     async with platform.asking(work.document, run_id), asyncio.TaskGroup() as group:
         for unit in work.units:
-            group.create_task(one(unit))
+            group.create_task(extract_unit(unit))
 
 
 def _read(platform: Platform, window: UUID, run_id: str) -> _Work:

@@ -1,4 +1,4 @@
-"""What entities are, as the documents say it or as a language model sums it up, with the sentences that it comes from."""
+"""Read what entities are, as documents say it or a language model sums it up, with the sentences that it comes from."""
 
 from __future__ import annotations
 

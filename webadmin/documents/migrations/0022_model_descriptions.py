@@ -1,4 +1,4 @@
-"""What a language model says of an entity, and the sentences that it read."""
+"""Add what a language model says of an entity, and the sentences that it read."""
 
 from django.db import migrations, models
 
