@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ import pytest
 from aegis_assets.engines.client import EngineClient
 from aegis_assets.engines.extractor_client import ExtractorClient
 from aegis_assets.engines.ocr_vision import OcrVision
-from aegis_assets.engines.service.wire import BUSY, WAITED, PageBody, decode_error, encode_error
+from aegis_assets.engines.service.wire import BUSY, PageBody, decode_error, encode_error
 from aegis_assets.errors import (
     AegisError,
     BadInput,
@@ -32,82 +30,17 @@ from aegis_assets.model.extraction import Schema
 from aegis_assets.model.parsing import Inspection, InspectRequest, Picture
 from aegis_assets.settings import Settings
 from tests.engine_service import free_port
+from tests.engines.scripted_server import Scripted, serving
 
 INFO = {"name": "m", "dimension": 2, "sparse": "lexical", "max_tokens": 256, "fingerprint": "f1"}
 PICTURE = Picture(ref="#/pictures/0", image="key", box=None, caption="")
 REQUEST = InspectRequest(blob="b", name="n", artifacts="a")
 
 
-class Scripted(ThreadingHTTPServer):
-    """Answers with what is in `script`, the last for ever; None closes the connection, 'hang' waits until the test ends."""
-
-    daemon_threads = True
-
-    def __init__(self, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.script: list[Any] = []
-        self.seen: list[tuple[str, str, Any]] = []
-        self.waited: list[str] = []
-        self.hang_up = threading.Event()
-        self.over = threading.Event()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Scripted
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null")
-        self.server.waited.append(self.headers.get(WAITED, "0"))
-        self.server.seen.append((self.path, self.headers.get("Authorization", ""), body))
-        answer = self.server.script.pop(0) if len(self.server.script) > 1 else self.server.script[0]
-        if answer == "hang":
-            self.connection.settimeout(0.1)
-            while not self.server.over.is_set():
-                try:
-                    if not self.connection.recv(1):
-                        self.server.hang_up.set()
-                        return
-                except TimeoutError:
-                    continue
-            return
-        if answer is None:
-            self.close_connection = True
-            self.connection.close()
-            return
-        status, content = answer(body) if callable(answer) else answer
-        encoded = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(encoded)))
-        self.end_headers()
-        self.wfile.write(encoded)
-
-    do_GET = do_POST
-
-    def log_message(self, *_: object) -> None: ...
-
-
 @pytest.fixture
 def server() -> Iterator[Scripted]:
     with serving(Scripted()) as running:
         yield running
-
-
-class serving:
-    def __init__(self, server: Scripted) -> None:
-        self.server = server
-
-    def __enter__(self) -> Scripted:
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self.server
-
-    def __exit__(self, *_: object) -> None:
-        self.server.over.set()
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def vectors(body: Any) -> tuple[int, Any]:

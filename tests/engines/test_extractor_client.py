@@ -12,7 +12,8 @@ from aegis_assets.engines.extractor_client import MOST, ExtractorClient
 from aegis_assets.engines.service.wire import ExtractAnswer, encode_error
 from aegis_assets.errors import EngineFailed, EngineUnavailable
 from aegis_assets.model.extraction import Extraction, Schema
-from tests.engines.test_client import Scripted, server  # noqa: F401  a fixture
+from tests.engines.scripted_server import Scripted
+from tests.engines.test_client import server  # noqa: F401  a fixture
 
 Results = list[Extraction | BaseException]
 
