@@ -19,7 +19,8 @@ from typing import Any, Final, Literal
 
 from aegis_assets.engines import lexical
 from aegis_assets.engines.checkpoint import file_digests
-from aegis_assets.engines.forward import OncePerBatch, Pieces, cores
+from aegis_assets.engines.forward import OncePerBatch, Pieces
+from aegis_assets.engines.torch_device import prepare_device
 from aegis_assets.errors import EngineFailed, Misconfigured
 from aegis_assets.model.embedding import EmbedderInfo, Embedding
 from aegis_assets.model.ids import fingerprint
@@ -90,7 +91,7 @@ class Embedder:
         self._batch = chosen.embedding_batch_size
         self._sparse_head = chosen.local_embedder == "bge-m3"
         self._max_tokens = chunk_tokens(chosen)
-        threads = _prepare(self._device)
+        threads = prepare_device(self._device, "AEGIS_EMBEDDER_DEVICE")
         lexical.weigh("warm", "query")  # stemmer and language model take seconds to import
         with _quiet():
             self._model = _load(chosen.local_embedder, path, self._device)
@@ -139,23 +140,6 @@ class Embedder:
             raise EngineFailed(
                 f"The GPU of the embedder ({self._device}) no longer answers: check it, then restart the engine server."
             ) from error
-
-
-def _prepare(device: str) -> int:
-    """Threads of the CPU that a model may use. Raises Misconfigured when the device is not there."""
-    import torch
-
-    threads = max(1, math.floor(cores()))
-    if device == "cpu":
-        torch.set_num_threads(threads)
-        return threads
-    try:
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:  # AssertionError: a torch without CUDA
-        raise Misconfigured(
-            f"AEGIS_EMBEDDER_DEVICE is '{device}' and no such device answers: mend it, or set AEGIS_EMBEDDER_DEVICE=cpu."
-        ) from error
-    return threads
 
 
 def _give_back() -> None:

@@ -7,14 +7,13 @@ Of the packages of this family gliner2 alone takes the transformers that docling
 from __future__ import annotations
 
 import json
-import math
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from aegis_assets.engines.checkpoint import file_digests
-from aegis_assets.engines.forward import cores
+from aegis_assets.engines.torch_device import prepare_device
 from aegis_assets.engines.unspaced import UNSPACED
 from aegis_assets.errors import Misconfigured
 from aegis_assets.model.extraction import Extraction, Mention, Schema
@@ -134,17 +133,10 @@ class GlinerExtractor:
 
 def _load(path: Path, device: str) -> Any:
     try:
-        import torch
         from gliner2 import AutoExtractor
     except ImportError as error:
         raise Misconfigured("The package gliner2 is not installed: run `make install`.") from error
-    torch.set_num_threads(max(1, math.floor(cores())))
-    try:
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:  # AssertionError: a torch without CUDA
-        raise Misconfigured(
-            f"AEGIS_GLINER_DEVICE is '{device}' and no such device answers: mend it, or set AEGIS_GLINER_DEVICE=cpu."
-        ) from error
+    prepare_device(device, "AEGIS_GLINER_DEVICE")
     try:
         with warnings.catch_warnings(action="ignore"):
             model = AutoExtractor.from_pretrained(str(path), map_location=device, quantize=device != "cpu")

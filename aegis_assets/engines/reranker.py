@@ -15,7 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from aegis_assets.engines.forward import OncePerBatch, cores
+from aegis_assets.engines.forward import OncePerBatch
+from aegis_assets.engines.torch_device import prepare_device
 from aegis_assets.errors import EngineFailed, Misconfigured
 
 FILES: Final = ("config.json", "tokenizer.json")
@@ -61,18 +62,11 @@ def _architectures(config: Path) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _loaded(path: Path, device: str) -> tuple[Any, OncePerBatch]:
-    import torch
     from FlagEmbedding import FlagReranker
     from safetensors import SafetensorError
 
     weights(path)
-    torch.set_num_threads(max(1, math.floor(cores())))
-    try:
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:  # AssertionError: a torch without CUDA
-        raise Misconfigured(
-            f"AEGIS_RERANKER_DEVICE is '{device}' and no such device answers: mend it, or set AEGIS_RERANKER_DEVICE=cpu."
-        ) from error
+    prepare_device(device, "AEGIS_RERANKER_DEVICE")
     try:
         with _quiet():
             model = FlagReranker(str(path), use_fp16=device != "cpu", devices=[device], trust_remote_code=False)

@@ -133,9 +133,10 @@ def test_no_more_threads_than_cores_that_the_process_may_use() -> None:
             "import os, torch",
             "before = torch.get_num_threads()",
             "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
-            "from aegis_assets.engines import embedder",
-            "embedder._prepare('cpu')",
-            "print(before, embedder.cores(), torch.get_num_threads())",
+            "from aegis_assets.engines.forward import cores",
+            "from aegis_assets.engines.torch_device import prepare_device",
+            "prepare_device('cpu', 'AEGIS_EMBEDDER_DEVICE')",
+            "print(before, cores(), torch.get_num_threads())",
         )
     )
     run = subprocess.run(

@@ -211,36 +211,6 @@ def test_headings_and_items_are_paragraphs_of_their_own() -> None:
     assert kept == [word for word in text.split() if word != "-"], "nothing is lost"
 
 
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("服务器将节点存储在单独的文件中。", "Chinese"),
-        ("サーバーはノードを別々のファイルに保存します。", "Japanese"),
-    ],
-)
-def test_a_text_in_a_language_that_cannot_be_read_is_skipped_and_says_so(spacy: SpacyExtractor, text: str, language: str) -> None:
-    found = one(spacy, text)
-    assert found.skipped == f"The text is in {language}, and the spaCy extractor has a model for English only."
-    assert found.mentions == ()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Mesh options",
-        'int main(void) { printf("hello"); return 0; } for (i = 0; i < n; i++) a[i] += b[i];',
-        "Name | Type | Default\nwindow_pages | int | 16\nparallel_documents | int | 2\nvram_budget_mb | int | 5500",
-        "Neo4j PostgreSQL Dagster Docling Qdrant ArcadeDB LiteLLM Ollama vLLM",
-        "Delaunay triangulation, Voronoi diagram, finite element mesh generator, B-rep CAD kernel OpenCASCADE",
-        "12.5 33.1 44.0 kg 55 m 66 s 1e-5 Pa 3.3 GHz 44 MB 12 KB",
-        "The word Weltanschauung is German, and Schadenfreude, Zeitgeist and Doppelgänger are from the same language.",
-        "",
-    ],
-)
-def test_tables_code_and_short_texts_are_not_taken_for_a_foreign_language(spacy: SpacyExtractor, text: str) -> None:
-    assert one(spacy, text).skipped is None
-
-
 def test_a_schema_decides_types_and_relation_types(spacy: SpacyExtractor) -> None:
     schema = Schema(entity_types=("Person", "Technology"), relation_types=("design", "founded"))
     found = one(spacy, HISTORY, schema)

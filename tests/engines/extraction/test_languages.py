@@ -69,3 +69,33 @@ def test_a_model_that_parses_a_language_without_noun_phrases_gives_names(tmp_pat
     text = "Spółka Norlune produkuje lampy w Krakowie. Od dziesięciu lat kieruje nią Mirela Fabiańska, która mieszka w Warszawie."
     (found,) = SpacyExtractor({"pl": str(tmp_path / "pl")}).extract_batch([text], Schema())
     assert "Mirela Fabiańska" in {mention.name for mention in found.mentions}
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("服务器将节点存储在单独的文件中。", "Chinese"),
+        ("サーバーはノードを別々のファイルに保存します。", "Japanese"),
+    ],
+)
+def test_a_text_in_a_language_that_cannot_be_read_is_skipped_and_says_so(spacy: SpacyExtractor, text: str, language: str) -> None:
+    found = spacy.extract_batch([text], Schema())[0]
+    assert found.skipped == f"The text is in {language}, and the spaCy extractor has a model for English only."
+    assert found.mentions == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mesh options",
+        'int main(void) { printf("hello"); return 0; } for (i = 0; i < n; i++) a[i] += b[i];',
+        "Name | Type | Default\nwindow_pages | int | 16\nparallel_documents | int | 2\nvram_budget_mb | int | 5500",
+        "Neo4j PostgreSQL Dagster Docling Qdrant ArcadeDB LiteLLM Ollama vLLM",
+        "Delaunay triangulation, Voronoi diagram, finite element mesh generator, B-rep CAD kernel OpenCASCADE",
+        "12.5 33.1 44.0 kg 55 m 66 s 1e-5 Pa 3.3 GHz 44 MB 12 KB",
+        "The word Weltanschauung is German, and Schadenfreude, Zeitgeist and Doppelgänger are from the same language.",
+        "",
+    ],
+)
+def test_tables_code_and_short_texts_are_not_taken_for_a_foreign_language(spacy: SpacyExtractor, text: str) -> None:
+    assert spacy.extract_batch([text], Schema())[0].skipped is None

