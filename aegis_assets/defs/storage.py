@@ -113,7 +113,8 @@ def repeated(call: Callable[P, R]) -> Callable[P, R]:
 def _create_rest(part: Any) -> None:
     """Create tables that are missing.
 
-    Dagster looks for the first one only and creates each by itself: a process that was killed meanwhile has left some out.
+    Dagster looks for the first one only and creates each by itself: a process that was killed meanwhile has left some out. Its
+    public upgrade creates none in a database that was stamped, so these names of its are private.
     """
     retry_pg_creation_fn(part._init_db)
 
