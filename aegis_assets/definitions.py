@@ -2,17 +2,25 @@
 
 import dagster as dg
 
-from aegis_assets.defs.assets import ingested
+from aegis_assets.defs.assets import ingested, source_file
 from aegis_assets.defs.checks import stores_agree
 from aegis_assets.defs.handover import Handover
 from aegis_assets.defs.jobs import ingest, remove
 from aegis_assets.defs.platform import PlatformResource
-from aegis_assets.defs.sensors import after_cancel, after_failure, housekeeping, launch_pending, purge_handovers, watch_bucket
+from aegis_assets.defs.sensors import (
+    after_cancel,
+    after_failure,
+    housekeeping,
+    launch_pending,
+    name_partitions,
+    purge_handovers,
+    watch_bucket,
+)
 
 defs = dg.Definitions(
-    assets=[ingested],
+    assets=[source_file, ingested],
     asset_checks=[stores_agree],
     jobs=[ingest, remove],
-    sensors=[watch_bucket, launch_pending, housekeeping, after_failure, after_cancel, purge_handovers],
+    sensors=[watch_bucket, launch_pending, housekeeping, after_failure, after_cancel, purge_handovers, name_partitions],
     resources={"platform": PlatformResource(), "io_manager": Handover()},
 )

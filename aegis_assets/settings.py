@@ -7,6 +7,7 @@ stack: ports and generated passwords, 0600), `config/parallelization.yml`, the d
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -31,6 +32,7 @@ from aegis_assets.secret_files import SecretFiles, with_password
 
 ROOT = Path(__file__).resolve().parents[1]
 MOUNTED_SECRETS = Path("/run/secrets")
+OWNER = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|team:[\w-]+")
 TEXTS_QUEUE_SECONDS = 7200.0  # a batch of texts goes to the embedder in two or three turns of half an hour at most
 
 
@@ -75,6 +77,7 @@ class Settings(BaseSettings):
     bolt_port: int = 7697
     graph_http_port: int = 2490
     dagster_url: str = ""  # Dagster's page as the admin reaches it; empty: this machine's
+    dagster_owners: str = ""  # of the assets on that page, with commas: e-mail addresses and team:NAME
     # Where Dagster's code server listens and is found. It has no login: never a public address.
     code_host: str = "127.0.0.1"
     # Names, endings of names and networks, beside the private ones, whose servers are spoken to directly and without https
@@ -251,6 +254,14 @@ class Settings(BaseSettings):
     @property
     def dagster_address(self) -> str:
         return self.dagster_url or f"http://127.0.0.1:{self.dagster_port}"
+
+    @property
+    def owners(self) -> list[str]:
+        """Return the owners of the assets. Raises Misconfigured for what Dagster would not take."""
+        owners = [owner.strip() for owner in self.dagster_owners.split(",") if owner.strip()]
+        if wrong := [owner for owner in owners if not OWNER.fullmatch(owner)]:
+            raise Misconfigured(f"AEGIS_DAGSTER_OWNERS: {wrong[0]!r} is neither an e-mail address nor team:NAME.")
+        return owners
 
     @property
     def admin_address(self) -> str:

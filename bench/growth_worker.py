@@ -144,7 +144,7 @@ class Subject:
         run = f"run-{time.time():.0f}-{self.runs}"
         platform = self.platform
         with self._timed("plan"):
-            windows = plan_document(platform, document, run, lambda _: False)
+            windows = [window.id for window in plan_document(platform, document, run, lambda _: False).windows]
         with self._timed("windows"):
             wait_for(self._windows(windows, run))
         with self._timed("resolve"):

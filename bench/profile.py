@@ -74,7 +74,7 @@ def profiled(stack: Stack, engines: Doubles, chunks: int, functions: str) -> lis
         row = _register(platform, document, f"profile-{seed}")
 
         def planned() -> None:
-            windows[:] = plan.plan_document(platform, row, RUN, lambda _: False)
+            windows[:] = [window.id for window in plan.plan_document(platform, row, RUN, lambda _: False).windows]
 
         stages: list[tuple[str, Callable[[], object]]] = [
             ("plan", planned),

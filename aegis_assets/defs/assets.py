@@ -1,9 +1,14 @@
-"""The assets of a document, as one graph of ops. Windows stream: window k+1 is parsed while window k is embedded and extracted."""
+"""The assets of a document and what each is made from, as one graph of ops.
+
+Windows stream: window k+1 is parsed while window k is embedded and extracted. An asset is the output of an op that reports it when
+its stage is done, so a document whose publishing failed shows what was made before.
+"""
+
+from typing import Any, Final
 
 import dagster as dg
 
 from aegis_assets.defs.ops import (
-    ASSETS,
     embed_window,
     enrich_window,
     extract_window,
@@ -11,24 +16,75 @@ from aegis_assets.defs.ops import (
     plan,
     preflight,
     publish,
+    reporter,
     resolve,
 )
 from aegis_assets.defs.partitions import documents
 from aegis_assets.model.launch import DOCUMENTS_PER_RUN
+from aegis_assets.settings import settings
+
+GROUP: Final = "aegis"
+DESCRIPTIONS: Final = {
+    "parsed_document": "The document as docling sees it, window by window, in the bucket.",
+    "chunks": "Its texts with headings, pages and boxes, in the ledger.",
+    "vector_index": "One point per chunk, dense and sparse.",
+    "knowledge_graph": "Entities and relations with the chunks that say them.",
+}
+MADE_FROM: Final = {
+    "parsed_document": "source_file",
+    "chunks": "parsed_document",
+    "vector_index": "chunks",
+    "knowledge_graph": "chunks",
+}
 
 
-@dg.graph_multi_asset(
-    name="ingest_documents",
-    outs={
-        name: dg.AssetOut(key=name, dagster_type=dg.Nothing, is_required=False, description=text) for name, text in ASSETS.items()
-    },
+def kinds() -> dict[str, tuple[str, ...]]:
+    """Return the kinds of each asset: the engines and stores that make and hold it, by the settings."""
+    chosen = settings()
+    graph = "neo4j" if chosen.neo4j_url else "arcadedb"
+    model = "ollama" if chosen.ollama_url else "openai" if chosen.llm_url else "spacy"
+    return {
+        "parsed_document": ("docling",),
+        "chunks": ("docling", "postgres"),
+        "vector_index": ("qdrant",),
+        "knowledge_graph": (graph, model if chosen.extractor == "auto" else chosen.extractor),
+    }
+
+
+source_file = dg.AssetSpec(
+    "source_file",
     partitions_def=documents,
-    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=DOCUMENTS_PER_RUN),
-    group_name="aegis",
+    group_name=GROUP,
+    kinds={"file"},
+    owners=settings().owners,
+    description="The bytes as they came: uploaded, or from the watched bucket.",
 )
-def ingested():  # type: ignore[no-untyped-def]  # dagster composes the graph from the bare signature
-    enriched = plan(preflight()).map(parse_window).map(enrich_window)
+
+
+@dg.graph(name="ingest_documents", ins={"source_file": dg.GraphIn()}, out={name: dg.GraphOut() for name in DESCRIPTIONS})
+def ingest_documents(source_file: Any) -> Any:
+    """Parse, enrich, embed, extract, resolve and publish the documents of a run."""
+    parsed = plan(preflight(source_file)).map(parse_window)
+    enriched = parsed.map(enrich_window)
     embedded = enriched.map(embed_window)
     extracted = enriched.map(extract_window)
-    published = publish(resolve(embedded.collect(), extracted.collect()))
-    return {name: getattr(published, name) for name in ASSETS}
+    return {
+        "parsed_document": reporter("parsed_document")(parsed.collect()),
+        "chunks": reporter("chunks")(enriched.collect()),
+        "vector_index": reporter("vector_index")(embedded.collect()),
+        "knowledge_graph": publish(resolve(embedded.collect(), extracted.collect())),
+    }
+
+
+ingested = dg.AssetsDefinition.from_graph(
+    ingest_documents,
+    keys_by_input_name={"source_file": source_file.key},
+    keys_by_output_name={name: dg.AssetKey(name) for name in DESCRIPTIONS},
+    internal_asset_deps={name: {dg.AssetKey(source)} for name, source in MADE_FROM.items()},
+    partitions_def=documents,
+    group_name=GROUP,
+    descriptions_by_output_name=DESCRIPTIONS,
+    tags_by_output_name={name: {f"dagster/kind/{kind}": "" for kind in found} for name, found in kinds().items()},
+    owners_by_output_name=dict.fromkeys(DESCRIPTIONS, settings().owners),
+    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=DOCUMENTS_PER_RUN),
+)

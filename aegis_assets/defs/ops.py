@@ -1,9 +1,11 @@
 """The ops: each takes the platform, calls one function of the flow, and hands on window ids.
 
-A unit is a list of window ids: one window of a large document, or the windows of several small ones.
+A unit is a list of window ids: one window of a large document, or the windows of several small ones. What an op did is metadata of
+its output; what an asset holds is metadata of its materialization, which an op of its own reports once the stage is done.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from uuid import UUID
 
@@ -12,7 +14,11 @@ import dagster as dg
 from aegis_assets.defs.executor import LANES, steps_share_process
 from aegis_assets.defs.loop import ahead, take, wait_for
 from aegis_assets.defs.platform import PlatformResource
+from aegis_assets.defs.report import report
 from aegis_assets.defs.run import conclude, prepare, remove_each, run_documents, units
+from aegis_assets.defs.step_metadata import describe_step
+from aegis_assets.model.document import Stage
+from aegis_assets.pipeline.flow.assets import STAGES, of_sources, of_stage
 from aegis_assets.pipeline.flow.embed import embed_windows
 from aegis_assets.pipeline.flow.enrich import enrich_window as enrich
 from aegis_assets.pipeline.flow.extract import extract_window as extract
@@ -20,14 +26,7 @@ from aegis_assets.pipeline.flow.parse import parse_window as parse
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.flow.resolve import resolve_documents
 
-Stage = Callable[[Platform, UUID, str], Awaitable[None]]
-
-ASSETS = {
-    "parsed_document": "The document as docling sees it, window by window, in the bucket.",
-    "chunks": "Its texts with headings, pages and boxes, in the ledger.",
-    "vector_index": "One point per chunk, dense and sparse.",
-    "knowledge_graph": "Entities and relations with the chunks that say them.",
-}
+StageFunction = Callable[[Platform, UUID, str], Awaitable[None]]
 
 
 def lane(name: str, priority: int) -> dict[str, str]:
@@ -43,12 +42,17 @@ def lane(name: str, priority: int) -> dict[str, str]:
 OWN = {"dagster-celery/queue": "run"}  # of no lane: no queue has this name, the run's own process does these
 
 
-async def side_by_side(stage: Stage, platform: Platform, unit: list[str], run_id: str) -> None:
+async def side_by_side(stage: StageFunction, platform: Platform, unit: list[str], run_id: str) -> None:
     """Do the stage for windows of small documents that share a step."""
     await asyncio.gather(*(stage(platform, UUID(window), run_id) for window in unit))
 
 
-@dg.op(config_schema={"documents": dg.Field([str], is_required=False)}, out=dg.Out(dg.Nothing), tags=OWN)
+@dg.op(
+    config_schema={"documents": dg.Field([str], is_required=False)},
+    ins={"source_file": dg.In(dg.Nothing)},
+    out=dg.Out(dg.Nothing),
+    tags=OWN,
+)
 def preflight(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
     """Check that every engine and store answers and fits; otherwise the run ends here with one sentence.
 
@@ -59,37 +63,76 @@ def preflight(context: dg.OpExecutionContext, platform: PlatformResource) -> Non
 
 @dg.op(ins={"ready": dg.In(dg.Nothing)}, out=dg.DynamicOut(list), tags=OWN)
 def plan(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator[dg.DynamicOutput[list[str]]]:
-    """Yield one dynamic output per unit of windows with missing work."""
-    for number, unit in enumerate(units(context, platform.use())):
-        yield dg.DynamicOutput(unit, mapping_key=f"w{number:05d}")
+    """Cut the documents into windows and yield one dynamic output per unit of windows with missing work.
+
+    Mapping keys say what the steps behind work on: `d03_p0017_0032` are pages of the run's fourth document.
+    """
+    for key, unit in units(context, platform.use()):
+        yield dg.DynamicOutput(unit, mapping_key=key)
+    found = of_sources(platform.use(), run_documents(context, platform.use()), context.run_id)
+    report(context, platform.use().ledger, "source_file", found)
 
 
 @dg.op(pool="docling", tags=lane("docling", priority=0))
 def parse_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
+    """Parse pages or sections with docling. How many at once is bounded by the engine server's slots, not by the pool."""
+    began = time.monotonic()
     wait_for(side_by_side(parse, platform.use(), unit, context.run_id))
+    describe_step(context, platform.use().ledger, unit, Stage.PARSE, time.monotonic() - began)
     return unit
 
 
 @dg.op(pool="ollama", tags=lane("enrich", priority=1))
 def enrich_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
+    """Describe pictures and cut chunks. Requests to the model are bounded by leases in PostgreSQL, not by the pool."""
+    began = time.monotonic()
     wait_for(side_by_side(enrich, platform.use(), unit, context.run_id))
     if steps_share_process(context):
         ahead((context.run_id, *unit), side_by_side(extract, platform.use(), unit, context.run_id), most=LANES["ollama"])
+    describe_step(context, platform.use().ledger, unit, Stage.ENRICH, time.monotonic() - began)
     return unit
 
 
 @dg.op(pool="gpu", tags=lane("gpu", priority=2))
 def embed_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
+    """Embed chunks and store their vectors, hidden until the document is published. The VRAM budget is leases, not the pool."""
+    began = time.monotonic()
     wait_for(embed_windows(platform.use(), [UUID(window) for window in unit], context.run_id))
+    describe_step(context, platform.use().ledger, unit, Stage.EMBED, time.monotonic() - began)
     return unit
 
 
 @dg.op(pool="ollama", tags=lane("ollama", priority=3))
 def extract_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    """Wait for the extraction. Where the step is a thread beside enrich's, the work has begun with the end of that one: between two
-    steps lie 50 ms in which no model would have anything to do."""
+    """Extract entities and relations. Requests to the model are bounded by leases in PostgreSQL, not by the pool.
+
+    Where the step is a thread beside enrich's, the work has begun with the end of that one: between two steps lie 50 ms in which no
+    model would have anything to do.
+    """
+    began = time.monotonic()
     take((context.run_id, *unit), side_by_side(extract, platform.use(), unit, context.run_id))
+    describe_step(context, platform.use().ledger, unit, Stage.EXTRACT, time.monotonic() - began)
     return unit
+
+
+def reporter(asset: str) -> dg.OpDefinition:
+    """Return an op that waits for an asset's stage, and logs a materialization for each document that came through it.
+
+    It never yields its output: Dagster would materialize all documents of the run, failed ones included, and without metadata.
+    """
+
+    def waited_for(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator[dg.Output[None]]:
+        found = of_stage(platform.use(), run_documents(context, platform.use()), context.run_id, asset)
+        report(context, platform.use().ledger, asset, found)
+        yield from ()
+
+    return dg.op(
+        name=f"report_{asset}",
+        description=f"Log a materialization of {asset} for each document that came through {STAGES[asset]}.",
+        ins={"done": dg.In(dg.Nothing)},
+        out=dg.Out(dg.Nothing, is_required=False),
+        tags=OWN,
+    )(waited_for)
 
 
 @dg.op(out=dg.Out(dg.Nothing), tags=OWN)
@@ -97,16 +140,12 @@ def resolve(
     context: dg.OpExecutionContext, platform: PlatformResource, embedded: list[list[str]], extracted: list[list[str]]
 ) -> None:
     """Resolve names. embedded, extracted: the units that came through, only to wait for them; the ledger knows what is done."""
-    resolve_documents(platform.use(), run_documents(context), context.run_id)
+    resolve_documents(platform.use(), run_documents(context, platform.use()), context.run_id)
 
 
-@dg.op(
-    ins={"resolved": dg.In(dg.Nothing)},
-    out={name: dg.Out(dg.Nothing, is_required=False) for name in ASSETS},
-    tags=OWN,
-)
-def publish(context: dg.OpExecutionContext, platform: PlatformResource):  # type: ignore[no-untyped-def]
-    """Publish, and log materializations and checks per document: a run over several may publish one and fail another."""
+@dg.op(ins={"resolved": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing, is_required=False), tags=OWN)
+def publish(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator[dg.Output[None]]:
+    """Publish, and log materialization and check per document: a run over several may publish one and fail another."""
     yield from conclude(context, platform.use())
 
 

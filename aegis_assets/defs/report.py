@@ -9,49 +9,57 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from uuid import UUID
 
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType, EventLogEntry
 from dagster._core.events import StepMaterializationData
 
+from aegis_assets.model.ids import document_path
+from aegis_assets.pipeline.flow.assets import Metadata
+from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.pipeline.flow.publish import Outcome
+from aegis_assets.settings import settings
 
 
-def report(context: dg.OpExecutionContext, outcomes: Mapping[UUID, Outcome]) -> None:
-    """Those of documents that were published."""
-    published = {document: outcome for document, outcome in outcomes.items() if outcome.published}
-    storage = context.instance.event_log_storage
-    for asset in dict.fromkeys(asset for outcome in published.values() for asset in outcome.metadata):
+def report(context: dg.OpExecutionContext, ledger: FlowLedger, asset: str, documents: Mapping[UUID, Metadata]) -> None:
+    """Log a materialization of the asset for each document, with its metadata and a link to its page in the admin."""
+    if documents:
+        keys = ledger.partition_keys(list(documents))
         # One batch is of one asset: the storage notes the last event as the asset's latest.
-        storage.store_event_batch(_materializations(context, asset, published))
-    for document, outcome in published.items():
-        storage.store_event(_check(context, document, outcome))
+        events = [
+            _materialization(context, asset, keys[document], document, metadata)
+            for document, metadata in documents.items()
+            if document in keys
+        ]
+        context.instance.event_log_storage.store_event_batch(events)
 
 
-def _materializations(context: dg.OpExecutionContext, asset: str, outcomes: Mapping[UUID, Outcome]) -> Sequence[EventLogEntry]:
-    return [
-        _entry(
-            context,
-            DagsterEventType.ASSET_MATERIALIZATION,
-            StepMaterializationData(dg.AssetMaterialization(asset, partition=str(document), metadata=outcome.metadata[asset])),
-            f"Materialized {asset} of {document}.",
-        )
-        for document, outcome in outcomes.items()
-    ]
+def report_checks(context: dg.OpExecutionContext, ledger: FlowLedger, outcomes: Mapping[UUID, Outcome]) -> None:
+    """Log for each published document whether the stores agree."""
+    for document, key in ledger.partition_keys(list(outcomes)).items():
+        context.instance.event_log_storage.store_event(_check(context, key, outcomes[document]))
 
 
-def _check(context: dg.OpExecutionContext, document: UUID, outcome: Outcome) -> EventLogEntry:
+def _materialization(context: dg.OpExecutionContext, asset: str, key: str, document: UUID, metadata: Metadata) -> EventLogEntry:
+    shown = {**metadata, "page": dg.MetadataValue.url(f"{settings().admin_address}{document_path(document)}")}
+    event = dg.AssetMaterialization(asset, partition=key, metadata=shown)
+    return _entry(
+        context, DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(event), f"Materialized {asset} of {key}."
+    )
+
+
+def _check(context: dg.OpExecutionContext, key: str, outcome: Outcome) -> EventLogEntry:
     evaluation = dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey("knowledge_graph"),
         check_name="stores_agree",
         passed=outcome.agree,
         metadata=outcome.counts,
-        partition=str(document),
+        partition=key,
     )
     said = "hold the same" if outcome.agree else "do not hold the same"
-    return _entry(context, DagsterEventType.ASSET_CHECK_EVALUATION, evaluation, f"The stores {said} of {document}.")
+    return _entry(context, DagsterEventType.ASSET_CHECK_EVALUATION, evaluation, f"The stores {said} of {key}.")
 
 
 def _entry(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -14,12 +14,13 @@ from aegis_assets.defs.handover import discard
 from aegis_assets.defs.loop import wait_for
 from aegis_assets.defs.partitions import documents as partitions
 from aegis_assets.defs.platform import PlatformResource
-from aegis_assets.defs.report import report
+from aegis_assets.defs.report import report, report_checks
 from aegis_assets.errors import AegisError, NotAllowed, Superseded, is_outage, public
 from aegis_assets.model.document import State
 from aegis_assets.model.launch import documents_of
+from aegis_assets.model.ledger import WindowRow
 from aegis_assets.pipeline.flow.describe import describe_entities
-from aegis_assets.pipeline.flow.plan import plan_document
+from aegis_assets.pipeline.flow.plan import Plan, plan_document
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.flow.preflight import preflight
 from aegis_assets.pipeline.flow.publish import publish_documents
@@ -30,17 +31,19 @@ UNIT_CHUNKS = 32  # windows of small documents that share one step: a step costs
 PLANNED_AT_ONCE = 4  # documents; nothing streams before the last one is planned
 
 
-def run_documents(context: dg.OpExecutionContext) -> list[UUID]:
+def run_documents(context: dg.OpExecutionContext, platform: Platform) -> list[UUID]:
     """Return the documents that the run's config names, else those of its partition or range of partitions."""
-    keys = documents_of(context.run_config) or partitions_of(context)
+    if named := documents_of(context.run_config):
+        return [UUID(document) for document in named]
+    keys = partitions_of(context)
     if not keys:
         raise dg.Failure(
             "This run names no document: materialize a partition, or name documents in the config.", allow_retries=False
         )
-    try:
-        return [UUID(key) for key in keys]
-    except ValueError as error:
-        raise dg.Failure("A partition of this run is not the id of a document.", allow_retries=False) from error
+    found = platform.ledger.of_partitions(keys)
+    if not found:
+        raise dg.Failure("No document has this run's partition: it was removed, or never was one.", allow_retries=False)
+    return [found[key] for key in keys if key in found]
 
 
 def partitions_of(context: dg.OpExecutionContext) -> list[str]:
@@ -65,7 +68,8 @@ def prepare(context: dg.OpExecutionContext, resource: PlatformResource) -> None:
 
     While other documents wait for a server, it is not waited for here too: what the run holds goes back within seconds.
     """
-    platform, ids = resource.use(), run_documents(context)
+    platform = resource.use()
+    ids = run_documents(context, platform)
     try:
         rows = platform.ledger.documents(ids)
         asked = resource.probe() if platform.ledger.waited_for() else platform
@@ -77,32 +81,47 @@ def prepare(context: dg.OpExecutionContext, resource: PlatformResource) -> None:
         raise dg.Failure(failure.message, allow_retries=False) from error
 
 
-def units(context: dg.OpExecutionContext, platform: Platform) -> Iterator[list[str]]:
-    """Yield windows with missing work: each window of a large document alone, windows of small documents packed."""
-    packed: list[str] = []
+def units(context: dg.OpExecutionContext, platform: Platform) -> Iterator[tuple[str, list[str]]]:
+    """Yield windows with missing work: each window of a large document alone, windows of small documents packed.
+
+    Each comes with the mapping key of its steps, which says what they work on: `d03_p0017_0032` are pages of the run's fourth
+    document, `d03_s0001_0064` sections of a document without pages, `d00_d31` windows of several documents.
+    """
+    packed: dict[int, str] = {}
+    documents = run_documents(context, platform)
     with ThreadPoolExecutor(PLANNED_AT_ONCE, thread_name_prefix="plan") as pool:
-        for windows in pool.map(lambda document: _planned(context, platform, document), run_documents(context)):
-            if len(windows) > 1:
-                yield from ([str(window)] for window in windows)
+        for number, plan in enumerate(pool.map(lambda document: _planned(context, platform, document), documents)):
+            if plan is None or not plan.windows:
                 continue
-            packed += [str(window) for window in windows]
+            if len(plan.windows) > 1 or len(documents) == 1:
+                yield from ((_window_key(number, plan.unit, window), [str(window.id)]) for window in plan.windows)
+                continue
+            packed[number] = str(plan.windows[0].id)
             if len(packed) >= UNIT_CHUNKS:
-                yield packed
-                packed = []
+                yield _packed_key(packed), list(packed.values())
+                packed = {}
     if packed:
-        yield packed
+        yield _packed_key(packed), list(packed.values())
 
 
-def _planned(context: dg.OpExecutionContext, platform: Platform, document: UUID) -> list[UUID]:
-    """Return the document's windows with missing work; none where it is another run's, or has failed here."""
+def _window_key(number: int, unit: str, window: WindowRow) -> str:
+    return f"d{number:02d}_{unit[0]}{window.first:04d}_{window.last:04d}"
+
+
+def _packed_key(packed: Collection[int]) -> str:
+    return f"d{min(packed):02d}_d{max(packed):02d}"
+
+
+def _planned(context: dg.OpExecutionContext, platform: Platform, document: UUID) -> Plan | None:
+    """Return the document's plan; None where it is another run's, or has failed here."""
     try:
         return plan_document(platform, document, context.run_id, lambda run: alive(context.instance, run))
     except Superseded:
-        return []
+        return None
     except Exception as error:  # noqa: BLE001  one document's end; the others of the run go on
         context.log.warning(public(error).message)
         give_up(context, platform, document, public(error))
-        return []
+        return None
 
 
 def give_up(context: dg.OpExecutionContext, platform: Platform, document: UUID, failure: AegisError) -> None:
@@ -122,13 +141,15 @@ def give_up(context: dg.OpExecutionContext, platform: Platform, document: UUID, 
 
 def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.Output[None]]:
     """Publish the documents that this run still owns; the run fails when one of its documents did."""
-    documents = run_documents(context)
+    documents = run_documents(context, platform)
     rows = platform.ledger.documents(documents)
     ours = [row.id for row in rows if row.state == State.RUNNING and row.run_id == context.run_id]
     published: list[UUID] = []
     for outcomes in publish_documents(platform, ours, context.run_id):
-        report(context, outcomes)
-        published += [document for document, outcome in outcomes.items() if outcome.published]
+        done = {document: outcome for document, outcome in outcomes.items() if outcome.published}
+        report(context, platform.ledger, "knowledge_graph", {document: outcome.metadata for document, outcome in done.items()})
+        report_checks(context, platform.ledger, done)
+        published += done
     discard(platform.bucket, context.run_id)  # publish is the last step
     wait_for(describe_entities(platform, published, context.run_id))
     known = platform.ledger.documents(documents)
@@ -145,11 +166,11 @@ def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.
 
 def remove_each(context: dg.OpExecutionContext, platform: Platform, documents: Sequence[UUID]) -> None:
     """Remove documents one after another. Raise dg.Failure at the end when some could not be removed."""
-    reasons = []
+    reasons, keys = [], platform.ledger.partition_keys(documents)
     for document in documents:
         try:
-            forget = partial(context.instance.delete_dynamic_partition, partitions.name or "", str(document))
-            remove_document(platform, document, forget)
+            key = keys.get(document, str(document))
+            remove_document(platform, document, partial(context.instance.delete_dynamic_partition, partitions.name or "", key))
         except NotAllowed:  # removed by another run already, and uploaded anew
             context.log.info(f"{document} is not being removed any more.")
         except Exception as error:  # noqa: BLE001  one document's; those behind it go on

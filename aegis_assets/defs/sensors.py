@@ -6,18 +6,18 @@ and counted, and a thousand queued runs would be read anew whenever Dagster look
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import dagster as dg
 
 from aegis_assets.defs.handover import discard, purge
 from aegis_assets.defs.jobs import ingest, remove
 from aegis_assets.defs.outages import servers_away
-from aegis_assets.defs.partitions import documents
+from aegis_assets.defs.partitions import documents, rename_partitions
 from aegis_assets.defs.platform import PlatformResource, watcher
 from aegis_assets.defs.reaper import holders_of, reap, release
 from aegis_assets.defs.run import alive
@@ -43,6 +43,7 @@ from aegis_assets.settings import settings
 from aegis_assets.stores.watch import Watcher
 
 log = logger(__name__)
+NAMED = "named"
 WAITING_RUNS = (10, 50)  # at least and at most; more than small documents use up until the next tick
 WAITING_PER_SLOT = 4
 REFUSED = "Not taken, because their names cannot be stored: {n}; the first of them: {first}"
@@ -117,8 +118,9 @@ def ingest_requests(instance: dg.DagsterInstance, ledger: FlowLedger) -> list[dg
     claimed = ledger.claim(room.small * DOCUMENTS_PER_RUN + room.large, runs=room)
     if not claimed:
         return []
-    instance.add_dynamic_partitions(documents.name or "", [str(document) for document in claimed])
-    return [run_request(ledger, group) for group in groups(ledger.documents(claimed))]
+    keys = ledger.partition_keys(claimed)
+    instance.add_dynamic_partitions(documents.name or "", list(keys.values()))
+    return [run_request(ledger, group, keys) for group in groups(ledger.documents(claimed))]
 
 
 def waiting_limit(ledger: FlowLedger) -> int:
@@ -144,8 +146,8 @@ def is_suspect(row: DocumentRow) -> bool:
     return row.waits >= ALONE_AFTER and not row.waiting_for
 
 
-def run_request(ledger: FlowLedger, group: Sequence[DocumentRow]) -> dg.RunRequest:
-    """Return the run of these claimed documents, and note in the ledger by which token it is found.
+def run_request(ledger: FlowLedger, group: Sequence[DocumentRow], keys: Mapping[UUID, str]) -> dg.RunRequest:
+    """Return the run of these claimed documents, and note in the ledger by which token it is found. keys: of their partitions.
 
     Design note: several documents are named by the run's config. A range of partitions, as Dagster's page makes it, cannot name
     what has been removed since, and costs Dagster a look at all partitions that there are, several times for each run.
@@ -155,7 +157,7 @@ def run_request(ledger: FlowLedger, group: Sequence[DocumentRow]) -> dg.RunReque
     tags = {CLAIM_TAG: claim, SIZE_TAG: str(sum(row.size for row in group))}
     if len(group) > 1:
         return dg.RunRequest(job_name=ingest.name, tags=tags, run_config=documents_config([row.id for row in group]))
-    tags[PARTITION_TAG] = str(group[0].id)
+    tags[PARTITION_TAG] = keys[group[0].id]
     return dg.RunRequest(job_name=ingest.name, tags=tags, run_config=IN_ITS_PROCESS if group[0].size < SMALL_BYTES else {})
 
 
@@ -168,6 +170,21 @@ def housekeeping(context: dg.SensorEvaluationContext, platform: PlatformResource
             task()
         except AegisError as error:
             log.warning("not_kept_house", kind=error.kind)
+
+
+@dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def name_partitions(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
+    """Give partitions of an older release names. Once all have one, the cursor says so, and nothing is read any more."""
+    if context.cursor == NAMED:
+        return dg.SkipReason("All partitions have names.")
+    try:
+        left = rename_partitions(context.instance, platform.probe().ledger)
+    except AegisError as error:
+        return dg.SkipReason(error.message)
+    if left:
+        return dg.SkipReason(f"{left} partitions of an older release are named next.")
+    context.update_cursor(NAMED)
+    return dg.SkipReason("All partitions have names.")
 
 
 @dg.sensor(minimum_interval_seconds=600, default_status=dg.DefaultSensorStatus.RUNNING)

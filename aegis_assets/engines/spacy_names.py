@@ -175,7 +175,7 @@ def _read_told_type(root: Any, first: int, last: int, kind: str) -> str:
         return told
     made = root.dep_ in ("dobj", "nsubjpass") and root.head.lemma_ in _MAKES
     made = made or any(child.lower_ in ("a", "an") and child.i < first for child in root.children)
-    return "PRODUCT" if made and kind in ("", "ORGANIZATION", "PERSON") else ""
+    return "PRODUCT" if made and kind in ("", "ORGANIZATION", "PERSON", "LOCATION") else ""
 
 
 def _find_terms(doc: Any) -> Iterator[tuple[int, int]]:

@@ -33,9 +33,14 @@ def chunk_id(document: UUID, hash_of_text: str, repeat: int) -> UUID:
     return uuid5(document, f"chunk\x1f{hash_of_text}\x1f{repeat}")
 
 
+def document_path(document: UUID) -> str:
+    """Return the path of a document's page in the admin."""
+    return f"/admin/documents/document/{document}"
+
+
 def chunk_path(document: UUID, chunk: UUID) -> str:
     """Return the path of the page in the admin that shows a chunk, for stores that carry a link to it."""
-    return f"/admin/documents/document/{document}/chunk/{chunk}"
+    return f"{document_path(document)}/chunk/{chunk}"
 
 
 def normalised(name: str) -> str:

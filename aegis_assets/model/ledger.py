@@ -225,7 +225,10 @@ class Counts(Frozen):
 
 
 class Summary(Frozen):
-    """A document's live generation, and the seconds that a run spent on it in each stage."""
+    """A document's generation in the making, else its live one, and the seconds that a run spent on it in each stage.
+
+    parsed, enriched: windows. embedded, extracted: chunks. What failed is not among them.
+    """
 
     document: UUID
     name: str
@@ -233,12 +236,38 @@ class Summary(Frozen):
     generation: int
     pages: int
     windows: int
+    chunks: int
+    parsed: int
+    parse_failed: int
+    enriched: int
+    enrich_failed: int
+    embedded: int
+    embed_failed: int
+    extracted: int
+    extract_failed: int
     parse: float
     enrich: float
     embed: float
     extract: float
     resolve: float
     publish: float
+
+
+class WindowWork(Frozen):
+    """What was done of a window.
+
+    first, last: pages, or sections of a document that has no pages. failed: of the stage that was asked for, the window itself in
+    parse and enrich, chunks in embed and extract. reason: why the last of them failed.
+    """
+
+    window: UUID
+    document: str
+    first: int
+    last: int
+    has_pages: bool
+    chunks: int
+    failed: int
+    reason: str
 
 
 @dataclass(frozen=True)

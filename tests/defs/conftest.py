@@ -49,16 +49,19 @@ class Bench:
         digest = hashlib.sha256(content).hexdigest()
         self.platform.bucket.put(f"blobs/{digest}", content)
         found = self.platform.ledger.register(collection, "upload", name, name, f"blobs/{digest}", digest, len(content))
-        self.instance.add_dynamic_partitions("documents", [str(found.document)])
+        self.instance.add_dynamic_partitions("documents", [self.partition(found.document)])
         return found.document
+
+    def partition(self, document: UUID) -> str:
+        return self.platform.ledger.partition_keys([document])[document]
 
     def materialize(self, *documents: UUID) -> dg.ExecuteInProcessResult:
         job = defs.resolve_job_def("ingest")
         if len(documents) == 1:
-            return job.execute_in_process(QUIET, self.instance, str(documents[0]), raise_on_error=False)
+            return job.execute_in_process(QUIET, self.instance, self.partition(documents[0]), raise_on_error=False)
         tags = {
-            "dagster/asset_partition_range_start": str(documents[0]),
-            "dagster/asset_partition_range_end": str(documents[-1]),
+            "dagster/asset_partition_range_start": self.partition(documents[0]),
+            "dagster/asset_partition_range_end": self.partition(documents[-1]),
         }
         return job.execute_in_process(QUIET, self.instance, tags=tags, raise_on_error=False)
 

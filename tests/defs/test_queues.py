@@ -62,7 +62,7 @@ class Desk:
         digest = hashlib.sha256(content).hexdigest()
         self.platform.bucket.put(f"blobs/{digest}", content)
         found = self.platform.ledger.register(COLLECTION, "upload", name, name, f"blobs/{digest}", digest, len(content))  # type: ignore[attr-defined]
-        self.instance.add_dynamic_partitions("documents", [str(found.document)])
+        self.instance.add_dynamic_partitions("documents", list(self.platform.ledger.partition_keys([found.document]).values()))
         return UUID(str(found.document))
 
     def claim(self, document: UUID) -> str:
@@ -77,7 +77,7 @@ class Desk:
             repository.get_reconstructable_job("ingest"),
             self.instance,
             run_config=CELERY,
-            tags={"dagster/partition": str(document), **(tags or {})},
+            tags={"dagster/partition": self.platform.ledger.partition_keys([document])[document], **(tags or {})},
             raise_on_error=False,
         )
 

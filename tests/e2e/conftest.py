@@ -96,7 +96,8 @@ class Person:
     def materialize(self, document: str) -> str:
         """A run of the document's partition, as from Dagster's page. Gives its id."""
         selector = {"repositoryLocationName": "aegis", "repositoryName": "__repository__", "jobName": "ingest"}
-        tags = {"tags": [{"key": "dagster/partition", "value": document}]}
+        [partition] = self.ledger.partition_keys([UUID(document)]).values()
+        tags = {"tags": [{"key": "dagster/partition", "value": partition}]}
         return str(self.dagster(LAUNCH, p={"selector": selector, "runConfigData": {}, "executionMetadata": tags})["run"]["runId"])
 
     def worker(self, document: UUID) -> int | None:

@@ -102,12 +102,13 @@ def test_the_client_of_dagster_sees_what_waits_what_runs_and_how_full_the_pools_
     for name in names:
         (tmp_path / name).write_text(f"# {name}\n\nAda Lovelace kept the {name} letter in London.\n")
     documents = [row["document"] for row in person.ingest(*(tmp_path / name for name in names), collection="counted")]
-    client.add_partitions(documents)  # each is there
+    keys = person.ledger.partition_keys([UUID(document) for document in documents])
+    client.add_partitions(list(keys.values()))  # each is there
 
     assert (client.location_problem(), client.daemon_problem()) == ("", "")
     until(lambda: client.occupancy()[0] == Queue(queued=0, running=0))
     with held(person, *documents[:2]):
-        first, second, third = (client.launch_document(UUID(document)) for document in documents)
+        first, second, third = (client.launch_document(keys[UUID(document)]) for document in documents)
         until(lambda: {client.run_status(first), client.run_status(second)} == {RunStatus.STARTED})
         assert client.occupancy() == (Queue(queued=1, running=2), idle)
         client.terminate(third)

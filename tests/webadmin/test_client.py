@@ -94,7 +94,7 @@ def test_adding_partitions_twice_is_as_good_as_once(client: DagsterClient) -> No
 def test_a_launched_document_waits_in_the_queue_with_its_tags_and_can_be_terminated(client: DagsterClient) -> None:
     document = uuid4()
     client.add_partitions([str(document)])
-    run = client.run(client.launch_document(document, "claim:x", size=10))
+    run = client.run(client.launch_document(str(document), "claim:x", size=10))
     assert (run.status, run.ended, run.partition) == (RunStatus.QUEUED, False, str(document))
     assert run.tags["aegis/claim"] == "claim:x"
     assert run.tags["aegis/bytes"] == "10"

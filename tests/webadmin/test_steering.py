@@ -20,6 +20,10 @@ def document(ledger: Ledger) -> UUID:
     return put("a.md")
 
 
+def partition(ledger: Ledger, document: UUID) -> str:
+    return ledger.partition_keys([document])[document]
+
+
 def begin(ledger: Ledger, document: UUID, run_id: str) -> None:
     ledger.begin(document, run_id, lambda _: True)
 
@@ -34,10 +38,10 @@ def test_ingest_adds_the_partition_and_launches_a_run_that_the_ledger_names(
 ) -> None:
     result = steering.ingest([document])
     assert (result.done, result.refused, result.notice) == ((document,), (), "")
-    assert dagster.partitions == [str(document)]
+    assert dagster.partitions == [partition(ledger, document)]
     (run_id, run) = next(iter(dagster.runs.items()))
     assert run["job"] == "ingest"
-    assert run["tags"][PARTITION] == str(document)
+    assert run["tags"][PARTITION] == partition(ledger, document)
     assert run["tags"][CLAIM].startswith("claim:")
     assert run["config"] == {"execution": {"config": {"mode": "threads"}}}
     row = ledger.document(document)
@@ -45,7 +49,7 @@ def test_ingest_adds_the_partition_and_launches_a_run_that_the_ledger_names(
 
 
 def test_a_partition_that_exists_is_no_obstacle(ledger: Ledger, dagster: DagsterDouble, document: UUID) -> None:
-    dagster.partitions.append(str(document))
+    dagster.partitions.append(partition(ledger, document))
     assert steering.ingest([document]).notice == ""
     assert len(dagster.runs) == 1
 
@@ -130,7 +134,7 @@ def test_retry_of_a_document_whose_run_lives_is_refused(ledger: Ledger, dagster:
 
 
 def test_cancel_terminates_a_run_that_carries_only_this_document(ledger: Ledger, dagster: DagsterDouble, document: UUID) -> None:
-    run = dagster.start_run("STARTED", **{PARTITION: str(document)})
+    run = dagster.start_run("STARTED", **{PARTITION: partition(ledger, document)})
     begin(ledger, document, run)
     assert steering.cancel([document]).done == (document,)
     assert dagster.terminated == [run]
@@ -139,7 +143,7 @@ def test_cancel_terminates_a_run_that_carries_only_this_document(ledger: Ledger,
 
 def test_cancel_leaves_a_run_alone_that_carries_other_documents_too(ledger: Ledger, dagster: DagsterDouble, document: UUID) -> None:
     start, end = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-    run = dagster.start_run("STARTED", **{start: str(document), end: "another"})
+    run = dagster.start_run("STARTED", **{start: partition(ledger, document), end: "another"})
     begin(ledger, document, run)
     assert steering.cancel([document]).done == (document,)
     assert dagster.terminated == []

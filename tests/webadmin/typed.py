@@ -44,7 +44,8 @@ class Worker(threading.Thread):
         while not self._stop_asked.is_set():
             for run_id, run in list(self._dagster.runs.items()):
                 if run["status"] == "QUEUED" and run["job"] == "ingest":
-                    self._work(run_id, UUID(run["tags"]["dagster/partition"]))
+                    [document] = self._ledger.of_partitions([run["tags"]["dagster/partition"]]).values()
+                    self._work(run_id, document)
                     run["status"] = "SUCCESS"
             time.sleep(0.05)
 

@@ -142,12 +142,13 @@ def _launch(documents: Sequence[UUID]) -> str:
         return "Dagster takes them up within seconds, small ones together."
     claimed = platform.ledger().claim(len(documents), documents)
     try:
-        platform.dagster().add_partitions([str(document) for document in claimed])
+        keys = platform.ledger().partition_keys(claimed)
+        platform.dagster().add_partitions(list(keys.values()))
     except AegisError as error:
         return _give_back(claimed, error)
     for number, document in enumerate(claimed):
         try:
-            _launch_one(document)
+            _launch_one(document, keys[document])
         except Unanswered as error:
             _give_back(claimed[number + 1 :], error)
             return f"{error.message} The document starts within a minute."
@@ -156,13 +157,13 @@ def _launch(documents: Sequence[UUID]) -> str:
     return ""
 
 
-def _launch_one(document: UUID) -> None:
-    """Launch a run. The claim is in the ledger before that, and in the run's tags: if this process dies between the two, or the
-    answer is lost, the sensor finds by the tag whether there is a run."""
+def _launch_one(document: UUID, partition: str) -> None:
+    """Launch a run of the document's partition. The claim is in the ledger before that, and in the run's tags: if this process
+    dies between the two, or the answer is lost, the sensor finds by the tag whether there is a run."""
     ledger = platform.ledger()
     claim = f"{CLAIM}{uuid4()}"
     ledger.launched([document], claim)
-    run_id = platform.dagster().launch_document(document, claim, size=ledger.document(document).size)
+    run_id = platform.dagster().launch_document(partition, claim, size=ledger.document(document).size)
     ledger.launched([document], run_id)
 
 
@@ -200,7 +201,7 @@ def _terminate(dagster: DagsterClient, row: DocumentRow, notices: list[str]) -> 
         run = dagster.run(row.run_id)
         if run.ended:
             platform.ledger().fail_run(row.run_id, LOST_RUN)
-        elif run.partition == str(row.id):
+        elif run.partition in (str(row.id), platform.ledger().partition_keys([row.id]).get(row.id)):
             dagster.terminate(run.id)
     except NotFound:
         platform.ledger().fail_run(row.run_id, LOST_RUN)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 import httpx
@@ -23,6 +24,7 @@ REPOSITORY: Final = "__repository__"
 PARTITIONS: Final = "documents"
 INGEST: Final = "ingest"
 REMOVE: Final = "remove"
+LAST_ASSET: Final = "knowledge_graph"
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
 RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
 _BATCH: Final = 50
@@ -48,7 +50,7 @@ ENDED: Final = frozenset({RunStatus.SUCCESS, RunStatus.FAILURE, RunStatus.CANCEL
 
 
 class Run(BaseModel):
-    """partition: the document a run is for, None for a run over a range or without partitions."""
+    """partition: of the document that a run is for, None for a run over a range or without partitions."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -137,10 +139,10 @@ class DagsterClient:
             raise EngineFailed("Dagster launched a run without saying which.")
         return str(answer.run["runId"])
 
-    def launch_document(self, document: UUID, claim: str = "", size: int = SMALL_BYTES) -> str:
-        """claim: by which the sensor finds the run whose answer was lost. size: bytes; decides how the run executes its ops
-        and how long it waits for smaller ones."""
-        tags = {PARTITION_TAG: str(document), SIZE_TAG: str(size)} | ({CLAIM_TAG: claim} if claim else {})
+    def launch_document(self, partition: str, claim: str = "", size: int = SMALL_BYTES) -> str:
+        """partition: the document's. claim: by which the sensor finds the run whose answer was lost. size: bytes; decides how the
+        run executes its ops and how long it waits for smaller ones."""
+        tags = {PARTITION_TAG: partition, SIZE_TAG: str(size)} | ({CLAIM_TAG: claim} if claim else {})
         return self.launch(INGEST, tags, IN_ITS_PROCESS if size < SMALL_BYTES else None)
 
     def launch_removal(self, documents: Sequence[UUID]) -> str:
@@ -215,6 +217,10 @@ class DagsterClient:
 
     def run_address(self, run_id: str) -> str:
         return f"{self.address}/runs/{run_id}"
+
+    def partition_address(self, partition: str) -> str:
+        """Return where Dagster's page shows what was made of a document."""
+        return f"{self.address}/assets/{LAST_ASSET}?{urlencode({'view': 'partitions', 'partition': partition})}"
 
     def _partitions(self) -> dict[str, JsonValue]:
         return {

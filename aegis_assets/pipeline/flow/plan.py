@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 from aegis_assets.errors import BadInput
@@ -24,9 +26,17 @@ from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.plan import cut
 
 
-def plan_document(platform: Platform, document: UUID, run_id: str, alive: Callable[[str], bool]) -> list[UUID]:
-    """Windows with missing work, in order. Raises NotFound and NotAllowed; what is wrong with the document itself is recorded
-    and raised."""
+@dataclass(frozen=True)
+class Plan:
+    """A document's windows with missing work, in order. unit: what their first and last parts are."""
+
+    unit: Literal["page", "section"]
+    windows: tuple[WindowRow, ...]
+
+
+def plan_document(platform: Platform, document: UUID, run_id: str, alive: Callable[[str], bool]) -> Plan:
+    """Return the document's missing work. Raises NotFound and NotAllowed; what is wrong with the document itself is recorded and
+    raised."""
     row = platform.ledger.begin(document, run_id, alive)
     try:
         return _missing(platform, row, run_id)
@@ -35,7 +45,7 @@ def plan_document(platform: Platform, document: UUID, run_id: str, alive: Callab
         raise
 
 
-def _missing(platform: Platform, row: DocumentRow, run_id: str) -> list[UUID]:
+def _missing(platform: Platform, row: DocumentRow, run_id: str) -> Plan:
     row = fetched(platform, row, run_id)
     schema = platform.ledger.collection(row.collection).schema
     prints = current(platform, schema)
@@ -53,7 +63,8 @@ def _missing(platform: Platform, row: DocumentRow, run_id: str) -> list[UUID]:
     unsure = adopt(platform, generation, prints, run_id)
     stages = (prints.parse, prints.embed, prints.extract, prints.earlier)
     missing = set(platform.ledger.missing_windows(generation.id, run_id, *stages)) | unsure
-    return [window.id for window in platform.ledger.windows(generation.id) if window.id in missing]
+    windows = tuple(window for window in platform.ledger.windows(generation.id) if window.id in missing)
+    return Plan(generation.inspection.unit, windows)
 
 
 def fetched(platform: Platform, row: DocumentRow, run_id: str) -> DocumentRow:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from aegis_assets.model.document import Stage, State
-from aegis_assets.model.ledger import DocumentRow, Ending, FailureRow, Summary
+from aegis_assets.model.ledger import DocumentRow, Ending, FailureRow
 from aegis_assets.model.parsing import Frozen
 from aegis_assets.pipeline.drain import sweep
+from aegis_assets.pipeline.flow.assets import Metadata, of_graph
 from aegis_assets.pipeline.flow.fingerprints import Fingerprints, of_collection
 from aegis_assets.pipeline.flow.platform import Platform, record
 from aegis_assets.pipeline.flow.together import batches, is_of_one
@@ -22,16 +23,14 @@ from aegis_assets.pipeline.outbox import Stores
 from aegis_assets.pipeline.publish import Consistency, publish
 from aegis_assets.pipeline.publish import consistency as held
 
-Metadata = dict[str, str | int | float]
-
 
 class Outcome(Frozen):
-    """agree: the stores hold the same. counts: what each holds. metadata: of each asset's materialization."""
+    """agree: the stores hold the same. counts: what each holds. metadata: of the graph's materialization."""
 
     published: bool
     agree: bool = True
     counts: dict[str, int] = {}
-    metadata: dict[str, Metadata] = {}
+    metadata: Metadata = {}
 
 
 NOTHING = Outcome(published=False)
@@ -115,7 +114,7 @@ def _publish(platform: Platform, rows: Sequence[DocumentRow], run_id: str) -> di
                 published=True,
                 agree=result.held.agree,
                 counts=result.held.counts(),
-                metadata=describe(summaries[document], result.held, prints),
+                metadata=of_graph(summaries[document], result.held, prints),
             )
         # Cancelled or taken over while it was published.
         endings += [Ending(document, State.CANCELLED, "Cancelled.") for document in ready if document not in done]
@@ -166,31 +165,3 @@ def consistency(platform: Platform, document: UUID) -> tuple[bool, dict[str, int
     """Do ledger, vectors and graph hold the same of this document?"""
     found = held(document, platform.ledger, platform.vectors, platform.graph)
     return found.agree, found.counts()
-
-
-def describe(one: Summary, held: Consistency, prints: Fingerprints) -> dict[str, Metadata]:
-    """The metadata of each asset: counts, seconds, fingerprints."""
-    shared: Metadata = {"document": one.name, "generation": one.generation, "collection": one.collection}
-    return {
-        "parsed_document": {
-            **shared,
-            "pages": one.pages,
-            "windows": one.windows,
-            "seconds": round(one.parse, 3),
-            "fingerprint": prints.parse,
-        },
-        "chunks": {**shared, "chunks": held.chunks, "seconds": round(one.enrich, 3), "fingerprint": prints.chunks},
-        "vector_index": {
-            **shared,
-            "vectors": held.embedded,
-            "seconds": round(one.embed, 3),
-            "fingerprint": prints.embed,
-        },
-        "knowledge_graph": {
-            **shared,
-            "entities": held.entities,
-            "relations": held.relations,
-            "seconds": round(one.extract + one.resolve + one.publish, 3),
-            "fingerprint": prints.extract,
-        },
-    }

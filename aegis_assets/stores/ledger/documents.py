@@ -14,6 +14,7 @@ from aegis_assets.model.document import AT_REST, State
 from aegis_assets.model.extraction import Schema
 from aegis_assets.model.launch import REMOVALS_PER_RUN
 from aegis_assets.model.ledger import CollectionRow, DocumentRow, Registered
+from aegis_assets.model.partition import partition_key, partition_start
 from aegis_assets.stores.ledger.base import Base, Connection, clean, one, reads, rows, writes
 from aegis_assets.stores.ledger.fence import fence as fence_run
 from aegis_assets.stores.ledger.fence import lock_name, require_running
@@ -27,6 +28,12 @@ NOT_WAITING: Final = "waiting_for = '', not_before = NULL, waiting_since = NULL,
 TRIED_SINCE: Final = "waiting_since + greatest(now() - coalesce(not_before, now()), interval '0')"
 DOCUMENT: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = %(document)s"
 DOCUMENTS: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = ANY(%(documents)s)"
+NAMED: Final = """
+SELECT d.id, c.name AS collection, d.source_key AS name FROM aegis_document d JOIN aegis_collection c ON c.id = d.collection_id"""
+PARTITION_KEYS: Final = f"{NAMED} WHERE d.id = ANY(%(documents)s)"
+# Cost: the documents whose ids begin with the digits given, which is hardly ever more than one.
+PARTITIONED: Final = f"""{NAMED}
+JOIN unnest(%(firsts)s::uuid[], %(lasts)s::uuid[]) AS k(first, last) ON d.id BETWEEN k.first AND k.last"""
 COLLECTION: Final = """
 SELECT id, name, entity_types, relation_types, prompt, model, pairs FROM aegis_collection WHERE id = %(collection)s"""
 ADD_COLLECTION: Final = "INSERT INTO aegis_collection (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT DO NOTHING"
@@ -109,6 +116,25 @@ class Documents(Base):
         """Return documents in the order asked for; unknown ones are left out."""
         found = {row["id"]: row for row in rows(connection, DOCUMENTS, documents=list(documents))}
         return [DocumentRow.model_validate(found[document]) for document in documents if document in found]
+
+    @reads
+    def partition_keys(self, connection: Connection, documents: Sequence[UUID]) -> dict[UUID, str]:
+        """Return the keys of the documents' partitions in Dagster; unknown documents are left out."""
+        found = rows(connection, PARTITION_KEYS, documents=list(documents))
+        return {row["id"]: partition_key(row["collection"], row["name"], row["id"]) for row in found}
+
+    @reads
+    def of_partitions(self, connection: Connection, keys: Sequence[str]) -> dict[str, UUID]:
+        """Return the documents of these partitions. A key may be an id, of any document; other keys that none has are left out."""
+        starts = {key: partition_start(key) for key in keys}
+        found = {key: start for key, start in starts.items() if isinstance(start, UUID)}
+        digits = sorted({start for start in starts.values() if isinstance(start, str)})
+        firsts, lasts = ([UUID(start.ljust(32, filled)) for start in digits] for filled in "0f")
+        for row in rows(connection, PARTITIONED, firsts=firsts, lasts=lasts) if digits else ():
+            key = partition_key(row["collection"], row["name"], row["id"])
+            if key in starts:
+                found[key] = row["id"]
+        return found
 
     @reads
     def collection(self, connection: Connection, collection: UUID) -> CollectionRow:

@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 
 from aegis_assets.errors import NotFound
 from aegis_assets.model.document import Stage
-from aegis_assets.model.ledger import Counts, SearchRow, Summary
+from aegis_assets.model.ledger import Counts, SearchRow, Summary, WindowWork
 from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows
 from aegis_assets.stores.ledger.failures import OPEN
 from aegis_assets.stores.ledger.graph_facts import GraphFacts
@@ -33,13 +33,37 @@ LAST_RUN: Final = """
 SELECT *, extract(epoch FROM coalesce(finished_at, now()) - started_at)::float AS total_seconds FROM aegis_run_document
 WHERE document_id = %(document)s AND (%(run_id)s::text IS NULL OR run_id = %(run_id)s) ORDER BY started_at DESC, id DESC LIMIT 1"""
 SUMMARIES: Final = """
-SELECT d.id AS document, d.name, c.name AS collection, g.number AS generation, coalesce(g.pages, 0) AS pages,
-    (SELECT count(*) FROM aegis_window w WHERE w.generation_id = g.id) AS windows,
+SELECT d.id AS document, d.name, c.name AS collection, g.number AS generation, coalesce(g.pages, 0) AS pages, n.*,
     r.parse_seconds AS parse, r.enrich_seconds AS enrich, r.embed_seconds AS embed, r.extract_seconds AS extract,
     r.resolve_seconds AS resolve, r.publish_seconds AS publish
-FROM aegis_document d JOIN aegis_collection c ON c.id = d.collection_id JOIN aegis_generation g ON g.id = d.live_id
+FROM aegis_document d JOIN aegis_collection c ON c.id = d.collection_id
+JOIN aegis_generation g ON g.id = coalesce(d.making_id, d.live_id)
 JOIN aegis_run_document r ON r.document_id = d.id AND r.run_id = %(run_id)s
+CROSS JOIN LATERAL (
+    SELECT count(*) AS windows, coalesce(sum(t.chunks), 0) AS chunks,
+        count(*) FILTER (WHERE w.parse_state IN ('done', 'skipped')) AS parsed,
+        count(*) FILTER (WHERE w.parse_state = 'failed') AS parse_failed,
+        count(*) FILTER (WHERE w.enrich_state IN ('done', 'skipped')) AS enriched,
+        count(*) FILTER (WHERE w.enrich_state = 'failed') AS enrich_failed,
+        coalesce(sum(t.embed_done), 0) AS embedded, coalesce(sum(t.embed_failed), 0) AS embed_failed,
+        coalesce(sum(t.extract_done), 0) AS extracted, coalesce(sum(t.extract_failed), 0) AS extract_failed
+    FROM aegis_window w LEFT JOIN aegis_tally t ON t.window_id = w.id WHERE w.generation_id = g.id) n
 WHERE d.id = ANY(%(documents)s)"""
+# Cost: the windows given, and the open failures in them.
+WINDOW_WORK: Final = """
+SELECT w.id AS window, d.name AS document, w.first, w.last, g.pages IS NOT NULL AS has_pages, coalesce(t.chunks, 0) AS chunks,
+    CASE %(stage)s
+        WHEN 'parse' THEN (w.parse_state = 'failed')::int
+        WHEN 'enrich' THEN (w.enrich_state = 'failed')::int
+        WHEN 'embed' THEN coalesce(t.embed_failed, 0)
+        ELSE coalesce(t.extract_failed, 0) END AS failed,
+    coalesce((
+        SELECT f.message FROM aegis_failure f WHERE f.window_id = w.id AND f.stage = %(stage)s AND NOT f.resolved
+        ORDER BY f.id DESC LIMIT 1), '') AS reason
+FROM unnest(%(windows)s::uuid[]) WITH ORDINALITY AS asked(id, place) JOIN aegis_window w ON w.id = asked.id
+JOIN aegis_generation g ON g.id = w.generation_id JOIN aegis_document d ON d.id = g.document_id
+LEFT JOIN aegis_tally t ON t.window_id = w.id
+ORDER BY asked.place"""
 # The vectors say which chunks answer, the old ones until those of a new generation are live there: a chunk shows where it stands in
 # the live generation, or else in the newest that was. Cost: the chunks asked for, and what they mention.
 SEARCH: Final = """
@@ -94,9 +118,15 @@ class Queries(Base):
 
     @reads
     def summaries(self, connection: Connection, documents: Sequence[UUID], run_id: str) -> dict[UUID, Summary]:
-        """Of documents that are live."""
+        """Return what was done of those of the documents that the run has worked on."""
         found = rows(connection, SUMMARIES, documents=list(documents), run_id=run_id)
         return {row["document"]: Summary.model_validate(row) for row in found}
+
+    @reads
+    def window_work(self, connection: Connection, windows: Sequence[UUID], stage: Stage) -> list[WindowWork]:
+        """Return what was done of the windows in a stage, in their order. Those that are gone are left out."""
+        found = rows(connection, WINDOW_WORK, windows=list(windows), stage=stage.value)
+        return [WindowWork.model_validate(row) for row in found]
 
     @reads
     def search_rows(self, connection: Connection, chunks: Sequence[UUID]) -> list[SearchRow]:

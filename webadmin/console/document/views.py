@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from aegis_assets.errors import AegisError
 from aegis_assets.model.document import AT_REST, Stage, State
 from aegis_assets.model.ledger import Counts
+from aegis_assets.model.partition import partition_key
 from webadmin.console.document import chunk as chunks
 from webadmin.console.document import queries
 from webadmin.console.document.failures import failures
@@ -166,8 +167,13 @@ def _facts(document: Document) -> list[tuple[str, object]]:
         (_("Embedder"), document.embedder),
         (_("Extractor"), document.extractor),
         (_("SHA-256"), document.sha256),
-        (_("Id and partition"), document.pk),
+        (_("Id"), document.pk),
+        (_("Partition"), _partition(document)),
     ]
+
+
+def _partition(document: Document) -> str:
+    return partition_key(document.collection.name, document.source_key, document.pk)
 
 
 def _in_dagster(document: Document, runs: list[RunDocument]) -> dict[str, object]:
@@ -181,7 +187,8 @@ def _in_dagster(document: Document, runs: list[RunDocument]) -> dict[str, object
         }
         for run in runs
     ]
-    return {"runs": rows, "run_address": dagster.run_address(document.run_id) if current else ""}
+    partition = dagster.partition_address(_partition(document))
+    return {"runs": rows, "partition_address": partition, "run_address": dagster.run_address(document.run_id) if current else ""}
 
 
 def _offered(request: HttpRequest, document: Document) -> list[dict[str, object]]:
