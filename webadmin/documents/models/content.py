@@ -46,7 +46,7 @@ class Collection(models.Model):
 
 
 class Document(models.Model):
-    """One logical source in a collection. Its id never changes, and its partition in Dagster neither (`aegis_assets.model.partition`).
+    """One logical source in a collection. Its id never changes, nor does its partition in Dagster.
 
     source_key: file name of an upload, object key of a bucket. blob: bucket key of the newest bytes (empty for a
     watched object that no run has fetched yet). sha256: of the newest bytes. message: the public sentence that goes with the state.
