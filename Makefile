@@ -14,6 +14,8 @@ EVAL ?= ../shared/eval
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 HAS_PIP := import pip; $(FITS)
+# Hundreds of processes import the project, here and in a stack: they would compile it anew each time.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= $(shell for one in python3 python3.12 python3.11; do if $$one -c '$(FITS)' 2>/dev/null; then echo $$one; break; fi; done)
 
 .PHONY: help demo test test-full test-neo4j test-servers eval up down status clean worker install install-celery install-test

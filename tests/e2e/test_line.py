@@ -140,7 +140,8 @@ def test_a_cancelled_document_stays_as_it_is_and_a_retry_does_the_rest(person: P
     code, out, err = person.manage("cancel", str(document))
     assert code == 0, out + err
     assert person.ledger.document(document).state == State.CANCELLED
-    assert DagsterClient(person.stack.dagster).run_status(run) == RunStatus.CANCELED
+    # it may have seen by itself, before Dagster stopped it, that nothing is left to do
+    assert DagsterClient(person.stack.dagster).run_status(run) in (RunStatus.CANCELED, RunStatus.SUCCESS)
 
     left = written(person, document, "cancelled")
     with person.ledger.connection() as connection:
