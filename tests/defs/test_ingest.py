@@ -132,6 +132,7 @@ def test_partitions_of_an_older_release_get_names_and_keep_their_last_materializ
 
 def test_a_run_of_an_older_releases_partition_still_finds_its_document(bench: Bench) -> None:
     document = bench.register("unix.md", NOTE)
+    bench.instance.add_dynamic_partitions("documents", [str(document)])
     run = defs.resolve_job_def("ingest").execute_in_process(QUIET, bench.instance, str(document), raise_on_error=False)
     assert run.success
     assert latest(bench, "knowledge_graph", bench.partition(document))

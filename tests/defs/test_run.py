@@ -38,7 +38,7 @@ def waiting(light: Light, hours: int) -> UUID:
 @pytest.mark.parametrize(("hours", "state"), [(71, State.PENDING), (73, State.FAILED)])
 def test_a_document_that_waited_too_long_when_its_plan_met_an_outage_stays_failed(light: Light, hours: int, state: State) -> None:
     document = waiting(light, hours)
-    assert _planned(op_context(light), PlatformResource().probe(), document) == []
+    assert _planned(op_context(light), PlatformResource().probe(), document) is None
     row = light.ledger.document(document)
     assert row.state == state
     assert row.message.startswith("Gave up waiting for ") == (state == State.FAILED)

@@ -28,12 +28,13 @@ NOT_WAITING: Final = "waiting_for = '', not_before = NULL, waiting_since = NULL,
 TRIED_SINCE: Final = "waiting_since + greatest(now() - coalesce(not_before, now()), interval '0')"
 DOCUMENT: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = %(document)s"
 DOCUMENTS: Final = f"SELECT {COLUMNS} FROM aegis_document WHERE id = ANY(%(documents)s)"
-NAMED: Final = """
-SELECT d.id, c.name AS collection, d.source_key AS name FROM aegis_document d JOIN aegis_collection c ON c.id = d.collection_id"""
-PARTITION_KEYS: Final = f"{NAMED} WHERE d.id = ANY(%(documents)s)"
+PARTITION_KEYS: Final = """
+SELECT d.id, c.name AS collection, d.source_key AS name FROM aegis_document d JOIN aegis_collection c ON c.id = d.collection_id
+WHERE d.id = ANY(%(documents)s)"""
 # Cost: the documents whose ids begin with the digits given, which is hardly ever more than one.
-PARTITIONED: Final = f"""{NAMED}
-JOIN unnest(%(firsts)s::uuid[], %(lasts)s::uuid[]) AS k(first, last) ON d.id BETWEEN k.first AND k.last"""
+PARTITIONED: Final = """
+SELECT d.id, c.name AS collection, d.source_key AS name FROM unnest(%(firsts)s::uuid[], %(lasts)s::uuid[]) AS k(first, last)
+JOIN aegis_document d ON d.id BETWEEN k.first AND k.last JOIN aegis_collection c ON c.id = d.collection_id"""
 COLLECTION: Final = """
 SELECT id, name, entity_types, relation_types, prompt, model, pairs FROM aegis_collection WHERE id = %(collection)s"""
 ADD_COLLECTION: Final = "INSERT INTO aegis_collection (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT DO NOTHING"
