@@ -68,12 +68,12 @@ def ingest_documents(source_file: Any) -> Any:
     enriched = parsed.map(enrich_window)
     embedded = enriched.map(embed_window)
     extracted = enriched.map(extract_window)
-    return {
-        "parsed_document": reporter("parsed_document")(parsed.collect()),
-        "chunks": reporter("chunks")(enriched.collect()),
-        "vector_index": reporter("vector_index")(embedded.collect()),
-        "knowledge_graph": publish(resolve(embedded.collect(), extracted.collect())),
-    }
+    stages = {"parsed_document": parsed, "chunks": enriched, "vector_index": embedded}
+    reports = {asset: reporter(asset)(done.collect()) for asset, done in stages.items()}
+    resolved = resolve(
+        embedded=embedded.collect(), extracted=extracted.collect(), reported=[one.reported for one in reports.values()]
+    )
+    return {**{asset: one.asset for asset, one in reports.items()}, "knowledge_graph": publish(resolved)}
 
 
 ingested = dg.AssetsDefinition.from_graph(

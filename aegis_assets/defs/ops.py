@@ -118,28 +118,32 @@ def extract_window(context: dg.OpExecutionContext, platform: PlatformResource, u
 def reporter(asset: str) -> dg.OpDefinition:
     """Return an op that waits for an asset's stage, and logs a materialization for each document that came through it.
 
-    It never yields its output: Dagster would materialize all documents of the run, failed ones included, and without metadata.
+    It never yields the asset: Dagster would materialize all documents of the run, failed ones included, and without metadata.
     """
 
     def waited_for(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator[dg.Output[None]]:
         found = of_stage(platform.use(), run_documents(context, platform.use()), context.run_id, asset)
         report(context, platform.use().ledger, asset, found)
-        yield from ()
+        yield dg.Output(None, "reported")
 
     return dg.op(
         name=f"report_{asset}",
         description=f"Log a materialization of {asset} for each document that came through {STAGES[asset]}.",
         ins={"done": dg.In(dg.Nothing)},
-        out=dg.Out(dg.Nothing, is_required=False),
-        tags=OWN,
+        out={"asset": dg.Out(dg.Nothing, is_required=False), "reported": dg.Out(dg.Nothing)},
+        tags=lane("enrich", priority=1),
     )(waited_for)
 
 
-@dg.op(out=dg.Out(dg.Nothing), tags=OWN)
+@dg.op(ins={"reported": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing), tags=OWN)
 def resolve(
     context: dg.OpExecutionContext, platform: PlatformResource, embedded: list[list[str]], extracted: list[list[str]]
 ) -> None:
-    """Resolve names. embedded, extracted: the units that came through, only to wait for them; the ledger knows what is done."""
+    """Resolve names. All inputs are only waited for; the ledger knows what is done.
+
+    reported: no step of the run's own process may begin while events of others come in. Its start sets logging up anew, and that
+    and an event that is being logged would wait for each other.
+    """
     resolve_documents(platform.use(), run_documents(context, platform.use()), context.run_id)
 
 
