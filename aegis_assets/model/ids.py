@@ -35,12 +35,12 @@ def chunk_id(document: UUID, hash_of_text: str, repeat: int) -> UUID:
 
 def document_path(document: UUID) -> str:
     """Return the path of a document's page in the admin."""
-    return f"/admin/documents/document/{document}"
+    return f"/admin/documents/document/{document}/change/"
 
 
 def chunk_path(document: UUID, chunk: UUID) -> str:
     """Return the path of the page in the admin that shows a chunk, for stores that carry a link to it."""
-    return f"{document_path(document)}/chunk/{chunk}"
+    return f"/admin/documents/document/{document}/chunk/{chunk}"
 
 
 def normalised(name: str) -> str:

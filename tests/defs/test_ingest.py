@@ -82,7 +82,7 @@ def test_each_asset_says_what_it_holds_and_each_step_what_it_did(bench: Bench) -
     assert key == f"{COLLECTION}/unix.md#{document.hex[:8]}"
     said = {asset: latest(bench, asset, key) for asset in ("source_file", *DESCRIPTIONS)}
     assert {metadata["name"] for metadata in said.values()} == {"unix.md"}
-    assert all(str(metadata["page"]).endswith(f"/admin/documents/document/{document}") for metadata in said.values())
+    assert all(str(metadata["page"]).endswith(f"/admin/documents/document/{document}/change/") for metadata in said.values())
     assert said["source_file"]["bytes"] == len(NOTE)
     assert (said["parsed_document"]["windows"], said["parsed_document"]["failed"]) == (1, 0)
     assert said["chunks"]["chunks"] == said["vector_index"]["vectors"] == result["chunks"]
