@@ -7,8 +7,8 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-# More than two cores: tests wait for servers, and a core would be idle meanwhile.
-JOBS ?= 4
+# One more than two cores: tests wait for servers, and a core would be idle meanwhile. A fourth only makes all of them wait.
+JOBS ?= 3
 SELECT ?= not slow
 EVAL ?= ../shared/eval
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder

@@ -4,6 +4,7 @@ import dagster as dg
 
 from aegis_assets.defs.assets import ingested, source_file
 from aegis_assets.defs.checks import stores_agree
+from aegis_assets.defs.executor import ingest_executor
 from aegis_assets.defs.handover import Handover
 from aegis_assets.defs.jobs import ingest, remove
 from aegis_assets.defs.platform import PlatformResource
@@ -22,5 +23,6 @@ defs = dg.Definitions(
     asset_checks=[stores_agree],
     jobs=[ingest, remove],
     sensors=[watch_bucket, launch_pending, housekeeping, after_failure, after_cancel, purge_handovers, name_partitions],
+    executor=ingest_executor,  # also of runs that are launched on Dagster's page of the assets
     resources={"platform": PlatformResource(), "io_manager": Handover()},
 )

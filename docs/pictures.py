@@ -1,4 +1,4 @@
-"""The README's pictures: the six main pages of the console, from the running stack with what is ingested there.
+"""The README's pictures: six pages of the console and three of Dagster, from the running stack with what is ingested there.
 
 `.venv/bin/python -m docs.pictures` after `make demo`, which ingests early-computers.pdf; needs Debian's chromium. It ingests three
 made-up manuals, so that dashboard and list show work under way.
@@ -24,7 +24,7 @@ SAMPLE: Final = "early-computers.pdf"
 QUESTION: Final = "Who designed the Analytical Engine?"
 SIZE: Final = {"width": 1280, "height": 860}
 SETTLED_MS: Final = 2500  # parts that are fetched, a graph that is laid out
-DARK: Final = "dashboard"
+DARK: Final = "console-dashboard"
 MANUALS: Final = {"Loom operation": 150, "Boiler inspection": 400, "Signal box rules": 250}  # sections
 UNDER_WAY: Final = """() => [...document.querySelectorAll("progress[aria-label^=Progress]")]
     .some((bar) => bar.value > 0.3 && bar.value < 0.9)"""
@@ -66,14 +66,38 @@ def search(page: Page) -> None:
     page.locator("#around[data-ready]").wait_for()
 
 
-# In this order: the first four of a stack at rest.
+def lineage(page: Page) -> None:
+    page.goto(f"{load().dagster_address}/locations/aegis/asset-groups/aegis/lineage")
+    page.get_by_text("source_file").first.wait_for()
+
+
+def partition(page: Page) -> None:
+    follow(page, "Partition in Dagster")
+    page.get_by_text("fingerprint").first.wait_for()
+
+
+def run(page: Page) -> None:
+    follow(page, "Run in Dagster")
+    page.get_by_text("RUN_SUCCESS").first.wait_for()
+
+
+def follow(page: Page, link: str) -> None:
+    """Open a link of the sample's page."""
+    document(page)
+    page.goto(page.get_by_role("link", name=link).get_attribute("href") or "")
+
+
+# In this order: the first seven of a stack at rest.
 PAGES: Final[dict[str, Callable[[Page], None]]] = {
-    "document": document,
-    "chunk": chunk,
-    "graph": graph,
-    "search": search,
-    "dashboard": dashboard,
-    "documents": documents,
+    "console-document": document,
+    "console-chunk": chunk,
+    "console-graph": graph,
+    "console-search": search,
+    "dagster-lineage": lineage,
+    "dagster-partition": partition,
+    "dagster-run": run,
+    "console-dashboard": dashboard,
+    "console-documents": documents,
 }
 
 
@@ -89,8 +113,8 @@ def main() -> None:
             for name in PAGES:
                 if name == DARK:
                     stack.enter_context(at_work())
-                    taken(dark, name, HERE / f"console-{name}-dark.png")
-                taken(light, name, HERE / f"console-{name}.png")
+                    taken(dark, name, HERE / f"{name}-dark.png")
+                taken(light, name, HERE / f"{name}.png")
         browser.close()
 
 

@@ -90,6 +90,15 @@ def test_a_bucket_whose_listing_costs_money_is_looked_at_less_often(home: Path, 
     assert load().watch_interval == 5
 
 
+def test_owners_are_e_mail_addresses_and_teams(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().owners == []
+    monkeypatch.setenv("AEGIS_DAGSTER_OWNERS", "team:library, ada.lovelace@example.org,")
+    assert load().owners == ["team:library", "ada.lovelace@example.org"]
+    monkeypatch.setenv("AEGIS_DAGSTER_OWNERS", "the library")
+    with pytest.raises(Misconfigured, match="AEGIS_DAGSTER_OWNERS: 'the library' is neither an e-mail address nor team:NAME"):
+        _ = load().owners
+
+
 def test_passwords_do_not_show_in_a_repr(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AEGIS_POSTGRES_URL", "postgresql://aegis:hunter2@127.0.0.1/aegis")
     assert "hunter2" not in repr(load())
