@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Final
 
 import dagster as dg
@@ -12,13 +13,12 @@ from aegis_assets.model.partition import partition_start
 from aegis_assets.pipeline.flow.ledger import FlowLedger
 
 documents = dg.DynamicPartitionsDefinition(name="documents")
-ASSETS: Final = ("source_file", "parsed_document", "chunks", "vector_index", "knowledge_graph")
 RENAMED_AT_ONCE: Final = 200
 RENAMING_SECONDS: Final = 20.0  # a tick of a sensor may take 60; the next one goes on
 AT_WORK: Final = frozenset({State.QUEUED, State.RUNNING})  # of such a document a run may name the partition
 
 
-def rename_partitions(instance: dg.DagsterInstance, ledger: FlowLedger) -> int:
+def rename_partitions(instance: dg.DagsterInstance, ledger: FlowLedger, assets: Collection[dg.AssetKey]) -> int:
     """Give partitions of an older release, whose keys are ids, the keys of now. Return how many are left.
 
     The new partition comes first, then the last materialization of each asset, then the old one goes: whoever is interrupted
@@ -39,21 +39,21 @@ def rename_partitions(instance: dg.DagsterInstance, ledger: FlowLedger) -> int:
             if time.monotonic() > until:
                 return left
             if key := keys.get(ids[old]) if old in ids else None:
-                _report_again(instance, old, key)
+                _report_again(instance, assets, old, key)
             instance.delete_dynamic_partition(name, old)
             left -= 1
     return left
 
 
-def _report_again(instance: dg.DagsterInstance, old: str, key: str) -> None:
+def _report_again(instance: dg.DagsterInstance, assets: Collection[dg.AssetKey], old: str, key: str) -> None:
     """Log the last materialization of each asset under the new key, unless there is one."""
-    for asset in ASSETS:
+    for asset in assets:
         last = _last(instance, asset, old)
         if last is not None and _last(instance, asset, key) is None:
             instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=key, metadata=last.metadata))
 
 
-def _last(instance: dg.DagsterInstance, asset: str, key: str) -> dg.AssetMaterialization | None:
-    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[key])
+def _last(instance: dg.DagsterInstance, asset: dg.AssetKey, key: str) -> dg.AssetMaterialization | None:
+    wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[key])
     records = instance.fetch_materializations(wanted, limit=1).records
     return records[0].asset_materialization if records else None

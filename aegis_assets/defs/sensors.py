@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import dagster as dg
 
+from aegis_assets.defs.assets import ingested, source_file
 from aegis_assets.defs.handover import discard, purge
 from aegis_assets.defs.jobs import ingest, remove
 from aegis_assets.defs.outages import servers_away
@@ -178,7 +179,7 @@ def name_partitions(context: dg.SensorEvaluationContext, platform: PlatformResou
     if context.cursor == NAMED:
         return dg.SkipReason("All partitions have names.")
     try:
-        left = rename_partitions(context.instance, platform.probe().ledger)
+        left = rename_partitions(context.instance, platform.probe().ledger, [source_file.key, *ingested.keys])
     except AegisError as error:
         return dg.SkipReason(error.message)
     if left:
