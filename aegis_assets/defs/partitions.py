@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from typing import Final
+from uuid import UUID
 
 import dagster as dg
 
@@ -25,7 +26,7 @@ def rename_partitions(instance: dg.DagsterInstance, ledger: FlowLedger, assets: 
     anywhere goes on. Those of documents that are gone are deleted. Costs a look at all partitions.
     """
     name = documents.name or ""
-    olds = [key for key in instance.get_dynamic_partitions(name) if not isinstance(partition_start(key), str)]
+    olds = [key for key in instance.get_dynamic_partitions(name) if isinstance(partition_start(key), UUID)]
     until = time.monotonic() + RENAMING_SECONDS
     left = len(olds)
     for start in range(0, len(olds), RENAMED_AT_ONCE):
@@ -33,12 +34,12 @@ def rename_partitions(instance: dg.DagsterInstance, ledger: FlowLedger, assets: 
         ids = ledger.of_partitions(batch)
         rows = {row.id: row for row in ledger.documents(list(ids.values()))}
         keys = ledger.partition_keys(list(rows))
-        idle = [old for old in batch if old not in ids or ids[old] not in rows or rows[ids[old]].state not in AT_WORK]
-        instance.add_dynamic_partitions(name, [keys[ids[old]] for old in idle if ids.get(old) in keys])
+        idle = [old for old in batch if ids[old] not in rows or rows[ids[old]].state not in AT_WORK]
+        instance.add_dynamic_partitions(name, [keys[ids[old]] for old in idle if ids[old] in keys])
         for old in idle:
             if time.monotonic() > until:
                 return left
-            if key := keys.get(ids[old]) if old in ids else None:
+            if key := keys.get(ids[old]):
                 _report_again(instance, assets, old, key)
             instance.delete_dynamic_partition(name, old)
             left -= 1

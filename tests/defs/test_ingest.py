@@ -123,9 +123,9 @@ def test_partitions_of_an_older_release_get_names_and_keep_their_last_materializ
     for asset in DESCRIPTIONS:
         bench.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=old, metadata={"entities": 3}))
     bench.instance.delete_dynamic_partition("documents", key)
-    bench.instance.add_dynamic_partitions("documents", [old, str(pending), removed])
+    bench.instance.add_dynamic_partitions("documents", [old, str(pending), removed, "made by hand"])
     assert rename_partitions(bench.instance, bench.platform.ledger, ingested.keys) == 0
-    assert sorted(bench.instance.get_dynamic_partitions("documents")) == sorted([key, bench.partition(pending)])
+    assert sorted(bench.instance.get_dynamic_partitions("documents")) == sorted([key, bench.partition(pending), "made by hand"])
     assert latest(bench, "knowledge_graph", key) == before, "what there is under the new key stays"
     assert rename_partitions(bench.instance, bench.platform.ledger, ingested.keys) == 0, "twice is once"
 
