@@ -29,7 +29,7 @@ from aegis_assets.stores.qdrant_local_index import DocumentIndex, retrieved
 from aegis_assets.stores.qdrant_local_locks import LOOK_SECONDS, CollectionLocks, in_use
 from aegis_assets.stores.qdrant_points import Fields, Payload
 from aegis_assets.stores.qdrant_shape import Shape
-from aegis_assets.stores.qdrant_sparse import score_faster
+from aegis_assets.stores.qdrant_sparse import hasten
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -235,7 +235,7 @@ class LocalQdrant:
 def _opened(place: Path) -> QdrantClient:
     from qdrant_client import QdrantClient
 
-    score_faster()
+    hasten()
     warnings.filterwarnings("ignore", message="Local mode is not recommended")  # said in the documentation of the store
     try:
         # Threads take turns here, so SQLite need not insist on the one that opened it.

@@ -1,7 +1,8 @@
-"""Our scores of sparse vectors are those of qdrant-client's local mode, which uses ours in its place."""
+"""Our scores and counts of sparse vectors are those of qdrant-client's local mode, which uses ours in their place."""
 
 from __future__ import annotations
 
+import importlib.util
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,11 @@ import numpy as np
 import pytest
 from qdrant_client.local import local_collection
 from qdrant_client.local.sparse_distances import calculate_distance_sparse
-from qdrant_client.models import SparseVector
+from qdrant_client.models import CreateCollection, Modifier, PointIdsList, PointStruct, SparseVector, SparseVectorParams
 
 from aegis_assets.model.embedding import Embedding, VectorHit
 from aegis_assets.stores import qdrant_sparse
-from aegis_assets.stores.qdrant_sparse import scores
+from aegis_assets.stores.qdrant_sparse import count_late, hasten, scores
 from aegis_assets.stores.vectors import QdrantVectors
 from tests.stores.points import INFO, ONE, embedding, point
 
@@ -35,6 +36,38 @@ def test_scores_are_the_librarys(empty_is_zero: bool) -> None:
     assert ours == pytest.approx(theirs, abs=1e-5)
     assert ours.dtype == theirs.dtype == np.float32
     assert scores(query, []).dtype == np.float32
+
+
+def test_a_collection_that_counts_late_counts_the_same(tmp_path: Path) -> None:
+    """If an upgrade moves the client's methods, this fails, instead of collections opening slowly."""
+    spec = importlib.util.find_spec("qdrant_client.local.local_collection")
+    assert spec is not None
+    assert spec.loader is not None
+    fresh = importlib.util.module_from_spec(spec)  # whose methods no store of this process has replaced
+    spec.loader.exec_module(fresh)
+    own, late = fresh.LocalCollection, type("Late", (fresh.LocalCollection,), {})
+    count_late(late)
+    count_late(late)
+    rng = random.Random(3)
+    stored = [PointStruct(id=number, vector={"words": vector(rng, 200)} if number % 7 else {}) for number in range(40)]
+    config = CreateCollection(vectors={}, sparse_vectors={"words": SparseVectorParams(modifier=Modifier.IDF)})
+    query, weighed = vector(rng, 300), []
+    for number, collection in enumerate((own(config, str(tmp_path / "own")), late(config, str(tmp_path / "late")))):
+        collection.upsert(stored[:30])
+        collection.delete(PointIdsList(points=[3, 7, 11]))
+        assert ("words" in collection.sparse_vectors_idf) == (number == 0)
+        found = [collection._rescore_idf(query, "words").values]
+        collection.upsert([*stored[30:], stored[3]])
+        collection.delete(PointIdsList(points=[4, 35]))
+        collection.upsert([PointStruct(id=5, vector={"words": vector(random.Random(5), 200)})])
+        found.append(collection._rescore_idf(query, "words").values)
+        collection.close()
+        reopened = type(collection)(config, str(tmp_path / ("own" if number == 0 else "late")))
+        weighed.append([*found, reopened._rescore_idf(query, "words").values])
+        reopened.close()
+    assert weighed[0] == weighed[1]
+    hasten()
+    assert local_collection.LocalCollection._rescore_idf.counts_late  # type: ignore[attr-defined]
 
 
 def filled(path: Path, sparse: str) -> QdrantVectors:
