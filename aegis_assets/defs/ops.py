@@ -14,7 +14,7 @@ import dagster as dg
 from aegis_assets.defs.executor import LANES, steps_share_process
 from aegis_assets.defs.loop import ahead, take, wait_for
 from aegis_assets.defs.platform import PlatformResource
-from aegis_assets.defs.report import report
+from aegis_assets.defs.report import report, saying
 from aegis_assets.defs.run import conclude, prepare, remove_each, run_documents, units
 from aegis_assets.defs.step_metadata import describe_step
 from aegis_assets.model.document import Stage
@@ -69,8 +69,9 @@ def plan(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator
     """
     for key, unit in units(context, platform.use()):
         yield dg.DynamicOutput(unit, mapping_key=key)
-    found = of_sources(platform.use(), run_documents(context, platform.use()), context.run_id)
-    report(context, platform.use().ledger, "source_file", found)
+    with saying(context):
+        found = of_sources(platform.use(), run_documents(context, platform.use()), context.run_id)
+        report(context, platform.use().ledger, "source_file", found)
 
 
 @dg.op(pool="docling", tags=lane("docling", priority=0))
@@ -122,8 +123,9 @@ def reporter(asset: str) -> dg.OpDefinition:
     """
 
     def waited_for(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator[dg.Output[None]]:
-        found = of_stage(platform.use(), run_documents(context, platform.use()), context.run_id, asset)
-        report(context, platform.use().ledger, asset, found)
+        with saying(context):
+            found = of_stage(platform.use(), run_documents(context, platform.use()), context.run_id, asset)
+            report(context, platform.use().ledger, asset, found)
         yield dg.Output(None, "reported")
 
     return dg.op(

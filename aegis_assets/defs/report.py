@@ -9,18 +9,29 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from uuid import UUID
 
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType, EventLogEntry
 from dagster._core.events import StepMaterializationData
 
+from aegis_assets.errors import AegisError
 from aegis_assets.model.ids import document_path
 from aegis_assets.pipeline.flow.assets import Metadata
 from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.pipeline.flow.publish import Outcome
 from aegis_assets.settings import settings
+
+
+@contextmanager
+def saying(context: dg.OpExecutionContext) -> Iterator[None]:
+    """Say what a step has done, if that can be said now: a ledger that is away is no failure of work that is done."""
+    try:
+        yield
+    except AegisError as error:
+        context.log.warning(f"What was done is not shown here: {error.message}")
 
 
 def report(context: dg.OpExecutionContext, ledger: FlowLedger, asset: str, documents: Mapping[UUID, Metadata]) -> None:

@@ -40,7 +40,10 @@ def run_documents(context: dg.OpExecutionContext, platform: Platform) -> list[UU
         raise dg.Failure(
             "This run names no document: materialize a partition, or name documents in the config.", allow_retries=False
         )
-    found = platform.ledger.of_partitions(keys)
+    try:
+        found = platform.ledger.of_partitions(keys)
+    except AegisError as error:
+        raise dg.Failure(error.message, allow_retries=False) from error
     if not found:
         raise dg.Failure("No document has this run's partition: it was removed, or never was one.", allow_retries=False)
     return [found[key] for key in keys if key in found]

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import dagster as dg
 
+from aegis_assets.defs.report import saying
 from aegis_assets.model.document import Stage
 from aegis_assets.model.ledger import WindowWork
 from aegis_assets.pipeline.flow.ledger import FlowLedger
@@ -16,7 +17,9 @@ OF_WINDOWS = (Stage.PARSE, Stage.ENRICH)  # in which a window fails as a whole
 
 def describe_step(context: dg.OpExecutionContext, ledger: FlowLedger, unit: Sequence[str], stage: Stage, seconds: float) -> None:
     """Add what the step did as metadata: of one window its values, of several a table with a row for each."""
-    work = ledger.window_work([UUID(window) for window in unit], stage)
+    work: list[WindowWork] = []
+    with saying(context):
+        work = ledger.window_work([UUID(window) for window in unit], stage)
     rows = [_row(one) for one in work]
     metadata = rows[0] if len(rows) == 1 else _table(rows)
     context.add_output_metadata({**metadata, "seconds": round(seconds, 3)})

@@ -15,6 +15,7 @@ from reportlab.lib.pagesizes import A5
 from reportlab.pdfgen.canvas import Canvas
 
 from aegis_assets.definitions import defs
+from aegis_assets.defs import ops
 from aegis_assets.defs import run as defs_run
 from aegis_assets.defs.assets import DESCRIPTIONS, ingested
 from aegis_assets.defs.partitions import rename_partitions
@@ -98,6 +99,21 @@ def latest(bench: Bench, asset: str, key: str) -> dict[str, object]:
     [record] = bench.instance.fetch_materializations(wanted, limit=5).records
     assert record.asset_materialization is not None
     return {name: value.value for name, value in record.asset_materialization.metadata.items()}
+
+
+def test_a_ledger_that_cannot_say_what_a_step_did_fails_no_step(bench: Bench, environment: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> Any:
+        raise StoreUnavailable("The ledger is away.")
+
+    document = bench.register("unix.md", NOTE)
+    environment.setattr(bench.platform.ledger, "window_work", away)
+    environment.setattr(ops, "of_stage", away)
+    run = bench.materialize(document)
+    assert "What was done is not shown here: The ledger is away." in {
+        entry.user_message for entry in bench.instance.all_logs(run.run_id)
+    }
+    assert run.success
+    assert bench.result(document)["state"] == State.SUCCEEDED
 
 
 def test_the_lineage_says_what_is_made_from_what() -> None:
