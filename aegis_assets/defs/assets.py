@@ -25,10 +25,10 @@ from aegis_assets.settings import settings
 
 GROUP: Final = "aegis"
 DESCRIPTIONS: Final = {
-    "parsed_document": "The document as docling sees it, window by window, in the bucket.",
-    "chunks": "Its texts with headings, pages and boxes, in the ledger.",
-    "vector_index": "One point per chunk, dense and sparse.",
-    "knowledge_graph": "Entities and relations with the chunks that say them.",
+    "parsed_document": "The document as docling sees it, window by window, in the bucket",
+    "chunks": "Its texts with headings, pages and boxes, in the ledger",
+    "vector_index": "One point per chunk, dense and sparse",
+    "knowledge_graph": "Entities and relations with the chunks that say them",
 }
 MADE_FROM: Final = {
     "parsed_document": "source_file",

@@ -34,6 +34,9 @@ DAGSTER: Final = {
         "Der Daemon von Dagster läuft nicht ({daemons}): siehe make status."
     ),
     # Workers
+    "AEGIS_DAGSTER_OWNERS: {owner} is neither an e-mail address nor team:NAME.": (
+        "AEGIS_DAGSTER_OWNERS: {owner} ist weder eine E-Mail-Adresse noch team:NAME."
+    ),
     "AEGIS_EXECUTOR=celery needs AEGIS_CELERY_BROKER, a redis:// or amqp:// address.": (
         "AEGIS_EXECUTOR=celery braucht AEGIS_CELERY_BROKER, eine Adresse mit redis:// oder amqp://."
     ),
