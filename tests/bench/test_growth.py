@@ -52,6 +52,7 @@ def test_a_measured_document_has_thirty_chunks_that_name_hubs_and_a_revision_cha
     assert not {mention.name for mention in extracted(chunks(measured(4))[0]).mentions} <= named
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_small_collection_is_loaded_and_a_document_beside_it_ends_with_stores_that_agree() -> None:
     figures = growth.measured((SIZE,), rounds=1, graph="arcadedb", kept=None, warm_up=0)

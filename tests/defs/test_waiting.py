@@ -114,6 +114,7 @@ def test_a_graph_server_that_goes_away_before_publishing_costs_no_work(
     assert bench.agree(document)
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_nothing_puts_the_document_back_and_uses_up_no_attempt(ollama: OllamaDouble, bench: Bench) -> None:
     ollama.fault("never")
     document = bench.register("book.md", BOOK)

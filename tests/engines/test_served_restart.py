@@ -26,6 +26,7 @@ def give_up(client: EngineClient, asked: ParseRequest) -> None:
         client.parse(asked)
 
 
+@pytest.mark.slow
 def test_the_next_engine_server_takes_the_task_and_what_its_parser_is_stops_no_search(
     docling_serve: Double, tmp_path: Path
 ) -> None:

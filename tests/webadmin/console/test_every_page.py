@@ -35,7 +35,7 @@ GRAVE = ("serious", "critical")
 Look = tuple[int, str]
 WALKS = (
     ("admin", "en", (1280, "light"), (390, "light")),
-    ("admin", "de", (390, "dark"), (1280, "dark")),
+    pytest.param("admin", "de", (390, "dark"), (1280, "dark"), marks=pytest.mark.slow),
     pytest.param("operator", "de", (1280, "dark"), (390, "light"), marks=pytest.mark.slow),
     pytest.param("viewer", "en", (390, "light"), (1280, "dark"), marks=pytest.mark.slow),
 )
