@@ -1,4 +1,4 @@
-"""What a step did -> the metadata of its output on Dagster's page, and a logged event for what failed."""
+"""Metadata of a step's output on Dagster's page, and a logged event for each window of which something failed."""
 
 from __future__ import annotations
 

@@ -254,7 +254,7 @@ class Summary(Frozen):
 
 
 class WindowWork(Frozen):
-    """What was done of a window.
+    """A window and the work of one stage on it.
 
     first, last: pages, or sections of a document that has no pages. failed: of the stage that was asked for, the window itself in
     parse and enrich, chunks in embed and extract. reason: why the last of them failed.
@@ -297,27 +297,3 @@ class SearchRow(Frozen):
     boxes: tuple[Box, ...]
     text: str
     entities: tuple[NamedEntity, ...]
-
-
-class LeaseRow(Frozen):
-    """A slot held (granted_at set) or waited for. owner: the document. holder: host and process."""
-
-    id: UUID
-    resource: str
-    weight: int
-    owner: UUID
-    held: bool
-    holder: str
-    requested_at: datetime
-    granted_at: datetime | None
-
-
-class FoundLimitRow(Frozen):
-    """Requests to a language-model server. limit: how many there may be now; auto: found out, between 1 and ceiling.
-    answered: in the last minute. server: its model and address."""
-
-    server: str
-    auto: bool
-    limit: int
-    ceiling: int
-    answered: int

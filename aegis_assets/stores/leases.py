@@ -20,7 +20,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from aegis_assets.errors import Misconfigured, StoreUnavailable
-from aegis_assets.model.ledger import FoundLimitRow, LeaseRow
+from aegis_assets.model.lease import FoundLimitRow, LeaseRow
 from aegis_assets.pipeline.concurrency_limit import START
 from aegis_assets.pipeline.ports import Permit
 from aegis_assets.postgres_options import connection_options

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from aegis_assets.errors import Misconfigured
-from aegis_assets.model.ledger import FoundLimitRow
+from aegis_assets.model.lease import FoundLimitRow
 from aegis_assets.pipeline.concurrency_limit import START
 from aegis_assets.pipeline.ports import Permit
 from aegis_assets.settings import Settings

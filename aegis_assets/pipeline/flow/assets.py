@@ -1,4 +1,4 @@
-"""What the assets of a document say of it: counts, seconds, engine and fingerprint, once its stage is done."""
+"""Metadata of a document's assets: counts, seconds, engine and fingerprint of each stage that is done."""
 
 from __future__ import annotations
 
