@@ -130,19 +130,20 @@ def test_a_long_document_is_watched_cancelled_retried_and_read(
 
 
 def _limits(page: Page, person: Person, limit: Callable[[], int | None]) -> None:
-    """Set by its slider in another tab, while the document runs, and taken back."""
+    """Set by its slider in another tab, while the document runs, and taken back. Others change other limits of this stack meanwhile."""
     tab = page.context.new_page()
     tab.goto(f"{person.stack.admin}/admin/limits/")
-    field = tab.locator(f"#id_{LIMIT}")
+    card = tab.locator(f"section[aria-labelledby=label-{LIMIT}]")
+    field = card.locator(f"#id_{LIMIT}")
     configured = int(field.input_value())
-    tab.locator(f"[data-slides=id_{LIMIT}]").press("Home")
+    card.locator(f"[data-slides=id_{LIMIT}]").press("Home")
     expect(field).to_have_value("1")
     assert (configured > 1, limit()) == (True, None)
     tab.get_by_role("button", name="Apply").click()
-    expect(tab.get_by_text("set here")).to_be_visible()
+    expect(card.get_by_text("set here")).to_be_visible()
     expect(field).to_have_value("1")
     assert limit() == 1
-    tab.get_by_role("button", name="Reset").click()
+    card.get_by_role("button", name="Reset").click()
     expect(field).to_have_value(str(configured))
     assert limit() is None
     tab.close()

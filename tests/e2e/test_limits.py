@@ -19,7 +19,7 @@ from tests.e2e.conftest import Person
 from tests.waiting import until
 from webadmin.orchestrator.client import DagsterClient, Pool, Queue, RunStatus
 
-FIELD = re.compile(r'<input[^>]* name="(\w+)" value="(\w+)"')
+FIELD = re.compile(r'<input type="(?:number|hidden|radio(?=[^>]* checked))"[^>]* name="(\w+)" value="(\w+)"')
 STATUS = "query($r: ID!) { runOrError(runId: $r) { ... on Run { status } } }"
 ACTIVE = "{ runsOrError(filter: {statuses: [STARTING, STARTED, CANCELING]}) { ... on Runs { results { runId } } } }"
 SLOTS = 100  # of each pool, as dagster.yaml has it
