@@ -7,8 +7,7 @@ log2(n) times, each time from a bounded number of mentions. Kept is the place al
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -87,7 +86,7 @@ SELECT x.entity_id AS id FROM (
 JOIN aegis_document d ON d.id = x.document_id
 WHERE NOT EXISTS (SELECT FROM aegis_placement p WHERE p.generation_id = d.live_id AND p.chunk_id = x.chunk_id)"""
 
-AT_ONCE: Final = 100  # entities whose chunks' texts are in memory: of hubs alone 5 MB
+CHUNKS: Final = 2000  # whose texts are in memory together, 5 MB; each is cut into sentences once, whoever is named in it
 NAMES: Final = 8  # of an entity
 READ: Final = 200  # mentions of a name, the live ones and those that are not
 MENTIONS: Final = 24  # of a name
@@ -105,9 +104,9 @@ class Describing(Base):
         for entities_of, statements in ((gone, DROP), (lost, FORGET)):
             for statement in statements if entities_of else ():
                 connection.execute(statement, {"entities": entities_of})
-        wanted = [row["id"] for row in found if not row["gone"]]
-        for first in range(0, len(wanted), AT_ONCE):
-            _describe(connection, wanted[first : first + AT_ONCE])
+        if wanted := [row["id"] for row in found if not row["gone"]]:
+            for group in _groups(_named(connection, wanted)):
+                _describe(connection, group)
 
 
 def lost_descriptions(connection: Connection, documents: Collection[UUID]) -> set[UUID]:
@@ -118,13 +117,25 @@ def lost_descriptions(connection: Connection, documents: Collection[UUID]) -> se
 def evidence_of(connection: Connection, entities: Sequence[UUID]) -> tuple[Mapping[UUID, list[Named]], dict[UUID, Passage]]:
     """Return where each entity is named, and the texts of these chunks."""
     named = _named(connection, entities)
-    chunks = {name.chunk for names in named.values() for name in names}
-    return named, {row["chunk"]: _passage(row) for row in rows(connection, TEXTS, chunks=list(chunks))}
+    return named, _passages(connection, named)
 
 
-def _describe(connection: Connection, entities: Sequence[UUID]) -> None:
-    named, passages = evidence_of(connection, entities)
-    places = {entity: next(telling(named[entity], passages), None) for entity in entities}
+def _groups(named: Mapping[UUID, list[Named]]) -> Iterator[dict[UUID, list[Named]]]:
+    """Yield the entities in groups whose chunks' texts may be in memory together."""
+    group, chunks = dict[UUID, list[Named]](), set[UUID]()
+    for entity, names in named.items():
+        group[entity] = names
+        chunks.update(name.chunk for name in names)
+        if len(chunks) >= CHUNKS:
+            yield group
+            group, chunks = {}, set()
+    if group:
+        yield group
+
+
+def _describe(connection: Connection, named: Mapping[UUID, list[Named]]) -> None:
+    passages = _passages(connection, named)
+    places = {entity: next(telling(names, passages), None) for entity, names in named.items()}
     connection.execute(
         SAVE,
         {
@@ -138,10 +149,15 @@ def _describe(connection: Connection, entities: Sequence[UUID]) -> None:
 
 def _named(connection: Connection, entities: Sequence[UUID]) -> Mapping[UUID, list[Named]]:
     """Return where each entity is named: in the chunks that are about it, and in some others."""
-    named: defaultdict[UUID, list[Named]] = defaultdict(list)
+    named: dict[UUID, list[Named]] = {entity: [] for entity in entities}
     for row in rows(connection, NAMED, entities=entities, names=NAMES, homes=MOST_HOMES, read=READ, mentions=MENTIONS):
         named[row.pop("entity")].append(Named(**row))
     return named
+
+
+def _passages(connection: Connection, named: Mapping[UUID, list[Named]]) -> dict[UUID, Passage]:
+    chunks = {name.chunk for names in named.values() for name in names}
+    return {row["chunk"]: _passage(row) for row in rows(connection, TEXTS, chunks=list(chunks))}
 
 
 def _passage(row: DictRow) -> Passage:
