@@ -21,7 +21,7 @@ from aegis_assets.stores.broker import Broker
 from tests.services import free_ports
 
 REDIS = shutil.which("redis-server")
-ALL = "docling=1,enrich=1,gpu=1,ollama=1"
+ALL = "run=1,docling=1,enrich=1,gpu=1,ollama=1"
 READY_SECONDS = 90.0
 
 
