@@ -120,9 +120,7 @@ class QueueSender:
             sent, status = self._sent[step], known.get(step)
             if status is not None and status.value in ("SUCCESS", "FAILURE"):
                 del self._sent[step]
-            elif sent.begun or (
-                status is not None and sent.attempts == 1
-            ):  # of a second attempt the first one's events say nothing
+            elif sent.begun or (status is not None and sent.attempts == 1):  # events of the first say nothing of the second
                 if sent.attempts >= ATTEMPTS:
                     raise EngineFailed(f"The step {step} ended {ATTEMPTS} workers: see their memory. Retry does what is missing.")
                 self._send_again(sent, "step_sent_again")
