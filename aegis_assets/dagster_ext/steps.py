@@ -56,14 +56,14 @@ class SenderHandler(StepHandler):
         yield from ()
 
 
-def sending_executor(sender: StepSender, tag_concurrency_limits: list[dict[str, Any]]) -> dg.Executor:
+def sending_executor(sender: StepSender) -> dg.Executor:
+    """Return the executor of a run whose steps the sender sends. How many are worked on at once is for who takes them to say."""
     os.environ.setdefault(*OFFSET)
     executor: dg.Executor = StepDelegatingExecutor(
         SenderHandler(sender),
         retries=RetryMode.DISABLED,
         sleep_seconds=POLL_SECONDS,
         check_step_health_interval_seconds=HEALTH_SECONDS,
-        tag_concurrency_limits=tag_concurrency_limits,
     )
     return executor
 

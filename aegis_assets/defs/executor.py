@@ -43,7 +43,7 @@ def ingest_executor(context: dg.InitExecutorContext) -> dg.Executor:
             from aegis_assets.dagster_ext.steps import sending_executor
             from aegis_assets.defs.queue_sender import QueueSender
 
-            return sending_executor(QueueSender(settings()), [])
+            return sending_executor(QueueSender(settings()))
         case "k8s":
             return pods(context, {"max_concurrent": number, "tag_concurrency_limits": lanes, "retries": {"disabled": {}}})
     return ThreadedExecutor(number, lanes)

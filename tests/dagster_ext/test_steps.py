@@ -34,7 +34,7 @@ def double(number: int) -> int:
 
 @dg.executor(name="threads_beside", requirements=dg.multiple_process_executor_requirements())
 def beside(context: dg.InitExecutorContext) -> dg.Executor:
-    return steps.sending_executor(ThreadSender(), [])
+    return steps.sending_executor(ThreadSender())
 
 
 @dg.job(executor_def=beside)
@@ -107,7 +107,7 @@ def test_events_that_are_written_late_are_read(instance: dg.DagsterInstance, mon
     """Fails: look in StepDelegatingExecutor for how many events it reads again; a run waits for ever for one it passed over."""
     name, number = steps.OFFSET
     monkeypatch.setenv(name, number)
-    executor = steps.sending_executor(ThreadSender(), [])
+    executor = steps.sending_executor(ThreadSender())
     with instance:
         assert executor._get_pop_events_offset(instance) == int(number)  # type: ignore[attr-defined]
 
