@@ -66,6 +66,8 @@ def redis_options() -> dict[str, object]:
         "queue_order_strategy": "priority",
         "socket_keepalive": True,
         "socket_connect_timeout": 5,
+        "max_retries": 1,  # of a message that is sent, which is tried again every second anyway
+        "interval_start": 0.1,
     }
 
 

@@ -8,7 +8,6 @@ carries messages and no results.
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,11 +61,10 @@ class QueueSender:
 
     def send(self, run: dg.DagsterRun, step: str, tags: Mapping[str, str], arguments: str) -> None:
         """Send a step to its lane's queue. What the broker does not take is sent when it is back."""
+        priority = broker_priority(self._app, int(tags.get("dagster/priority", "0")))
         message = {"arguments": arguments, **self._requirements}
-        priority = int(tags.get("dagster/priority", "0"))
         self._sent[step] = SentStep(step_name(run.run_id, step), tags.get("lane", QUEUES[0]), priority, message)
-        with suppress(StoreUnavailable):
-            self._publish(self._sent[step])
+        self._publish(self._sent[step])
 
     def find_problem(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
         """Return what ends the run, once its documents have been given that sentence. Look at all steps together, once a second."""
@@ -75,31 +73,31 @@ class QueueSender:
             return self._problem
         self._looked = now
         try:
-            self._send_lost(instance, run.run_id, now)
+            self._publish_lost(instance, run.run_id, now)
             self._ask_broker(now)
         except AegisError as error:
             end(self._chosen, run, error)
             self._problem = error.message
         return self._problem
 
-    def _publish(self, sent: SentStep) -> None:
-        """Raises StoreUnavailable."""
+    def _publish(self, sent: SentStep) -> bool:
+        """Return whether the broker took it."""
         sent.sent_at, sent.begun, sent.quiet_since = 0.0, False, 0.0
         try:
             self._app.tasks[TASK].apply_async(
-                kwargs=sent.message,
-                queue=sent.queue,
-                priority=broker_priority(self._app, sent.priority),
-                retry=False,
-                argsrepr=sent.name,
-                kwargsrepr="",
+                kwargs=sent.message, queue=sent.queue, priority=sent.priority, retry=False, argsrepr=sent.name, kwargsrepr=""
             )
-        except (OperationalError, OSError) as error:
-            raise StoreUnavailable("The broker (AEGIS_CELERY_BROKER) does not answer.", server=BROKER) from error
+        except (OperationalError, OSError):
+            return False
         sent.attempts += 1
         sent.sent_at = sent.quiet_since = time.monotonic()
+        return True
 
-    def _send_lost(self, instance: dg.DagsterInstance, run_id: str, now: float) -> None:
+    def _publish_again(self, sent: SentStep, event: str) -> None:
+        log.warning(event, step=sent.name, attempt=sent.attempts + 1)
+        self._publish(sent)
+
+    def _publish_lost(self, instance: dg.DagsterInstance, run_id: str, now: float) -> None:
         """Raises Misconfigured for what a worker refused, EngineFailed for a step that ended too many."""
         try:
             held = self._holds.held([sent.name for sent in self._sent.values()])
@@ -123,26 +121,21 @@ class QueueSender:
             elif sent.begun or (status is not None and sent.attempts == 1):  # events of the first say nothing of the second
                 if sent.attempts >= ATTEMPTS:
                     raise EngineFailed(f"The step {step} ended {ATTEMPTS} workers: see their memory. Retry does what is missing.")
-                self._send_again(sent, "step_sent_again")
-
-    def _send_again(self, sent: SentStep, event: str) -> None:
-        log.warning(event, step=sent.name, attempt=sent.attempts + 1)
-        with suppress(StoreUnavailable):
-            self._publish(sent)
+                self._publish_again(sent, "step_sent_again")
 
     def _ask_broker(self, now: float) -> None:
         """Raises StoreUnavailable once the broker has been away too long."""
-        try:
-            for sent in self._sent.values():
-                if not sent.sent_at:
-                    self._publish(sent)
-            if now - self._service_asked >= SERVICE_SECONDS:
-                self._service_asked = now
+        answers = all(sent.sent_at or self._publish(sent) for sent in self._sent.values())
+        if answers and now - self._service_asked >= SERVICE_SECONDS:
+            self._service_asked = now
+            try:
                 self._require_service(now)
+            except StoreUnavailable:
+                answers = False
+        if answers:
             self._broker_answered = now
-        except StoreUnavailable as error:
-            if now - self._broker_answered > OUTAGE_SECONDS:
-                raise StoreUnavailable("The broker (AEGIS_CELERY_BROKER) has not answered for a minute.", server=BROKER) from error
+        elif now - self._broker_answered > OUTAGE_SECONDS:
+            raise StoreUnavailable("The broker (AEGIS_CELERY_BROKER) has not answered for a minute.", server=BROKER)
 
     def _require_service(self, now: float) -> None:
         """Raises EngineUnavailable for a queue in which a step waits, none is worked on, and that nobody serves."""
@@ -160,7 +153,7 @@ class QueueSender:
         for sent in late:
             # Neither waiting nor, by now, given back by whoever took it: the broker was restarted without its messages.
             if sent.queue in served and now - sent.sent_at > 2 * LOST_MESSAGE_SECONDS and not self._broker.waiting(sent.queue):
-                self._send_again(sent, "message_lost")
+                self._publish_again(sent, "message_lost")
 
 
 def refuse(instance: dg.DagsterInstance, run_id: str, steps: list[str]) -> None:

@@ -197,6 +197,25 @@ def test_where_one_queue_loses_its_worker_all_end_and_those_that_come_do_what_is
     assert desk.platform.ledger.document(document).state == State.SUCCEEDED
 
 
+@pytest.mark.slow
+def test_a_broker_that_is_restarted_without_its_messages_costs_time_only(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_sender, "SERVICE_SECONDS", 1.0)
+    monkeypatch.setattr(queue_sender, "LOST_MESSAGE_SECONDS", 1.0)
+    desk.ollama.configure(latency="constant:1")
+    document = desk.register("book.pdf", BOOK.encode())
+    port = int(desk.broker.rsplit(":", 1)[1].split("/")[0])
+    with desk.workers(1), desk.materializing(document) as result:
+        until(desk.texts)
+        (server,) = (one.pid for one in psutil.net_connections() if one.laddr and one.laddr.port == port and one.status == "LISTEN")
+        assert server is not None
+        psutil.Process(server).kill()
+        time.sleep(3)  # in which steps end and others are due
+        with queue_service.broker(desk.home, port):
+            assert result().success
+    assert desk.platform.ledger.document(document).state == State.SUCCEEDED
+    assert len(desk.texts()) == PAGES * PER_PAGE, "what had begun went on"
+
+
 def test_a_queue_without_a_worker_ends_the_run_with_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue_sender, "SERVICE_SECONDS", 0.5)
     monkeypatch.setattr(queue_sender, "UNSERVED_SECONDS", 1.0)
