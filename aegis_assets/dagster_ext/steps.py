@@ -15,7 +15,7 @@ from dagster._cli.api import _execute_step_command_body
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.step_delegating import CheckStepHealthResult, StepDelegatingExecutor, StepHandler
 
-POLL_SECONDS: Final = 0.1  # Dagster's default is a second, and a document has seven steps after each other; a look costs 10 ms of CPU
+POLL_SECONDS: Final = 0.1  # Dagster's default is a second, and a document has seven steps in a row; a look costs 10 ms of CPU
 HEALTH_SECONDS: Final = 1
 # Ids of events are given in another order than their transactions end, so what follows the last one is not all that is new: without
 # this, an event that was written late is never read, and its run waits for ever.
