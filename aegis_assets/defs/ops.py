@@ -113,10 +113,11 @@ def reporter(asset: str) -> dg.OpDefinition:
     It never yields the asset: Dagster would materialize all documents of the run, failed ones included, and without metadata.
     """
 
-    def waited_for(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
+    def waited_for(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator[dg.Output[None]]:
         with saying(context):
             found = of_stage(platform.use(), run_documents(context, platform.use()), context.run_id, asset)
             report(context, platform.use().ledger, asset, found)
+        yield from ()  # a generator, or Dagster takes the end of the function for the output
 
     return dg.op(
         name=f"report_{asset}",
