@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     near_hosts: str = ""
 
     # Stores. Empty means the embedded one.
-    postgres_password: SecretStr = SecretStr("")  # of the addresses below, where they name none
+    postgres_password: SecretStr = SecretStr("")  # of the address below, where it names none
     postgres_url: SecretStr = SecretStr("")
     dagster_postgres_url: SecretStr = SecretStr("")
     neo4j_url: str = ""
@@ -177,11 +177,10 @@ class Settings(BaseSettings):
 
     # Who executes the ops of a run. A run of a few pages stays in its own process, whatever this says.
     executor: Literal["threads", "celery", "k8s"] = "threads"
-    celery_password: SecretStr = SecretStr("")  # of the addresses below, where they name none
+    celery_password: SecretStr = SecretStr("")  # of the address below, where it names none
     celery_broker: SecretStr = SecretStr("")  # redis://... or amqp://...
-    celery_backend: SecretStr = SecretStr("")  # where a step's result comes back; empty: through the broker
     # Of this machine's worker: steps at once; or "none".
-    worker_queues: str = "docling=2,enrich=2,gpu=2,ollama=4"
+    worker_queues: str = "run=2,docling=2,enrich=2,gpu=2,ollama=4"
 
     # Guards
     outage_seconds: float = Field(120.0, ge=0, le=86_400)  # for which a run's calls wait for a server that is away or starting
@@ -238,8 +237,7 @@ class Settings(BaseSettings):
         """Put the passwords that came in files of their own into the addresses that need them."""
         for name in ("postgres_url", "dagster_postgres_url"):
             self.__dict__[name] = with_password(getattr(self, name), self.postgres_password)
-        for name in ("celery_broker", "celery_backend"):
-            self.__dict__[name] = with_password(getattr(self, name), self.celery_password)
+        self.__dict__["celery_broker"] = with_password(self.celery_broker, self.celery_password)
         return self
 
     # What the empty addresses mean.

@@ -37,7 +37,7 @@ SLOTS: Final = 64
 FREED_SECONDS: Final = 60.0  # PostgreSQL sees a killed process at once, and a machine that is gone within 5 s
 WRITTEN: Final = "SELECT count(*) AS rows FROM aegis_extraction"
 LARGE: Final = 250_000  # bytes; a smaller document would stay in its run's own process
-QUEUES: Final = "docling=1,enrich=1,gpu=1,ollama=2"  # two windows: the next fills what the end of one leaves
+QUEUES: Final = "run=1,docling=1,enrich=1,gpu=1,ollama=2"  # two windows: the next fills what the end of one leaves
 
 
 def main() -> None:

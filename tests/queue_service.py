@@ -21,21 +21,22 @@ from aegis_assets.stores.broker import Broker
 from tests.services import free_ports
 
 REDIS = shutil.which("redis-server")
-ALL = "docling=1,enrich=1,gpu=1,ollama=1"
+ALL = "run=1,docling=1,enrich=1,gpu=1,ollama=1"
 READY_SECONDS = 90.0
+PASSWORD = secrets.token_hex(16)
 
 
 @contextmanager
-def broker(directory: Path) -> Iterator[str]:
+def broker(directory: Path, port: int = 0) -> Iterator[str]:
     """Its address, password included; which came to it by its standard input."""
     assert REDIS, "Debian's redis-server is needed: apt-get install redis-server"
-    port, password = free_ports(1)[0], secrets.token_hex(16)
+    port = port or free_ports(1)[0]
     server = subprocess.Popen([REDIS, "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=directory, text=True)
     assert server.stdin is not None
-    server.stdin.write(f'port {port}\nbind 127.0.0.1\nrequirepass {password}\nsave ""\n')
+    server.stdin.write(f'port {port}\nbind 127.0.0.1\nrequirepass {PASSWORD}\nsave ""\n')
     server.stdin.close()
     try:
-        url = f"redis://:{password}@127.0.0.1:{port}/0"
+        url = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
         deadline = time.monotonic() + 60
         while True:
             try:

@@ -70,10 +70,7 @@ def ingest_documents(source_file: Any) -> Any:
     extracted = enriched.map(extract_window)
     stages = {"parsed_document": parsed, "chunks": enriched, "vector_index": embedded}
     reports = {asset: reporter(asset)(done.collect()) for asset, done in stages.items()}
-    resolved = resolve(
-        embedded=embedded.collect(), extracted=extracted.collect(), reported=[one.reported for one in reports.values()]
-    )
-    return {**{asset: one.asset for asset, one in reports.items()}, "knowledge_graph": publish(resolved)}
+    return {**reports, "knowledge_graph": publish(resolve(embedded.collect(), extracted.collect()))}
 
 
 ingested = dg.AssetsDefinition.from_graph(

@@ -40,9 +40,10 @@ def ingest_executor(context: dg.InitExecutorContext) -> dg.Executor:
     lanes = [{"key": "lane", "value": lane, "limit": limit} for lane, limit in LANES.items()]
     match mode(context.executor_config):
         case "celery":
-            from aegis_assets.defs.queue_executor import QueueExecutor
+            from aegis_assets.dagster_ext.steps import sending_executor
+            from aegis_assets.defs.queue_sender import QueueSender
 
-            return QueueExecutor(settings())
+            return sending_executor(QueueSender(settings()))
         case "k8s":
             return pods(context, {"max_concurrent": number, "tag_concurrency_limits": lanes, "retries": {"disabled": {}}})
     return ThreadedExecutor(number, lanes)

@@ -30,16 +30,8 @@ StageFunction = Callable[[Platform, UUID, str], Awaitable[None]]
 
 
 def lane(name: str, priority: int) -> dict[str, str]:
-    """Return the tags of a step's lane: the run's own threads read the first two, dagster-celery the others."""
-    return {
-        "lane": name,
-        "dagster/priority": str(priority),
-        "dagster-celery/queue": name,
-        "dagster-celery/priority": str(priority),
-    }
-
-
-OWN = {"dagster-celery/queue": "run"}  # of no lane: no queue has this name, the run's own process does these
+    """Return the tags of a step's lane, which is also its queue where steps are sent to workers."""
+    return {"lane": name, "dagster/priority": str(priority)}
 
 
 async def side_by_side(stage: StageFunction, platform: Platform, unit: list[str], run_id: str) -> None:
@@ -51,7 +43,6 @@ async def side_by_side(stage: StageFunction, platform: Platform, unit: list[str]
     config_schema={"documents": dg.Field([str], is_required=False)},
     ins={"source_file": dg.In(dg.Nothing)},
     out=dg.Out(dg.Nothing),
-    tags=OWN,
 )
 def preflight(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
     """Check that every engine and store answers and fits; otherwise the run ends here with one sentence.
@@ -61,7 +52,7 @@ def preflight(context: dg.OpExecutionContext, platform: PlatformResource) -> Non
     prepare(context, platform)
 
 
-@dg.op(ins={"ready": dg.In(dg.Nothing)}, out=dg.DynamicOut(list), tags=OWN)
+@dg.op(ins={"ready": dg.In(dg.Nothing)}, out=dg.DynamicOut(list))
 def plan(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator[dg.DynamicOutput[list[str]]]:
     """Cut the documents into windows and yield one dynamic output per unit of windows with missing work.
 
@@ -126,30 +117,26 @@ def reporter(asset: str) -> dg.OpDefinition:
         with saying(context):
             found = of_stage(platform.use(), run_documents(context, platform.use()), context.run_id, asset)
             report(context, platform.use().ledger, asset, found)
-        yield dg.Output(None, "reported")
+        yield from ()  # a generator, or Dagster takes the end of the function for the output
 
     return dg.op(
         name=f"report_{asset}",
         description=f"Log a materialization of {asset} for each document that came through {STAGES[asset]}.",
         ins={"done": dg.In(dg.Nothing)},
-        out={"asset": dg.Out(dg.Nothing, is_required=False), "reported": dg.Out(dg.Nothing)},
+        out=dg.Out(dg.Nothing, is_required=False),
         tags=lane("enrich", priority=1),
     )(waited_for)
 
 
-@dg.op(ins={"reported": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing), tags=OWN)
+@dg.op(out=dg.Out(dg.Nothing))
 def resolve(
     context: dg.OpExecutionContext, platform: PlatformResource, embedded: list[list[str]], extracted: list[list[str]]
 ) -> None:
-    """Resolve names. All inputs are only waited for; the ledger knows what is done.
-
-    reported: no step of the run's own process may begin while events of others come in. Its start sets logging up anew, and that
-    and an event that is being logged would wait for each other.
-    """
+    """Resolve names. Both inputs are only waited for; the ledger knows what is done."""
     resolve_documents(platform.use(), run_documents(context, platform.use()), context.run_id)
 
 
-@dg.op(ins={"resolved": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing, is_required=False), tags=OWN)
+@dg.op(ins={"resolved": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing, is_required=False))
 def publish(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator[dg.Output[None]]:
     """Publish, and log materialization and check per document: a run over several may publish one and fail another."""
     yield from conclude(context, platform.use())

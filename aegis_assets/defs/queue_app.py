@@ -1,28 +1,23 @@
-"""Settings -> the Celery app that the executor sends steps to and that workers serve.
+"""Settings -> the Celery app that steps are sent by and that workers serve.
 
-A task is dagster-celery's own, wrapped: it holds its step's name in PostgreSQL while it works, so that the executor sees a worker
-die (a broker only knows time-outs, an hour with Redis), and so that a message delivered twice is worked on once. It works with its
-own machine's Dagster instance, for the paths in the sender's mean nothing here. And it refuses to work with other engines or limits
-than the run was planned with, because its marks would count as missing work.
+A step is held by its name in PostgreSQL while it is worked on, so that its run sees a worker die (a broker only knows time-outs),
+and so that a message delivered twice is worked on once. A worker refuses to work with other engines or limits than the run was
+planned with, because its marks would count as missing work.
 """
 
 import socket
+import time
 from typing import Any, Final
 
 import celery
 import dagster as dg
-from celery.exceptions import Ignore
-from dagster._grpc.types import ExecuteStepArgs
-from dagster._serdes import pack_value, unpack_value
-from dagster_celery.config import TASK_EXECUTE_PLAN_NAME
-from dagster_celery.make_app import make_app
-from dagster_celery.tasks import create_task
-from dagster_shared.record import replace
+from celery.exceptions import Reject
 from kombu import Queue
 
+from aegis_assets.dagster_ext.steps import execute_step
 from aegis_assets.defs.platform import build
 from aegis_assets.engines.client import EngineClient
-from aegis_assets.errors import AegisError, Misconfigured
+from aegis_assets.errors import AegisError, Misconfigured, StoreUnavailable
 from aegis_assets.model.extraction import Schema
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.pipeline.flow.fingerprints import current
@@ -30,45 +25,36 @@ from aegis_assets.settings import Settings, settings
 from aegis_assets.stores.broker import QUEUES
 from aegis_assets.stores.holds import Holds
 
-AGREED: Final = "aegis_agreed"  # headers of a message
-ONLY_AT: Final = "aegis_only_at"
+TASK: Final = "aegis.step"
+REFUSED: Final = "Refused: "  # an event that begins so ends the run
 PRIORITIES: Final = 10
+RETRY_SECONDS: Final = 5.0  # while a worker's ledger is away
 # A message that a worker took and lost before it had begun comes back after this; one that is being worked on comes back too, and
 # is dropped, because its step is held.
 LOST_MESSAGE_SECONDS: Final = 60
 
 
 def app_of(chosen: Settings) -> celery.Celery:
-    """Raises Misconfigured without a broker, or with one that can carry no results."""
+    """Raises Misconfigured without a broker."""
     broker = chosen.celery_broker.get_secret_value()
     if not broker.startswith(("redis://", "rediss://", "amqp://", "amqps://", "pyamqp://")):
         raise Misconfigured("AEGIS_EXECUTOR=celery needs AEGIS_CELERY_BROKER, a redis:// or amqp:// address.")
-    redis = broker.startswith("redis")
-    backend = chosen.celery_backend.get_secret_value() or (broker if redis else "rpc://")
-    app = make_app({"broker": broker, "backend": backend})
+    app = celery.Celery("aegis", broker=broker)
     app.conf.update(
-        task_queues=[queue(name) for name in QUEUES],
+        task_queues=[Queue(name, routing_key=name, queue_arguments={"x-max-priority": PRIORITIES}) for name in QUEUES],
         task_default_queue=QUEUES[0],
-        task_routes={},
         task_acks_late=True,
-        task_track_started=True,
-        task_remote_tracebacks=False,
+        task_ignore_result=True,  # what became of a step is in Dagster's event log
         worker_prefetch_multiplier=1,  # what a busy worker has taken nobody else can have
-        worker_deduplicate_successful_tasks=True,
         worker_send_task_events=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # a broker that is restarted finds its workers again
-        result_expires=3600,
-        broker_transport_options=redis_options() if redis else {},
+        broker_transport_options=redis_options() if broker.startswith("redis") else {},
     )
-    create_task(app, base=Step, acks_late=True, resultrepr_maxsize=64)
+    app.task(work, name=TASK, bind=True)
     return app
-
-
-def queue(name: str) -> Queue:
-    return Queue(name, routing_key=f"{name}.{TASK_EXECUTE_PLAN_NAME}", queue_arguments={"x-max-priority": PRIORITIES})
 
 
 def redis_options() -> dict[str, object]:
@@ -80,6 +66,8 @@ def redis_options() -> dict[str, object]:
         "queue_order_strategy": "priority",
         "socket_keepalive": True,
         "socket_connect_timeout": 5,
+        "max_retries": 1,  # of a message that is sent, which is tried again every second anyway
+        "interval_start": 0.1,
     }
 
 
@@ -94,53 +82,55 @@ def step_name(run_id: str, step: str) -> str:
     return f"step:{run_id}:{step}"
 
 
-class Step(celery.Task):
-    """dagster-celery's task body, once per step and only while its run wants it."""
-
-    abstract = True
-
-    def __call__(self, execute_step_args_packed: Any, executable_dict: dict[str, object]) -> list[str]:
-        asked = unpack_value(execute_step_args_packed, as_type=ExecuteStepArgs)
-        (step,) = asked.step_keys_to_execute or ()
+def work(task: Any, arguments: str, agreed_on: str, only_at: str) -> None:
+    """Execute a step unless somebody does or has done that, or its run is over. The body of the Celery task."""
+    asked: Any = dg.deserialize_value(arguments)
+    (step,) = asked.step_keys_to_execute
+    try:
         with Holds(settings().postgres_url.get_secret_value()).hold(step_name(asked.run_id, step)) as mine:
             if not mine:
-                raise Ignore
+                return
             with dg.DagsterInstance.get() as instance:
-                if not wanted(instance, asked.run_id, step, redelivered=bool(self.request.delivery_info.get("redelivered"))):
-                    raise Ignore
-                here = replace(asked, instance_ref=instance.get_ref())
-            self.refuse_if_unfit()
-            events: list[str] = self.run(pack_value(here), executable_dict)
-            return events
-
-    def refuse_if_unfit(self) -> None:
-        asked, place = (getattr(self.request, header, None) or "" for header in (AGREED, ONLY_AT))
-        if place and place != socket.gethostname():
-            raise Misconfigured(
-                f"The worker {self.request.hostname} is on another machine than the stack, whose bucket or vectors are a directory:"
-                " set AEGIS_BUCKET_URL and AEGIS_QDRANT_URL to what all machines reach, or run workers beside the stack only."
-            )
-        if asked and agreed() not in ("", asked) and agreed(anew=True) not in ("", asked):
-            raise Misconfigured(
-                f"The worker {self.request.hostname} has other engines or limits than the run was planned with: give all machines"
-                " the same AEGIS_ settings of parser, embedder, models and windows."
-            )
+                run = wanted_run(instance, asked.run_id, step)
+                if run is None:
+                    return
+                try:
+                    require_fit(str(task.request.hostname), agreed_on, only_at)
+                except Misconfigured as error:
+                    instance.report_engine_event(f"{REFUSED}{error.message}", run, step_key=step)
+                    return
+                execute_step(asked, instance, run)
+    except StoreUnavailable as error:
+        time.sleep(RETRY_SECONDS)
+        raise Reject(error.message, requeue=True) from error
 
 
-def wanted(instance: dg.DagsterInstance, run_id: str, step: str, *, redelivered: bool) -> bool:
-    """False for a run that is over, and for a step that another worker has done since this message was first delivered."""
+def wanted_run(instance: dg.DagsterInstance, run_id: str, step: str) -> dg.DagsterRun | None:
+    """Return the run, or None if it is over or the step has ended: an end said twice would break the run."""
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished or run.status == dg.DagsterRunStatus.CANCELING:
-        return False
-    if not redelivered:
-        return True
-    done = instance.get_run_step_stats(run_id, [step])
-    return not any(stats.status is not None and stats.status.value == "SUCCESS" for stats in done)
+        return None
+    ended = any(stats.end_time is not None for stats in instance.get_run_step_stats(run_id, [step]))
+    return None if ended else run
 
 
-def headers(chosen: Settings) -> dict[str, str]:
+def require_fit(worker: str, agreed_on: str, only_at: str) -> None:
+    """Raise Misconfigured if this worker's results would not be those of the run's own machine."""
+    if only_at and only_at != socket.gethostname():
+        raise Misconfigured(
+            f"The worker {worker} is on another machine than the stack, whose bucket or vectors are a directory:"
+            " set AEGIS_BUCKET_URL and AEGIS_QDRANT_URL to what all machines reach, or run workers beside the stack only."
+        )
+    if agreed_on and agreed() not in ("", agreed_on) and agreed(anew=True) not in ("", agreed_on):
+        raise Misconfigured(
+            f"The worker {worker} has other engines or limits than the run was planned with: give all machines"
+            " the same AEGIS_ settings of parser, embedder, models and windows."
+        )
+
+
+def requirements(chosen: Settings) -> dict[str, str]:
     """What a worker must agree with: the same engines and limits, and the same machine where stores are directories of it."""
-    return {AGREED: agreed(), ONLY_AT: socket.gethostname() if chosen.kept_here else ""}
+    return {"agreed_on": agreed(), "only_at": socket.gethostname() if chosen.kept_here else ""}
 
 
 def agreed(*, anew: bool = False) -> str:

@@ -15,15 +15,16 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
 
+from aegis_assets.dagster_ext.steps import set_up_logging_once
 from aegis_assets.defs.platform import build
 from aegis_assets.defs.queue_app import agreed, app_of
 from aegis_assets.errors import AegisError, Misconfigured
@@ -107,7 +108,7 @@ def serve(queue: str, steps: int, parent: int) -> None:
         return
     for word in (signal.SIGTERM, signal.SIGINT):
         signal.signal(word, signal.SIG_DFL)
-    logging_once()
+    set_up_logging_once()
     with suppress(AegisError):  # its first step will say so
         build()  # the one of the process, before there are threads that would each make theirs
     threading.Thread(target=connect, daemon=True).start()
@@ -127,24 +128,6 @@ def connect() -> None:
     """
     with suppress(Exception), dg.DagsterInstance.get():
         agreed()
-
-
-def logging_once() -> None:
-    """Dagster sets Python's logging up for each step, and takes the locks of all handlers while it holds the module's. A step that
-    logs takes them the other way round, for Dagster's handler writes to a database whose driver logs too: two steps at once waited
-    for each other for ever. No step logs before the first of them has come past here.
-    """
-    set_up: Callable[[Any], Any] = dg.DagsterInstance.get_yaml_python_handlers
-    lock = threading.Lock()
-    found: list[Any] = []
-
-    def handlers(instance: dg.DagsterInstance) -> Any:
-        with lock:
-            if not found:
-                found.append(set_up(instance))
-            return found[0]
-
-    setattr(dg.DagsterInstance, set_up.__name__, handlers)
 
 
 def tell(workers: Sequence[BaseProcess], word: int) -> None:

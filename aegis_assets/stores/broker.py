@@ -15,7 +15,7 @@ from kombu.exceptions import ChannelError, OperationalError
 
 from aegis_assets.errors import StoreUnavailable
 
-QUEUES: Final = ("docling", "enrich", "gpu", "ollama")  # one per lane
+QUEUES: Final = ("run", "docling", "enrich", "gpu", "ollama")  # steps of no lane, then one per lane
 BROKER: Final = "the broker"
 SECONDS: Final = 5
 REPLY_SECONDS: Final = 1.0

@@ -24,8 +24,8 @@ def test_a_worker_of_another_machine_needs_stores_that_both_reach(monkeypatch: p
     require_shared_stores(load())
 
 
-def test_every_lane_has_a_queue() -> None:
-    assert tuple(LANES) == QUEUES
+def test_every_lane_has_a_queue_and_what_has_none_another() -> None:
+    assert ("run", *LANES) == QUEUES
 
 
 def test_queues_are_read_as_they_are_typed() -> None:

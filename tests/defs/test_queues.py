@@ -22,7 +22,7 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from aegis_assets import settings as settings_module
 from aegis_assets.defs import platform as platform_module
-from aegis_assets.defs import queue_executor
+from aegis_assets.defs import queue_sender
 from aegis_assets.defs.queue_app import app_of
 from aegis_assets.embedded import bootstrap
 from aegis_assets.embedded.postgres import Postgres
@@ -197,29 +197,39 @@ def test_where_one_queue_loses_its_worker_all_end_and_those_that_come_do_what_is
     assert desk.platform.ledger.document(document).state == State.SUCCEEDED
 
 
-def test_a_queue_without_a_worker_ends_the_run_with_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_executor, "SERVICE_SECONDS", 0.5)
-    monkeypatch.setattr(queue_executor, "UNSERVED_SECONDS", 1.0)
+@pytest.mark.slow
+def test_a_broker_that_is_restarted_without_its_messages_costs_time_only(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_sender, "SERVICE_SECONDS", 1.0)
+    monkeypatch.setattr(queue_sender, "LOST_MESSAGE_SECONDS", 1.0)
+    desk.ollama.configure(latency="constant:1")
     document = desk.register("book.pdf", BOOK.encode())
-    assert not desk.materialize(document, {CLAIM_TAG: desk.claim(document)}).success
+    port = int(desk.broker.rsplit(":", 1)[1].split("/")[0])
+    with desk.workers(1), desk.materializing(document) as result:
+        until(desk.texts)
+        (server,) = (one.pid for one in psutil.net_connections() if one.laddr and one.laddr.port == port and one.status == "LISTEN")
+        assert server is not None
+        psutil.Process(server).kill()
+        time.sleep(3)  # in which steps end and others are due
+        with queue_service.broker(desk.home, port):
+            assert result().success
+    assert desk.platform.ledger.document(document).state == State.SUCCEEDED
+    assert len(desk.texts()) == PAGES * PER_PAGE, "what had begun went on"
+
+
+def test_a_queue_without_a_worker_ends_the_run_with_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_sender, "SERVICE_SECONDS", 0.5)
+    monkeypatch.setattr(queue_sender, "UNSERVED_SECONDS", 1.0)
+    document = desk.register("book.pdf", BOOK.encode())
+    with queue_service.workers(1, desk.home, desk.broker, {}, "run=1"):
+        assert not desk.materialize(document, {CLAIM_TAG: desk.claim(document)}).success
     row = desk.platform.ledger.document(document)
     assert (row.state, row.waiting_for) == (State.PENDING, "a worker of the queue docling")
     assert row.message == "No worker takes from the queue docling: start one with `make worker QUEUES=docling`."
 
 
-def test_what_belongs_to_no_lane_needs_no_worker(desk: Desk) -> None:
-    desk.ollama.configure(models=["another"])
-    document = desk.register("book.pdf", BOOK.encode())
-    began = time.monotonic()
-    assert not desk.materialize(document, {CLAIM_TAG: desk.claim(document)}).success
-    assert time.monotonic() - began < queue_executor.UNSERVED_SECONDS / 2
-    row = desk.platform.ledger.document(document)
-    assert row.state == State.FAILED
-    assert "ollama pull" in row.message
-
-
-def refused(desk: Desk) -> str:
+def refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> str:
     """What a document says whose steps no worker would do."""
+    monkeypatch.setattr(queue_sender, "LOST_SECONDS", 1.0)
     document = desk.register("book.pdf", BOOK.encode())
     assert not desk.materialize(document, {CLAIM_TAG: desk.claim(document)}).success
     row = desk.platform.ledger.document(document)
@@ -228,9 +238,9 @@ def refused(desk: Desk) -> str:
     return row.message
 
 
-def test_a_worker_with_other_settings_refuses_and_the_document_says_why(desk: Desk) -> None:
-    with queue_service.workers(1, desk.home, desk.broker, {"AEGIS_WINDOW_PAGES": "2"}, "docling=1"):
-        assert "other engines or limits than the run was planned with" in refused(desk)
+def test_a_worker_with_other_settings_refuses_and_the_document_says_why(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with queue_service.workers(1, desk.home, desk.broker, {"AEGIS_WINDOW_PAGES": "2"}, "run=1"):
+        assert "other engines or limits than the run was planned with" in refused(desk, monkeypatch)
 
 
 def test_a_worker_elsewhere_refuses_what_it_cannot_reach_and_the_document_says_why(
@@ -238,8 +248,8 @@ def test_a_worker_elsewhere_refuses_what_it_cannot_reach_and_the_document_says_w
 ) -> None:
     stack = threading.current_thread()  # has the run; the worker has a thread of its own
     monkeypatch.setattr(socket, "gethostname", lambda: "here" if threading.current_thread() is stack else "elsewhere")
-    with start_worker(app_of(load()), pool="solo", perform_ping_check=False, queues=["docling"]):
-        assert "on another machine than the stack" in refused(desk)
+    with start_worker(app_of(load()), pool="solo", perform_ping_check=False, queues=["run"]):
+        assert "on another machine than the stack" in refused(desk, monkeypatch)
 
 
 def cmdline(process: psutil.Process) -> list[str]:

@@ -66,7 +66,7 @@ def _parts(chosen: Settings) -> list[tuple[str, str, Callable[[], str | None]]]:
         ("dagster", chosen.dagster_address, _dagster),
         ("dagster daemon", chosen.dagster_address, _daemon),
         ("disk", str(chosen.home), _disk),
-        *([("workers", "dagster-celery", _workers)] if chosen.executor == "celery" else []),
+        *([("workers", "celery", _workers)] if chosen.executor == "celery" else []),
     ]
 
 
