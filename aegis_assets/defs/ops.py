@@ -77,7 +77,8 @@ def plan(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator
 
 @dg.op(pool="docling", tags=lane("docling", priority=0))
 def parse_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    """Parse pages or sections with docling. How many at once is bounded by the engine server's slots, not by the pool."""
+    """Parse pages or sections with docling. The pool bounds steps, by default as many as the documents at once can have; the engine
+    server's slots bound the work."""
     require_plan(context, platform.use(), unit)
     began = time.monotonic()
     wait_for(side_by_side(parse, platform.use(), unit, context.run_id))
@@ -87,7 +88,8 @@ def parse_window(context: dg.OpExecutionContext, platform: PlatformResource, uni
 
 @dg.op(pool="ollama", tags=lane("enrich", priority=1))
 def enrich_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    """Describe pictures and cut chunks. Requests to the model are bounded by leases in PostgreSQL, not by the pool."""
+    """Describe pictures and cut chunks. The pool bounds steps, by default as many as the documents at once can have; leases in
+    PostgreSQL bound requests to the model."""
     require_plan(context, platform.use(), unit)
     began = time.monotonic()
     wait_for(side_by_side(enrich, platform.use(), unit, context.run_id))
@@ -99,7 +101,8 @@ def enrich_window(context: dg.OpExecutionContext, platform: PlatformResource, un
 
 @dg.op(pool="gpu", tags=lane("gpu", priority=2))
 def embed_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    """Embed chunks and store their vectors, hidden until the document is published. The VRAM budget is leases, not the pool."""
+    """Embed chunks and store their vectors, hidden until the document is published. The pool bounds steps, by default as many as
+    the documents at once can have; leases keep to the VRAM budget."""
     require_plan(context, platform.use(), unit)
     began = time.monotonic()
     wait_for(embed_windows(platform.use(), [UUID(window) for window in unit], context.run_id))
@@ -109,7 +112,8 @@ def embed_window(context: dg.OpExecutionContext, platform: PlatformResource, uni
 
 @dg.op(pool="ollama", tags=lane("ollama", priority=3))
 def extract_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    """Extract entities and relations. Requests to the model are bounded by leases in PostgreSQL, not by the pool.
+    """Extract entities and relations. The pool bounds steps, by default as many as the documents at once can have; leases in
+    PostgreSQL bound requests to the model.
 
     Where the step is a thread beside enrich's, the work has begun with the end of that one: between two steps lie 50 ms in which no
     model would have anything to do.
