@@ -1,9 +1,7 @@
 """What ops hand each other -> small JSON objects in the bucket, below the run's id.
 
 Dagster's own keeps them in files of one machine; the bucket is what all machines of a run see anyway. They go when the run is over,
-however it ended. The questionable decision: a run that is executed again "from failure" reads its parent's, and does not find them.
-It could do nothing with them: it has no plan step, so no document is its own, and all of its steps would pass over their windows
-and the run succeed. As it is, its first step says what to do instead.
+however it ended. A run that is executed again "from failure" finds none, and needs none: see reexecution.py.
 """
 
 import json
@@ -21,6 +19,7 @@ from aegis_assets.pipeline.ports import Bucket
 
 log = logger(__name__)
 ROOT = "runs"
+NO_UNIT: Final[list[str]] = []  # what a step reads where nothing was handed over
 KEPT: Final = timedelta(days=1)  # nobody reads them; only so that a clock that is wrong, or another's run, does no harm
 PURGE_SECONDS: Final = 20.0  # a tick of a sensor may take 60; the next one goes on
 
@@ -30,14 +29,12 @@ class Handover(dg.ConfigurableIOManager):
         build().bucket.put(key(context), json.dumps(obj).encode())
 
     def load_input(self, context: dg.InputContext) -> object:
-        """Raises NotFound in a run that is over, or that is to go on where another ended."""
+        """Return what the step before handed over, an empty unit where that is gone, which `require_plan` refuses."""
         assert context.upstream_output is not None, "every input of our ops comes from an op"
         try:
             return json.loads(build().bucket.get(key(context.upstream_output)))
-        except NotFound as error:
-            raise NotFound(
-                "What the run's steps handed each other is gone: launch a new run, which does what is missing."
-            ) from error
+        except NotFound:
+            return NO_UNIT
 
 
 def key(context: dg.OutputContext) -> str:

@@ -33,12 +33,12 @@ from dagster._utils.hosted_user_process import recon_job_from_origin
 from dagster._utils.interrupts import capture_interrupts
 
 from aegis_assets.defs.coordinator import tell
+from aegis_assets.defs.pools import settle_pools
 from aegis_assets.errors import Internal
 from aegis_assets.settings import settings
 
 STARTED: Final = "Started process for run (pid: {})."
 PRELOADED: Final = ["aegis_assets.defs.preload"]
-POOLS: Final = ("docling", "gpu", "ollama")
 LOG_BYTES: Final = 10_000_000
 LAUNCH_SECONDS: Final = 60.0  # of forking a worker, which takes milliseconds
 CANCEL_SECONDS: Final = 5.0  # between two looks of a worker at whether its run is to stop
@@ -102,20 +102,6 @@ def fork_context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context
-
-
-def settle_pools(instance: DagsterInstance) -> None:
-    """Pools as dagster.yaml has them now, made by the one process that launches. Left to the runs, two that are the first, or one
-    after a change of the default, break on a row that is there already."""
-    storage, default = instance.event_log_storage, instance.global_op_concurrency_default_limit
-    known = {pool.name: pool for pool in storage.get_pool_limits()}
-    for name in POOLS:
-        pool = known.get(name)
-        if pool is not None and pool.from_default and pool.limit != default:
-            storage.delete_concurrency_limit(name)
-            pool = None
-        if pool is None:
-            storage.initialize_concurrency_limit_to_default(name)
 
 
 def launch(run_id: str, instance_ref: InstanceRef, origin: JobPythonOrigin, log: Path) -> None:

@@ -14,6 +14,7 @@ import dagster as dg
 from aegis_assets.defs.executor import LANES, steps_share_process
 from aegis_assets.defs.loop import ahead, take, wait_for
 from aegis_assets.defs.platform import PlatformResource
+from aegis_assets.defs.reexecution import require_plan
 from aegis_assets.defs.report import report, saying
 from aegis_assets.defs.run import conclude, prepare, remove_each, run_documents, units
 from aegis_assets.defs.step_metadata import describe_step
@@ -67,7 +68,9 @@ def plan(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator
 
 @dg.op(pool="docling", tags=lane("docling", priority=0))
 def parse_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    """Parse pages or sections with docling. How many at once is bounded by the engine server's slots, not by the pool."""
+    """Parse pages or sections with docling. The pool bounds steps, by default as many as the documents at once can have; the engine
+    server's slots bound the work."""
+    require_plan(context, platform.use(), unit)
     began = time.monotonic()
     wait_for(side_by_side(parse, platform.use(), unit, context.run_id))
     describe_step(context, platform.use().ledger, unit, Stage.PARSE, time.monotonic() - began)
@@ -76,7 +79,9 @@ def parse_window(context: dg.OpExecutionContext, platform: PlatformResource, uni
 
 @dg.op(pool="ollama", tags=lane("enrich", priority=1))
 def enrich_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    """Describe pictures and cut chunks. Requests to the model are bounded by leases in PostgreSQL, not by the pool."""
+    """Describe pictures and cut chunks. The pool bounds steps, by default as many as the documents at once can have; leases in
+    PostgreSQL bound requests to the model."""
+    require_plan(context, platform.use(), unit)
     began = time.monotonic()
     wait_for(side_by_side(enrich, platform.use(), unit, context.run_id))
     if steps_share_process(context):
@@ -87,7 +92,9 @@ def enrich_window(context: dg.OpExecutionContext, platform: PlatformResource, un
 
 @dg.op(pool="gpu", tags=lane("gpu", priority=2))
 def embed_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    """Embed chunks and store their vectors, hidden until the document is published. The VRAM budget is leases, not the pool."""
+    """Embed chunks and store their vectors, hidden until the document is published. The pool bounds steps, by default as many as
+    the documents at once can have; leases keep to the VRAM budget."""
+    require_plan(context, platform.use(), unit)
     began = time.monotonic()
     wait_for(embed_windows(platform.use(), [UUID(window) for window in unit], context.run_id))
     describe_step(context, platform.use().ledger, unit, Stage.EMBED, time.monotonic() - began)
@@ -96,11 +103,13 @@ def embed_window(context: dg.OpExecutionContext, platform: PlatformResource, uni
 
 @dg.op(pool="ollama", tags=lane("ollama", priority=3))
 def extract_window(context: dg.OpExecutionContext, platform: PlatformResource, unit: list[str]) -> list[str]:
-    """Extract entities and relations. Requests to the model are bounded by leases in PostgreSQL, not by the pool.
+    """Extract entities and relations. The pool bounds steps, by default as many as the documents at once can have; leases in
+    PostgreSQL bound requests to the model.
 
     Where the step is a thread beside enrich's, the work has begun with the end of that one: between two steps lie 50 ms in which no
     model would have anything to do.
     """
+    require_plan(context, platform.use(), unit)
     began = time.monotonic()
     take((context.run_id, *unit), side_by_side(extract, platform.use(), unit, context.run_id))
     describe_step(context, platform.use().ledger, unit, Stage.EXTRACT, time.monotonic() - began)
@@ -114,6 +123,7 @@ def reporter(asset: str) -> dg.OpDefinition:
     """
 
     def waited_for(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator[dg.Output[None]]:
+        require_plan(context, platform.use())
         with saying(context):
             found = of_stage(platform.use(), run_documents(context, platform.use()), context.run_id, asset)
             report(context, platform.use().ledger, asset, found)
@@ -133,12 +143,14 @@ def resolve(
     context: dg.OpExecutionContext, platform: PlatformResource, embedded: list[list[str]], extracted: list[list[str]]
 ) -> None:
     """Resolve names. Both inputs are only waited for; the ledger knows what is done."""
+    require_plan(context, platform.use())
     resolve_documents(platform.use(), run_documents(context, platform.use()), context.run_id)
 
 
 @dg.op(ins={"resolved": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing, is_required=False))
 def publish(context: dg.OpExecutionContext, platform: PlatformResource) -> Iterator[dg.Output[None]]:
     """Publish, and log materialization and check per document: a run over several may publish one and fail another."""
+    require_plan(context, platform.use())
     yield from conclude(context, platform.use())
 
 

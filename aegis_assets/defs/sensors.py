@@ -202,18 +202,19 @@ def purge_handovers(context: dg.SensorEvaluationContext, platform: PlatformResou
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.FAILURE,
-    monitored_jobs=[ingest],
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def after_failure(context: dg.RunStatusSensorContext, platform: PlatformResource) -> None:
-    """Take up again at once what a run holds that died before it could say how its documents ended."""
+    """Take up again at once what a run holds that died before it could say how its documents ended.
+
+    Of all jobs: a run that is launched on Dagster's page of the assets belongs to an implicit one.
+    """
     let_go(context, platform, dg.DagsterRunStatus.FAILURE)
 
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.CANCELED,
-    monitored_jobs=[ingest],
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )

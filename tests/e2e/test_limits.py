@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from aegis_assets.defs.launcher import POOLS
+from aegis_assets.defs.pools import POOLS, limits_for
 from aegis_assets.stores.ledger.fence import LOCK
 from tests.defs.test_ingest import chapters, paged
 from tests.e2e.conftest import Person
@@ -22,7 +22,6 @@ from webadmin.orchestrator.client import DagsterClient, Pool, Queue, RunStatus
 FIELD = re.compile(r'<input type="(?:number|hidden|radio(?=[^>]* checked))"[^>]* name="(\w+)" value="(\w+)"')
 STATUS = "query($r: ID!) { runOrError(runId: $r) { ... on Run { status } } }"
 ACTIVE = "{ runsOrError(filter: {statuses: [STARTING, STARTED, CANCELING]}) { ... on Runs { results { runId } } } }"
-SLOTS = 100  # of each pool, as dagster.yaml has it
 TWO_LOOKS = 5.0  # of the queue's daemon, which looks every two seconds where nobody tells it anything
 
 
@@ -97,7 +96,8 @@ def test_runs_keep_to_a_changed_number_of_documents_and_raising_it_lets_waiting_
 @pytest.mark.usefixtures("alone")
 def test_the_client_of_dagster_sees_what_waits_what_runs_and_how_full_the_pools_are(person: Person, tmp_path: Path) -> None:
     client = DagsterClient(person.stack.dagster)
-    idle = tuple(Pool(name=name, slots=SLOTS, active=0, pending=0) for name in sorted(POOLS))
+    slots = limits_for(person.settings.parallel_documents)
+    idle = tuple(Pool(name=name, slots=slots[name], active=0, pending=0) for name in sorted(POOLS))
     names = ("first.md", "second.md", "third.md")
     for name in names:
         (tmp_path / name).write_text(f"# {name}\n\nAda Lovelace kept the {name} letter in London.\n")
