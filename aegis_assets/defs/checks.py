@@ -1,5 +1,8 @@
-"""Asset checks, which block nothing. `publish` evaluates `stores_agree` for each document that it publishes; all can be run at any
-time, and are when a person materializes the assets from Dagster's page."""
+"""Asset checks, which block nothing. `publish` evaluates `stores_agree` for each document that it publishes; all can be run on
+Dagster's page at any time.
+
+Trade-off: the others wait for a person, because each would be one more event in Dagster's storage for every document.
+"""
 
 from collections.abc import Callable
 from uuid import UUID
