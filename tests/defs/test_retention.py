@@ -75,6 +75,18 @@ def test_a_day_deletes_a_bounded_number_of_runs_the_oldest_first(light: Light, m
     assert prune(light)["deleted"] == 2
 
 
+def test_more_partitions_that_are_shown_cost_no_more_statements(light: Light) -> None:
+    light.instance.add_dynamic_partitions("documents", ["a", "b", "c", "d"])
+    counts = []
+    for partitions in (["a"], ["b", "c", "d"]):
+        for partition in partitions:
+            run(light, partition)
+        with light.counted() as statements:
+            assert prune(light)["deleted"] == 0
+        counts.append(len(statements.dagster))
+    assert counts[0] == counts[1]
+
+
 def test_the_time_is_a_setting(light: Light, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AEGIS_DAGSTER_RUN_DAYS", "7")
     settings_module.settings.cache_clear()
