@@ -3,7 +3,7 @@
 import dagster as dg
 
 from aegis_assets.defs.assets import ingested, source_file
-from aegis_assets.defs.checks import all_checks
+from aegis_assets.defs.checks import all_checks, check_listing
 from aegis_assets.defs.executor import ingest_executor
 from aegis_assets.defs.handover import Handover
 from aegis_assets.defs.jobs import ingest, remove
@@ -34,6 +34,7 @@ defs = dg.Definitions(
         purge_handovers,
         name_partitions,
         refresh_changed,
+        check_listing,
     ],
     executor=ingest_executor,  # also of runs that are launched on Dagster's page of the assets
     resources={"platform": PlatformResource(), "io_manager": Handover()},

@@ -11,6 +11,7 @@ import dagster as dg
 
 from aegis_assets.defs.partitions import documents
 from aegis_assets.defs.platform import PlatformResource
+from aegis_assets.errors import AegisError
 from aegis_assets.pipeline.flow import checks
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.flow.publish import consistency
@@ -27,7 +28,30 @@ def stores_agree(context: dg.AssetCheckExecutionContext, platform: PlatformResou
 @dg.asset_check(asset="source_file", name="listing_fresh")
 def listing_fresh(platform: PlatformResource) -> dg.AssetCheckResult:
     """The last complete listing of the watched bucket is younger than three intervals."""
-    return result(checks.listing_fresh(platform.use().ledger, settings().watch_address, bool(settings().watch_url)))
+    return result(find_listing(platform.use()))
+
+
+@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def check_listing(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
+    """Evaluate `listing_fresh` without a run, and show its outcome when it is another than before."""
+    try:
+        found = find_listing(platform.probe())
+    except AegisError as error:
+        return dg.SkipReason(error.message)
+    if context.cursor == str(found.passed):
+        return dg.SkipReason(found.sentence)
+    evaluation = dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey("source_file"),
+        check_name="listing_fresh",
+        passed=found.passed,
+        description=found.sentence,
+        metadata=found.facts,
+    )
+    return dg.SensorResult(asset_events=[evaluation], cursor=str(found.passed))
+
+
+def find_listing(platform: Platform) -> checks.Finding:
+    return checks.listing_fresh(platform.ledger, settings().watch_address, bool(settings().watch_url))
 
 
 def document_check(

@@ -11,7 +11,7 @@ from pypdf import PdfReader, PdfWriter
 from aegis_assets import settings as settings_module
 from aegis_assets.defs import platform as platform_module
 from aegis_assets.defs.assets import DESCRIPTIONS, code_versions, ingested
-from aegis_assets.defs.checks import all_checks
+from aegis_assets.defs.checks import all_checks, check_listing
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.refresh import refresh_changed, refresh_stale
 from aegis_assets.defs.sensors import sync_watched
@@ -143,6 +143,13 @@ def test_the_watched_bucket_is_fresh_for_three_intervals(bench: Bench) -> None:
     assert not old.passed
     sync_watched(ledger, watching)
     assert listing_fresh(ledger, address, True).facts["last"] == old.facts["last"], "a look at what changed lists nothing"
+    tick = check_listing(dg.build_sensor_context(instance=bench.instance, cursor="True"), platform=PlatformResource())
+    assert isinstance(tick, dg.SensorResult)
+    [event] = tick.asset_events
+    assert isinstance(event, dg.AssetCheckEvaluation)
+    assert (event.check_name, event.passed, tick.cursor) == ("listing_fresh", False, "False")
+    tick = check_listing(dg.build_sensor_context(instance=bench.instance, cursor=tick.cursor), platform=PlatformResource())
+    assert isinstance(tick, dg.SkipReason)
     [listing] = [one for one in all_checks if one.check_key.name == "listing_fresh"]
     looked = listing(platform=PlatformResource())
     assert isinstance(looked, dg.AssetCheckResult)
