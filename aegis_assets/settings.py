@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     bolt_port: int = 7697
     graph_http_port: int = 2490
     dagster_url: str = ""  # Dagster's page as the admin reaches it; empty: this machine's
+    dagster_run_days: int = Field(90, ge=1, le=36_500)  # for which ended runs and their logs are kept
     dagster_owners: str = ""  # of the assets on that page, with commas: e-mail addresses and team:NAME
     # Where Dagster's code server listens and is found. It has no login: never a public address.
     code_host: str = "127.0.0.1"

@@ -20,7 +20,12 @@ from aegis_assets.defs.ops import (
     resolve,
 )
 from aegis_assets.defs.partitions import documents
+from aegis_assets.engines import gliner_extractor, lexical, spacy_extractor
+from aegis_assets.engines.service import parser
 from aegis_assets.model.launch import DOCUMENTS_PER_RUN
+from aegis_assets.pipeline.extraction_prompt import PROMPT_VERSION
+from aegis_assets.pipeline.flow.fingerprints import CHUNKER
+from aegis_assets.pipeline.resolve import RULES
 from aegis_assets.settings import settings
 
 GROUP: Final = "aegis"
@@ -48,6 +53,18 @@ def kinds() -> dict[str, tuple[str, ...]]:
         "chunks": ("docling", "postgres"),
         "vector_index": ("qdrant",),
         "knowledge_graph": (graph, model if chosen.extractor == "auto" else chosen.extractor),
+    }
+
+
+def code_versions() -> dict[str, str]:
+    """Return the versions of our code of each asset's stage, as they are part of the fingerprints."""
+    extractors = {"spacy": spacy_extractor.VERSION, "gliner": gliner_extractor.VERSION}
+    extractor = extractors.get(settings().extractor_engine, PROMPT_VERSION)
+    return {
+        "parsed_document": str(parser.VERSION),
+        "chunks": str(CHUNKER),
+        "vector_index": str(lexical.VERSION),
+        "knowledge_graph": f"{extractor}.{RULES}",
     }
 
 
@@ -82,6 +99,7 @@ ingested = dg.AssetsDefinition.from_graph(
     group_name=GROUP,
     descriptions_by_output_name=DESCRIPTIONS,
     tags_by_output_name={name: {f"dagster/kind/{kind}": "" for kind in found} for name, found in kinds().items()},
+    code_versions_by_output_name=code_versions(),
     owners_by_output_name=dict.fromkeys(DESCRIPTIONS, settings().owners),
     backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=DOCUMENTS_PER_RUN),
 )

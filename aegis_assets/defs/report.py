@@ -55,7 +55,8 @@ def report_checks(context: dg.OpExecutionContext, ledger: FlowLedger, outcomes: 
 
 def _materialization(context: dg.OpExecutionContext, asset: str, key: str, document: UUID, metadata: Metadata) -> EventLogEntry:
     shown = {**metadata, "page": dg.MetadataValue.url(f"{settings().admin_address}{document_path(document)}")}
-    event = dg.AssetMaterialization(asset, partition=key, metadata=shown)
+    version = metadata["sha256" if asset == "source_file" else "fingerprint"]
+    event = dg.AssetMaterialization(asset, partition=key, metadata=shown, tags={"dagster/data_version": str(version)})
     return _entry(
         context, DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(event), f"Materialized {asset} of {key}."
     )

@@ -71,16 +71,19 @@ def watch_bucket(context: dg.SensorEvaluationContext, platform: PlatformResource
 
 def sync_watched(ledger: FlowLedger, watching: Watcher) -> tuple[bool, str]:
     """Store what the watcher lists, part by part. Return whether anything was news, and what a person should look at."""
-    chosen, news, said = settings(), False, dict[str, None]()
+    chosen, news, whole, said = settings(), False, False, dict[str, None]()
     with closing(watching.listings(chosen.watch_settle_seconds)) as listings:
         for part in listings:
             gone = part.gone if part.seen is None else ledger.unlisted(chosen.watch_address, part.seen)
             seen = ledger.sync_objects(chosen.watch_address, chosen.watch_collection, part.objects, part.complete, gone)
             if seen.again or seen.problem:
                 watching.look_again()
+            whole = (part.complete or part.seen is not None) and not seen.problem
             news = news or bool(seen.new or seen.changed or seen.deleted)
             refused = REFUSED.format(n=len(seen.refused), first=seen.refused[0]) if seen.refused else ""
             said |= dict.fromkeys(filter(None, (*part.problems, seen.problem, refused)))
+    if whole:
+        ledger.note_listing(chosen.watch_address, watching.every_seconds + chosen.watch_interval)
     return news, " ".join(said | dict.fromkeys(watching.problems))
 
 

@@ -108,6 +108,14 @@ class SyncResult(Frozen):
     again: bool = False
 
 
+class LastListing(Frozen):
+    """The last complete listing of a watched bucket. every_seconds: time within which the next one is expected."""
+
+    completed_at: datetime
+    every_seconds: float
+    age_seconds: float
+
+
 class GenerationRow(Frozen):
     id: int
     document: UUID
@@ -297,3 +305,34 @@ class SearchRow(Frozen):
     boxes: tuple[Box, ...]
     text: str
     entities: tuple[NamedEntity, ...]
+
+
+class Staleness(Frozen):
+    """How much of a document's live generation was made otherwise than its collection would make it now.
+
+    is_cut_anew: it would be parsed or cut into windows and chunks in another way, or its windows were. chunks: all of the
+    generation. embeds, extractions: chunks whose result is of another fingerprint. known: those of the extractions whose text has
+    been extracted under the present fingerprint, so that they take no call.
+    """
+
+    document: UUID
+    state: State
+    is_cut_anew: bool
+    chunks: int
+    embeds: int
+    extractions: int
+    known: int
+
+    @property
+    def is_stale(self) -> bool:
+        return self.is_cut_anew or self.embeds > 0 or self.extractions > 0
+
+    @property
+    def work(self) -> int:
+        """Return how many chunks are made anew at most: one that is cut as before keeps its results."""
+        return self.chunks if self.is_cut_anew else max(self.embeds, self.extractions)
+
+    @property
+    def calls(self) -> int:
+        """Return how many chunks the extractor is asked about at most."""
+        return self.chunks if self.is_cut_anew else self.extractions - self.known

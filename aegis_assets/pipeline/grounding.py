@@ -50,6 +50,12 @@ def allowed_type(word: str, wanted: Sequence[str]) -> str | None:
     return None
 
 
+def is_same_name(name: str, text: str) -> bool:
+    """Return whether a text spells the name, whatever its case, white space and hyphens."""
+    letters = ["".join(filter(str.isalnum, clean_name(one).casefold())) for one in (name, text)]
+    return bool(text) and letters[0] == letters[1]
+
+
 class Places:
     """The places of names in one text. A class, because names claim places in turn: longer ones first."""
 

@@ -25,9 +25,13 @@ BLOCK: Final = 1024 * 1024  # bytes that are read at a time
 
 
 class Watcher(Protocol):
-    """problems: what a person should look at, also while nothing changes."""
+    """problems: what a person should look at, also while nothing changes.
+
+    every_seconds: how long it takes from the end of a complete listing to the end of the next one, pauses between looks left out.
+    """
 
     problems: tuple[str, ...]
+    every_seconds: float
 
     def listings(self, settle_seconds: float, clock: Callable[[], float] = time.time) -> Generator[Listing, None, None]:
         """Yield what can be ingested now, part by part; ask for the next only when a part is stored. Nothing where nothing changed.

@@ -48,6 +48,7 @@ class DirectoryWatcher:
     def __init__(self, root: Path, is_told: Callable[[Path], bool] | None = None) -> None:
         """is_told: whether the operating system tells of changes there."""
         self.problems: tuple[str, ...] = ()
+        self.every_seconds = 0.0
         self._root = root
         self._is_told = is_told or tells_of_changes
         self._guard = Lock()
@@ -118,7 +119,8 @@ class DirectoryWatcher:
         self._folders = set()
         self._scan("", found)
         took = time.monotonic() - started
-        self._full_at = time.monotonic() + (FULL_SECONDS if told else POLL_SHARE * took)
+        pause = FULL_SECONDS if told else POLL_SHARE * took
+        self._full_at, self.every_seconds = time.monotonic() + pause, pause + took
         self._place = place
         self.problems = tuple(found.problems)
         return found.listing()

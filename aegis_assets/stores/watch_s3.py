@@ -44,11 +44,13 @@ class BucketWatcher:
         outage_seconds: float = PAGE_SECONDS,
     ) -> None:
         self.problems: tuple[str, ...] = ()
+        self.every_seconds = 0.0
         self._url = url
         self._store = s3_store(url, settings, outage_seconds)
         self._page, self._look_seconds = page, look_seconds
         self._guard = Lock()
         self._pages: Iterator[list[Meta]] | None = None  # what is left of a listing that takes long
+        self._began = 0.0
         self._seen = KeySet()
         self._spoiled = False  # a key that is no path was met: nothing counts as gone
 
@@ -67,7 +69,7 @@ class BucketWatcher:
     def _look(self, settle_seconds: float, clock: Callable[[], float]) -> Generator[Listing, None, None]:
         started, pages = time.monotonic(), self._pages
         if pages is None:
-            pages, self._seen, self._spoiled = self._listed(), KeySet(), False
+            pages, self._began, self._seen, self._spoiled = self._listed(), started, KeySet(), False
         self._pages = None  # whatever stops us meanwhile, the next look begins anew
         for page in pages:
             if page:
@@ -75,6 +77,7 @@ class BucketWatcher:
             if time.monotonic() - started > self._look_seconds:
                 self._pages = pages
                 return
+        self.every_seconds = time.monotonic() - self._began
         self.problems = (BAD_KEY,) if self._spoiled else ()
         if self._spoiled:
             yield Listing(complete=False, problems=self.problems)

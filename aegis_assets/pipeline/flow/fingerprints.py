@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from aegis_assets.model.extraction import Schema
@@ -11,6 +11,8 @@ from aegis_assets.model.ids import fingerprint
 from aegis_assets.model.parsing import Heading
 from aegis_assets.pipeline.flow.platform import Numbers, Platform
 from aegis_assets.pipeline.ports import Embedder, Extractor, Parser, Vision
+
+CHUNKER: Final = 1  # raise it when the same window gives other chunks, and every document is chunked anew
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def current(engines: Engines, schema: Schema) -> Fingerprints:
     parse = engines.parser.fingerprint()
     tokenizer = embedder.tokenizer or embedder.name
     chunks = fingerprint(
-        parse=parse, vision=engines.vision.fingerprint(), tokenizer=tokenizer, max_tokens=embedder.max_tokens, chunker=1
+        parse=parse, vision=engines.vision.fingerprint(), tokenizer=tokenizer, max_tokens=embedder.max_tokens, chunker=CHUNKER
     )
     return Fingerprints(
         parse=parse,

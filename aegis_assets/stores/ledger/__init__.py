@@ -5,6 +5,7 @@ One class, so that the flow has one thing to ask; its methods lie in one module 
 
 from __future__ import annotations
 
+from aegis_assets.stores.ledger.checking import Checking
 from aegis_assets.stores.ledger.chunks import Chunks
 from aegis_assets.stores.ledger.deciding import Deciding
 from aegis_assets.stores.ledger.documents import Documents
@@ -53,6 +54,7 @@ class Ledger(
     Limits,
     Usage,
     Queries,
+    Checking,
     Walking,
 ):
     """The ledger in PostgreSQL. url: postgresql://... Every method raises StoreUnavailable when PostgreSQL does not answer.

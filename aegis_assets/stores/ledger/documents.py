@@ -37,6 +37,7 @@ SELECT d.id, c.name AS collection, d.source_key AS name FROM unnest(%(firsts)s::
 JOIN aegis_document d ON d.id BETWEEN k.first AND k.last JOIN aegis_collection c ON c.id = d.collection_id"""
 COLLECTION: Final = """
 SELECT id, name, entity_types, relation_types, prompt, model, pairs FROM aegis_collection WHERE id = %(collection)s"""
+COLLECTIONS: Final = "SELECT id, name, entity_types, relation_types, prompt, model, pairs FROM aegis_collection ORDER BY name"
 ADD_COLLECTION: Final = "INSERT INTO aegis_collection (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT DO NOTHING"
 
 FOR_UPDATE: Final = """
@@ -143,14 +144,12 @@ class Documents(Base):
         row = one(connection, COLLECTION, collection=collection)
         if row is None:
             raise NotFound(f"There is no collection {collection}.")
-        schema = Schema(
-            entity_types=tuple(row["entity_types"]),
-            relation_types=tuple(row["relation_types"]),
-            prompt=row["prompt"],
-            model=row["model"],
-            pairs=row["pairs"],
-        )
-        return CollectionRow(id=row["id"], name=row["name"], schema=schema)
+        return _collection(row)
+
+    @reads
+    def collections(self, connection: Connection) -> list[CollectionRow]:
+        """Return all collections by name."""
+        return [_collection(row) for row in rows(connection, COLLECTIONS)]
 
     @writes
     def register(
@@ -260,6 +259,17 @@ def add_collection(connection: Connection, name: str) -> tuple[UUID, bool]:
     identity = ids.collection_id(collection_name(name))
     made = connection.execute(ADD_COLLECTION, {"id": identity, "name": name})
     return identity, made.rowcount == 1
+
+
+def _collection(row: DictRow) -> CollectionRow:
+    schema = Schema(
+        entity_types=tuple(row["entity_types"]),
+        relation_types=tuple(row["relation_types"]),
+        prompt=row["prompt"],
+        model=row["model"],
+        pairs=row["pairs"],
+    )
+    return CollectionRow(id=row["id"], name=row["name"], schema=schema)
 
 
 def _again(connection: Connection, document: UUID, old: DictRow, values: dict[str, object]) -> Registered:

@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from aegis_assets.model import ids
-from aegis_assets.model.ledger import SeenObject, SyncResult
+from aegis_assets.model.ledger import LastListing, SeenObject, SyncResult
 from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows, writes
 from aegis_assets.stores.ledger.documents import NOT_WAITING, add_collection
 from aegis_assets.stores.ledger.fence import lock_name
@@ -72,6 +72,14 @@ KNOWN: Final = "SELECT count(*) AS n FROM aegis_bucket_object WHERE bucket = %(b
 KNOWN_KEYS: Final = """
 SELECT id, key FROM aegis_bucket_object WHERE bucket = %(bucket)s AND id > %(after)s ORDER BY id LIMIT %(limit)s"""
 
+# Cost of these two: nothing.
+NOTE_LISTING: Final = """
+INSERT INTO aegis_listing (bucket, completed_at, every_seconds) VALUES (%(bucket)s, now(), %(every)s)
+ON CONFLICT (bucket) DO UPDATE SET completed_at = EXCLUDED.completed_at, every_seconds = EXCLUDED.every_seconds"""
+LAST_LISTING: Final = """
+SELECT completed_at, every_seconds, extract(epoch FROM now() - completed_at)::float AS age_seconds
+FROM aegis_listing WHERE bucket = %(bucket)s"""
+
 KNOWN_AT_ONCE: Final = 10_000
 ETAG_LENGTH: Final = 255
 SUDDENLY: Final = 10  # documents; fewer may well have been cleared away by a person
@@ -123,6 +131,16 @@ class Watched(Base):
             gone += [row["key"] for row in page if row["key"] not in seen]
             last = page[-1]["id"]
         return gone
+
+    @writes
+    def note_listing(self, connection: Connection, bucket: str, every_seconds: float) -> None:
+        """Note that the bucket was listed completely just now, and within which time that is expected again."""
+        connection.execute(NOTE_LISTING, {"bucket": bucket, "every": every_seconds})
+
+    @reads
+    def last_listing(self, connection: Connection, bucket: str) -> LastListing | None:
+        row = one(connection, LAST_LISTING, bucket=bucket)
+        return None if row is None else LastListing.model_validate(row)
 
     @reads
     def _known(self, connection: Connection, bucket: str, after: int) -> list[DictRow]:

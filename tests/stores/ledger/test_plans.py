@@ -23,13 +23,14 @@ from tests.stores.ledger.test_contract import statements
 ON_PATH: Final = {
     "blobs": "DELETE FORGET KEEP NEEDED",
     "canonical": "CLOSURE MERGES",
+    "checking": "PARTS STALENESS UNLIKE WITHOUT_TEXT",
     "chunks": """ADD_CHUNK ADD_TASKS COUNT_EMBEDDED COUNT_ENRICHED EMBEDDED ENRICHED LEAVE OF_WINDOW PLACE PLACED RECOUNT RESOLVE
         START TAKEN TO_DO VISIBLE""",
     "crowding": "CLOSE DISSOLVE DROP_BLOCKS REOPEN",
     "deciding": "DECISION FORGET GROUPS KNOWN REMEMBER SAVE THERE UNDONE",
     "describing": "DROP FORGET LOST NAMED SAVE TEXTS WANTED",
-    "documents": """ADD ADD_COLLECTION ALL_FOR_UPDATE ALL_TO_PENDING CANCEL_NOW CANCEL_SOON COLLECTION DOCUMENT DOCUMENTS
-        FOR_UPDATE PARTITIONED PARTITION_KEYS POSTPONE_REMOVAL REMOVE REVISE SAME_BYTES SET_CONTENT SET_ENGINES TO_PENDING
+    "documents": """ADD ADD_COLLECTION ALL_FOR_UPDATE ALL_TO_PENDING CANCEL_NOW CANCEL_SOON COLLECTION COLLECTIONS DOCUMENT
+        DOCUMENTS FOR_UPDATE PARTITIONED PARTITION_KEYS POSTPONE_REMOVAL REMOVE REVISE SAME_BYTES SET_CONTENT SET_ENGINES TO_PENDING
         TO_REMOVE""",
     "embeddings": "COLLECTION EMBEDDINGS KEEP LANGUAGES SET_EMBEDDER SHOWING_OF STALE TEXTS UNKEPT",
     "evidence": """ADD_ENTITIES ADD_RELATIONS ALL_ENTITIES ALL_RELATIONS DROP_ENTITIES DROP_RELATIONS LIVE MARK MENTIONING
@@ -61,7 +62,7 @@ ON_PATH: Final = {
     "voting": "ADD_FORMS ALL_VOTES DROP_FORMS NAMED_VOTES OWN_TYPES SET_TYPES",
     "waiting": "FOR_UPDATE RUN_ENDS TRY_NOW WAIT WAITED",
     "walking": "ABOUT ALIASES HOMES MENTIONED NAMED NAMING SHORT TEXTS TITLED TITLES",
-    "watched": "BLANK CANCEL CHANGED FORGET GONE NOTE REMOVE UPSERT",
+    "watched": "BLANK CANCEL CHANGED FORGET GONE LAST_LISTING NOTE NOTE_LISTING REMOVE UPSERT",
     "windows": """COUNT_PARSED DOCUMENT_OF HEADINGS LIVE MISSING PLANNED RECOUNT REOPEN REOPEN_TASKS REOPEN_WINDOWS RESOLVE
         SAVE_PARSED SIBLING_CHUNKS SIBLING_PARSE START UNPARSED WHOLE WINDOW WINDOWS""",
 }
@@ -106,6 +107,7 @@ BLOCKS: Final = GRAPH_ROWS | {"keys": ["t:crowded", "t:token 7", "=:name 7"], "b
 # By module or by statement.
 OF_ITS_OWN: Final[dict[str, dict[str, Any]]] = {
     "canonical": GRAPH_ROWS,
+    "checking": {"newest": "print", "plan": "print"},
     "chunks.PLACE": {"headings": ["Title"], "pages": [1], "id": UUID(int=1)},
     "crowding": BLOCKS,
     "deciding": MERGES | {"decision": 7, "by": "ada", "kind": "merge", "before": Jsonb([]), "after": Jsonb([])},
@@ -144,6 +146,7 @@ OF_ITS_OWN: Final[dict[str, dict[str, Any]]] = {
     "resolving": MERGES | {"rules": "print", "bound": 200, "compared": [True, False]},
     "summaries": {"entity": NAMES[0], "evidence": 2, "starts": [0], "ends": [4]},
     "voting": GRAPH_ROWS | {"forms": ["", "Name"], "normalised": ["", "name"], "mentions": [1, 1], "weights": [1000, 100]},
+    "watched.NOTE_LISTING": {"every": 30.0},
     "walking": {"names": ["name 1", "name 777"], "leads": ["name 1", "name 777"], "ids": NAMES, "limit": 21, "mentions": 300},
     "waiting": {
         "servers": ["the graph server"],

@@ -266,3 +266,15 @@ class BucketObject(models.Model):
     class Meta:
         db_table = "aegis_bucket_object"
         constraints = [models.UniqueConstraint(fields=["bucket", "key"], name="aegis_bucket_object_key")]
+
+
+class Listing(models.Model):
+    """The last complete listing of a watched bucket. every_seconds: time within which the next one is expected."""
+
+    bucket = models.CharField(max_length=512, primary_key=True)
+    completed_at = models.DateTimeField()
+    every_seconds = models.FloatField()
+
+    class Meta:
+        db_table = "aegis_listing"
+        default_permissions = ()
