@@ -130,7 +130,7 @@ def test_a_long_document_is_watched_cancelled_retried_and_read(
 
 
 def _limits(page: Page, person: Person, limit: Callable[[], int | None]) -> None:
-    """Set by its slider in another tab, while the document runs, and taken back. Others change other limits of this stack meanwhile."""
+    """Set by its slider in another tab, while the document runs, and taken back. Others change other limits meanwhile."""
     tab = page.context.new_page()
     tab.goto(f"{person.stack.admin}/admin/limits/")
     card = tab.locator(f"section[aria-labelledby=label-{LIMIT}]")
