@@ -2,7 +2,7 @@
 
 The sum is of scores, not of ranks: a lexical score counts by its share of the question's best one, a cosine by a weight. Measured
 on XQuAD (nDCG@10): English .975 at a weight of 1 and .977 at 2. The embedded default knows no German: its cosines say
-nothing there, and the less they count the better (.9574 at 0.25, .9584 at 0.1, .9593 at 0.05 and below). So they break ties, no more.
+nothing there, and the less they count the better (.9574 at 0.25, .9584 at 0.1, .9593 from 0.05 on). So they break ties, no more.
 """
 
 from __future__ import annotations
