@@ -24,7 +24,7 @@ from aegis_assets.pipeline.flow.plan import Plan, plan_document
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.flow.preflight import preflight
 from aegis_assets.pipeline.flow.publish import publish_documents
-from aegis_assets.pipeline.flow.remove import remove_document
+from aegis_assets.pipeline.flow.remove import free_removals, remove_document
 from aegis_assets.settings import settings
 
 UNIT_CHUNKS = 32  # windows of small documents that share one step: a step costs a quarter of a second
@@ -169,6 +169,7 @@ def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.
 
 def remove_each(context: dg.OpExecutionContext, platform: Platform, documents: Sequence[UUID]) -> None:
     """Remove documents one after another. Raise dg.Failure at the end when some could not be removed."""
+    free_removals(platform)
     reasons, keys = [], platform.ledger.partition_keys(documents)
     for document in documents:
         try:

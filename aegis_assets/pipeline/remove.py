@@ -8,12 +8,17 @@ second call must not take the new document for the old one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 from uuid import UUID
 
 from aegis_assets.pipeline.drain import drain
 from aegis_assets.pipeline.outbox import Stores
 from aegis_assets.pipeline.ports import Bucket, Graph, Vectors
 from aegis_assets.pipeline.publish import PublishLedger
+
+# In whose name removals claim what they write. They belong to no run of a document, whose end would free it; who begins to remove
+# frees what a killed process has left.
+REMOVER: Final = "remove"
 
 
 def remove(
@@ -25,7 +30,8 @@ def remove(
     """
     stores = Stores(ledger, vectors, graph)
     if removal := ledger.start_removal(document):
-        drain(stores, removal.collection, removal.keys | ledger.left_by([document]).get(removal.collection, set()))
+        keys = removal.keys | ledger.left_by([document]).get(removal.collection, set())
+        drain(stores, removal.collection, keys, run_id=REMOVER)
     if ledger.removal_target(document) is not None:  # else another call has ended this removal meanwhile
         for root in ("artifacts", "descriptions"):
             bucket.delete_prefix(f"{root}/{document}")
@@ -34,4 +40,4 @@ def remove(
         forget()
         ledger.erase(document)
     for collection, keys in ledger.left_by([document]).items():
-        drain(stores, collection, keys)
+        drain(stores, collection, keys, run_id=REMOVER)

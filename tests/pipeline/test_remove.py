@@ -8,10 +8,12 @@ from uuid import UUID
 
 import pytest
 
-from aegis_assets.errors import NotAllowed
+from aegis_assets.errors import NotAllowed, NotFound, StoreUnavailable
 from aegis_assets.model.document import State
+from aegis_assets.pipeline.drain import drain
+from aegis_assets.pipeline.outbox import Stores
 from aegis_assets.pipeline.publish import consistency
-from aegis_assets.pipeline.remove import remove
+from aegis_assets.pipeline.remove import REMOVER, remove
 from tests.pipeline.crashes import Crash, Fuse, fused
 from tests.pipeline.test_publish import FIRST, SECOND
 from tests.pipeline.world import World
@@ -58,6 +60,23 @@ def test_a_second_removal_does_not_touch_what_was_uploaded_anew(world: World) ->
     assert consistency(document, world.view, world.vectors, world.graph).agree
     with pytest.raises(NotAllowed):
         remove(document, **stores, forget=nothing_more)
+
+
+def test_nobody_waits_for_what_a_killed_removal_claimed_once_it_is_freed(world: World) -> None:
+    document = world.ingest("a.md", FIRST)
+    world.ledger.request_removal(document)
+    killed = world.ledger.start_removal(document)
+    assert killed is not None
+    for kind in {key.kind for key in killed.keys}:
+        world.ledger.claim_dirty(world.id, kind, [key.id for key in killed.keys if key.kind is kind], f"{REMOVER}:killed")
+    with pytest.raises(StoreUnavailable):
+        drain(Stores(world.view, world.vectors, world.graph), world.id, killed.keys, seconds=0.5, run_id=REMOVER)
+
+    world.ledger.release_run(REMOVER)
+    remove(document, **world.stores(), forget=nothing_more)
+
+    with pytest.raises(NotFound):
+        world.ledger.document(document)
 
 
 def test_who_else_knows_the_document_is_told_before_its_row_goes(world: World) -> None:
