@@ -30,8 +30,8 @@ def remove(
     """
     stores = Stores(ledger, vectors, graph)
     if removal := ledger.start_removal(document):
-        keys = removal.keys | ledger.left_by([document]).get(removal.collection, set())
-        drain(stores, removal.collection, keys, run_id=REMOVER)
+        marked = removal.keys | ledger.left_by([document]).get(removal.collection, set())
+        drain(stores, removal.collection, marked, run_id=REMOVER)
     if ledger.removal_target(document) is not None:  # else another call has ended this removal meanwhile
         for root in ("artifacts", "descriptions"):
             bucket.delete_prefix(f"{root}/{document}")
