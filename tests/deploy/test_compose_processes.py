@@ -249,7 +249,7 @@ def test_a_document_goes_through_the_workers_and_is_found(machine: Machine, tmp_
     done = machine.run("admin", "python", "manage.py", "search", "who wrote to Babbage", "--collection", "compose", "--json")
     assert done.returncode == 0, done.stderr
     assert "Ada Lovelace" in json.loads(done.stdout)[0]["text"]
-    assert re.search(r"Task execute_plan\[[\w-]+\] succeeded", machine.log("worker")), machine.log("worker")[-2000:]
+    assert re.search(r"Task aegis\.step\[[\w-]+\] succeeded", machine.log("worker")), machine.log("worker")[-2000:]
 
 
 def test_the_doctor_finds_every_server_and_the_admin_has_the_password_of_its_file(machine: Machine) -> None:

@@ -130,6 +130,7 @@ def written(person: Person, document: UUID, collection: str) -> dict[str, Any]:
     return {"ledger": hashes, "vectors": person.vectors.chunk_ids(scope, document), "graph": graph}
 
 
+@pytest.mark.slow  # in a browser test_console does the same
 def test_a_cancelled_document_stays_as_it_is_and_a_retry_does_the_rest(person: Person, tmp_path: Path) -> None:
     pages = 200  # the command takes seconds to start, and the document must not be done by then
     paper = tmp_path / "cancelled.pdf"

@@ -33,8 +33,8 @@ STORES: Final = {
         "{name} existiert nicht: Legen Sie ihn an, oder berichtigen Sie die Adresse."
     ),
     "The object is not in the bucket.": "Das Objekt ist nicht in der Ablage.",
-    "What the run's steps handed each other is gone: launch a new run, which does what is missing.": (
-        "Was die Schritte des Laufs einander übergeben haben, ist gelöscht: Starten Sie einen neuen Lauf; er tut, was fehlt."
+    "This run begins behind plan, which finds what is missing: a new run of its documents is launched within seconds.": (
+        "Dieser Lauf beginnt hinter plan, das findet, was fehlt: Ein neuer Lauf seiner Dokumente beginnt in wenigen Sekunden."
     ),
     "The bucket holds or was asked for a key that is no valid path.": (
         "In der Ablage steht ein Schlüssel, der kein gültiger Pfad ist, oder nach einem solchen wurde gefragt."
