@@ -1,11 +1,11 @@
-"""Asset checks, which block nothing. `publish` evaluates `stores_agree` for each document that it publishes; all can be run on
-Dagster's page at any time.
+"""Asset checks, which block nothing: `publish` evaluates those of a document once the document is done.
 
-Trade-off: the others wait for a person, because each would be one more event in Dagster's storage for every document.
+Dagster's page can evaluate them again only in a run that names a partition, which its button does not.
 """
 
 import time
 from collections.abc import Callable
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import dagster as dg
@@ -57,19 +57,53 @@ def find_listing(platform: Platform) -> checks.Finding:
     return checks.listing_fresh(platform.ledger, settings().watch_address, bool(settings().watch_url))
 
 
-def document_check(
-    asset: str, find: Callable[[Platform, UUID], checks.Finding], description: str, severity: dg.AssetCheckSeverity
-) -> dg.AssetChecksDefinition:
-    """Return a check of a document, named as the function that finds out."""
+class DocumentCheck(NamedTuple):
+    """A check of a document, named as the function that finds out."""
 
-    @dg.asset_check(asset=asset, name=find.__name__, description=description, partitions_def=documents)
+    asset: str
+    find: Callable[[Platform, UUID], checks.Finding]
+    description: str
+    severity: dg.AssetCheckSeverity
+
+
+DOCUMENT_CHECKS: Final = (
+    DocumentCheck(
+        "parsed_document", checks.no_text_lost, "Every page of the live document gave some text.", dg.AssetCheckSeverity.WARN
+    ),
+    DocumentCheck(
+        "knowledge_graph", checks.grounded, "Every entity stands in a live chunk, at its place.", dg.AssetCheckSeverity.ERROR
+    ),
+    DocumentCheck(
+        "knowledge_graph", checks.up_to_date, "The document was made as it would be made now.", dg.AssetCheckSeverity.WARN
+    ),
+)
+
+
+def definition(one: DocumentCheck) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=one.asset, name=one.find.__name__, description=one.description, partitions_def=documents)
     def check(context: dg.AssetCheckExecutionContext, platform: PlatformResource) -> dg.AssetCheckResult:
-        return result(find(platform.use(), document_of(context, platform.use())), severity)
+        return result(one.find(platform.use(), document_of(context, platform.use())), one.severity)
 
     return check
 
 
+def evaluation(one: DocumentCheck, platform: Platform, document: UUID, key: str) -> dg.AssetCheckEvaluation:
+    """Evaluate the check. key: of the document's partition."""
+    found = one.find(platform, document)
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(one.asset),
+        check_name=one.find.__name__,
+        passed=found.passed,
+        severity=one.severity,
+        description=found.sentence,
+        metadata=found.facts,
+        partition=key,
+    )
+
+
 def document_of(context: dg.AssetCheckExecutionContext, platform: Platform) -> UUID:
+    if not context.has_partition_key:
+        raise dg.Failure("This check is of one document, and the run names no partition.", allow_retries=False)
     key = context.partition_key
     document = platform.ledger.of_partitions([key]).get(key)
     if document is None:
@@ -81,16 +115,4 @@ def result(finding: checks.Finding, severity: dg.AssetCheckSeverity = dg.AssetCh
     return dg.AssetCheckResult(passed=finding.passed, severity=severity, description=finding.sentence, metadata=finding.facts)
 
 
-all_checks = [
-    stores_agree,
-    listing_fresh,
-    document_check(
-        "parsed_document", checks.no_text_lost, "Every page of the live document gave some text.", dg.AssetCheckSeverity.WARN
-    ),
-    document_check(
-        "knowledge_graph", checks.grounded, "Every entity stands in a live chunk, at its place.", dg.AssetCheckSeverity.ERROR
-    ),
-    document_check(
-        "knowledge_graph", checks.up_to_date, "The document was made as it would be made now.", dg.AssetCheckSeverity.WARN
-    ),
-]
+all_checks = [stores_agree, listing_fresh, *map(definition, DOCUMENT_CHECKS)]

@@ -1,4 +1,4 @@
-"""What came of documents -> a materialization per asset and document, and the check, in Dagster's event log.
+"""What came of documents -> a materialization per asset and document, and its checks, in Dagster's event log.
 
 Written to its storage a batch at a time, where `context.log_event` writes each for itself in four statements: that took longer than
 publishing the document. Logged, not yielded: a run over a range may publish one document and fail another.
@@ -17,10 +17,12 @@ import dagster as dg
 from dagster import DagsterEvent, DagsterEventType, EventLogEntry
 from dagster._core.events import StepMaterializationData
 
+from aegis_assets.defs.checks import DOCUMENT_CHECKS, evaluation
 from aegis_assets.errors import AegisError
 from aegis_assets.model.ids import document_path
 from aegis_assets.pipeline.flow.assets import Metadata
 from aegis_assets.pipeline.flow.ledger import FlowLedger
+from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.flow.publish import Outcome
 from aegis_assets.settings import settings
 
@@ -47,10 +49,13 @@ def report(context: dg.OpExecutionContext, ledger: FlowLedger, asset: str, docum
         context.instance.event_log_storage.store_event_batch(events)
 
 
-def report_checks(context: dg.OpExecutionContext, ledger: FlowLedger, outcomes: Mapping[UUID, Outcome]) -> None:
-    """Log for each published document whether the stores agree."""
-    for document, key in ledger.partition_keys(list(outcomes)).items():
-        context.instance.event_log_storage.store_event(_check(context, key, outcomes[document]))
+def report_checks(context: dg.OpExecutionContext, platform: Platform, outcomes: Mapping[UUID, Outcome]) -> None:
+    """Log for each published document whether the stores agree, and what the other checks find."""
+    for document, key in platform.ledger.partition_keys(list(outcomes)).items():
+        found = [evaluation(one, platform, document, key) for one in DOCUMENT_CHECKS]
+        for one in (_agreement(key, outcomes[document]), *found):
+            said = f"{one.check_name} of {key}: {one.description}"
+            context.instance.event_log_storage.store_event(_entry(context, DagsterEventType.ASSET_CHECK_EVALUATION, one, said))
 
 
 def _materialization(context: dg.OpExecutionContext, asset: str, key: str, document: UUID, metadata: Metadata) -> EventLogEntry:
@@ -62,16 +67,15 @@ def _materialization(context: dg.OpExecutionContext, asset: str, key: str, docum
     )
 
 
-def _check(context: dg.OpExecutionContext, key: str, outcome: Outcome) -> EventLogEntry:
-    evaluation = dg.AssetCheckEvaluation(
+def _agreement(key: str, outcome: Outcome) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey("knowledge_graph"),
         check_name="stores_agree",
         passed=outcome.agree,
+        description=f"The stores {'hold' if outcome.agree else 'do not hold'} the same.",
         metadata=outcome.counts,
         partition=key,
     )
-    said = "hold the same" if outcome.agree else "do not hold the same"
-    return _entry(context, DagsterEventType.ASSET_CHECK_EVALUATION, evaluation, f"The stores {said} of {key}.")
 
 
 def _entry(

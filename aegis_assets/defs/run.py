@@ -14,7 +14,7 @@ from aegis_assets.defs.handover import discard
 from aegis_assets.defs.loop import wait_for
 from aegis_assets.defs.partitions import documents as partitions
 from aegis_assets.defs.platform import PlatformResource
-from aegis_assets.defs.report import report, report_checks
+from aegis_assets.defs.report import report, report_checks, saying
 from aegis_assets.errors import AegisError, NotAllowed, Superseded, is_outage, public
 from aegis_assets.model.document import State
 from aegis_assets.model.launch import documents_of
@@ -151,7 +151,8 @@ def conclude(context: dg.OpExecutionContext, platform: Platform) -> Iterator[dg.
     for outcomes in publish_documents(platform, ours, context.run_id):
         done = {document: outcome for document, outcome in outcomes.items() if outcome.published}
         report(context, platform.ledger, "knowledge_graph", {document: outcome.metadata for document, outcome in done.items()})
-        report_checks(context, platform.ledger, done)
+        with saying(context):
+            report_checks(context, platform, done)
         published += done
     discard(platform.bucket, context.run_id)  # publish is the last step
     wait_for(describe_entities(platform, published, context.run_id))

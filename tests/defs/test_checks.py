@@ -33,6 +33,14 @@ def with_blank_page(pdf: bytes) -> bytes:
     return target.getvalue()
 
 
+def shown(bench: Bench, partition: str) -> dict[str, str]:
+    """Return what Dagster's page shows of a document: the status of each check that was evaluated."""
+    keys = [key for one in all_checks for key in one.check_keys if key.name in PARTITIONED]
+    storage = bench.instance.event_log_storage
+    rows = {key.name: storage.get_asset_check_execution_history(key, limit=20) for key in keys}
+    return {name: row.status.value for name, found in rows.items() for row in found if row.partition == partition}
+
+
 def check(bench: Bench, partition: str) -> dict[str, dg.AssetCheckEvaluation]:
     """Run the checks of documents as from Dagster's page."""
     wanted = dg.AssetSelection.checks(*(key for one in all_checks for key in one.check_keys if key.name in PARTITIONED))
@@ -67,6 +75,8 @@ def test_what_the_checks_say_of_a_document_and_what_a_change_of_settings_costs(
     document, note = bench.register("engines.pdf", with_blank_page(paged(chapters(2)))), bench.register("unix.md", NOTE)
     bench.materialize(document)
     bench.materialize(note)
+    assert shown(bench, bench.partition(document)) == dict.fromkeys(PARTITIONED, "SUCCEEDED") | {"no_text_lost": "FAILED"}
+    assert shown(bench, bench.partition(note)) == dict.fromkeys(PARTITIONED, "SUCCEEDED")
     found = check(bench, bench.partition(document))
     assert {name: one.passed for name, one in found.items()} == dict.fromkeys(PARTITIONED, True) | {"no_text_lost": False}
     lost = found["no_text_lost"]
@@ -107,7 +117,9 @@ def test_what_the_checks_say_of_a_document_and_what_a_change_of_settings_costs(
 def test_refreshing_what_is_no_collection_says_so(bench: Bench) -> None:
     done, _ = refresh(bench, "nowhere", dry_run=True)
     [event] = [event for event in done.all_events if event.is_step_failure]
-    assert "There is no collection named 'nowhere'." in event.step_failure_data.error.message
+    failure = event.step_failure_data.error
+    assert failure is not None
+    assert "There is no collection named 'nowhere'." in failure.message
 
 
 def test_the_sensor_asks_for_collections_whose_settings_changed_and_is_off(bench: Bench, environment: pytest.MonkeyPatch) -> None:
