@@ -53,7 +53,7 @@ def app_of(chosen: Settings) -> celery.Celery:
         broker_connection_max_retries=None,  # a broker that is restarted finds its workers again
         broker_transport_options=redis_options() if broker.startswith("redis") else {},
     )
-    app.task(work, name=TASK, bind=True)
+    app.task(take_step, name=TASK, bind=True)
     return app
 
 
@@ -82,7 +82,7 @@ def step_name(run_id: str, step: str) -> str:
     return f"step:{run_id}:{step}"
 
 
-def work(task: Any, arguments: str, agreed_on: str, only_at: str) -> None:
+def take_step(task: Any, arguments: str, agreed_on: str, only_at: str) -> None:
     """Execute a step unless somebody does or has done that, or its run is over. The body of the Celery task."""
     asked: Any = dg.deserialize_value(arguments)
     (step,) = asked.step_keys_to_execute

@@ -1,4 +1,4 @@
-"""What came of documents -> a materialization per asset and document, and its checks, in Dagster's event log.
+"""Log what came of documents to Dagster: a materialization per asset and document, and the document's checks.
 
 Written to its storage a batch at a time, where `context.log_event` writes each for itself in four statements: that took longer than
 publishing the document. Logged, not yielded: a run over a range may publish one document and fail another.

@@ -88,34 +88,6 @@ class Registered(Frozen):
     made_collection: bool = False
 
 
-class SeenObject(Frozen):
-    """An object of a watched bucket, as a listing shows it. etag: the store's, or size and time of a file."""
-
-    key: str
-    etag: str
-    size: int
-
-
-class SyncResult(Frozen):
-    """Documents that this call made pending or set to be removed. refused: keys that no ledger can hold. problem: what a person
-    should look at, '' normally. again: some objects were left for a later listing, as their documents run or are being removed."""
-
-    new: tuple[UUID, ...]
-    changed: tuple[UUID, ...]
-    deleted: tuple[UUID, ...]
-    refused: tuple[str, ...] = ()
-    problem: str = ""
-    again: bool = False
-
-
-class LastListing(Frozen):
-    """The last complete listing of a watched bucket. every_seconds: time within which the next one is expected."""
-
-    completed_at: datetime
-    every_seconds: float
-    age_seconds: float
-
-
 class GenerationRow(Frozen):
     id: int
     document: UUID
@@ -305,34 +277,3 @@ class SearchRow(Frozen):
     boxes: tuple[Box, ...]
     text: str
     entities: tuple[NamedEntity, ...]
-
-
-class Staleness(Frozen):
-    """How much of a document's live generation was made otherwise than its collection would make it now.
-
-    is_cut_anew: it would be parsed or cut into windows and chunks in another way, or its windows were. chunks: all of the
-    generation. embeds, extractions: chunks whose result is of another fingerprint. known: those of the extractions whose text has
-    been extracted under the present fingerprint, so that they take no call.
-    """
-
-    document: UUID
-    state: State
-    is_cut_anew: bool
-    chunks: int
-    embeds: int
-    extractions: int
-    known: int
-
-    @property
-    def is_stale(self) -> bool:
-        return self.is_cut_anew or self.embeds > 0 or self.extractions > 0
-
-    @property
-    def work(self) -> int:
-        """Return how many chunks are made anew at most: one that is cut as before keeps its results."""
-        return self.chunks if self.is_cut_anew else max(self.embeds, self.extractions)
-
-    @property
-    def calls(self) -> int:
-        """Return how many chunks the extractor is asked about at most."""
-        return self.chunks if self.is_cut_anew else self.extractions - self.known

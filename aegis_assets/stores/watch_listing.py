@@ -16,8 +16,8 @@ from pydantic import ConfigDict
 
 from aegis_assets.errors import BadInput
 from aegis_assets.logs import logger
-from aegis_assets.model.ledger import SeenObject
 from aegis_assets.model.parsing import Frozen
+from aegis_assets.model.watched import SeenObject
 from aegis_assets.stores.bucket import checked
 
 log = logger(__name__)

@@ -85,7 +85,7 @@ class DeliversTwice:
 
     def send(self, run: dg.DagsterRun, step: str, tags: Mapping[str, str], arguments: str) -> None:
         task: Any = SimpleNamespace(request=SimpleNamespace(hostname="tests"))
-        self.deliveries += [self.pool.submit(queue_app.work, task, arguments, "", "") for _ in range(2)]
+        self.deliveries += [self.pool.submit(queue_app.take_step, task, arguments, "", "") for _ in range(2)]
 
     def find_problem(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
         return ""

@@ -1,4 +1,4 @@
-"""What the asset checks say of a document and of the watched bucket, as far as the ledger knows it."""
+"""Find what the asset checks say of a document and of the watched bucket, as far as the ledger knows it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INTERVALS: Final = 3
 
 
 class Finding(Frozen):
-    """What a check found. sentence: for a person. facts: numbers, and lists of at most SHOWN things."""
+    """Hold what a check found. sentence: for a person. facts: numbers, and lists of at most SHOWN things."""
 
     passed: bool
     sentence: str

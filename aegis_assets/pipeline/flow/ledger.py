@@ -19,14 +19,10 @@ from aegis_assets.model.ledger import (
     Extracted,
     FailureRow,
     GenerationRow,
-    LastListing,
     ParseSource,
     RemovedRow,
-    SeenObject,
     Showing,
-    Staleness,
     Summary,
-    SyncResult,
     WaitingRuns,
     WindowHeadings,
     WindowRow,
@@ -34,7 +30,9 @@ from aegis_assets.model.ledger import (
 )
 from aegis_assets.model.outbox import Key
 from aegis_assets.model.parsing import ChunkDraft, Inspection, ParsedWindow, WindowPlan
+from aegis_assets.model.staleness import Staleness
 from aegis_assets.model.vector_settings import VectorSettings
+from aegis_assets.model.watched import LastListing, SeenObject, SyncResult
 from aegis_assets.pipeline.comparison import Neighbourhood
 from aegis_assets.pipeline.describing import Undescribed
 from aegis_assets.pipeline.matching import MergeDecision

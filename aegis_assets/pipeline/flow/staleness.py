@@ -14,7 +14,8 @@ from uuid import UUID
 from aegis_assets.errors import NotFound
 from aegis_assets.model.document import State
 from aegis_assets.model.ids import fingerprint
-from aegis_assets.model.ledger import CollectionRow, Staleness
+from aegis_assets.model.ledger import CollectionRow
+from aegis_assets.model.staleness import Staleness
 from aegis_assets.pipeline.flow.fingerprints import current, of_collection
 from aegis_assets.pipeline.flow.platform import Platform
 
@@ -24,7 +25,7 @@ REFRESHED: Final = frozenset({State.SUCCEEDED, State.PARTIAL})  # what failed or
 
 @dataclass(frozen=True)
 class Cost:
-    """What doing stale documents anew takes. chunks, calls: at most; a chunk whose text stays as it was keeps its results."""
+    """Give what doing stale documents anew takes. chunks, calls: at most; a chunk whose text stays as it was keeps its results."""
 
     documents: int
     chunks: int
@@ -41,7 +42,7 @@ def refresh_collection(platform: Platform, name: str, begin: bool, tell: Callabl
     """Say what doing the stale documents of the collection anew costs, and make them pending if it is to begin."""
     collection = _named(platform, name)
     stale = list(_stale(platform, collection.id))
-    cost = Cost(len(stale), sum(row.work for row in stale), sum(row.calls for row in stale))
+    cost = Cost(len(stale), sum(row.chunks_made for row in stale), sum(row.calls for row in stale))
     tell(
         f"{cost.documents} documents of the collection {name} are stale. Doing them anew makes at most {cost.chunks} chunks, with"
         f" at most {cost.calls} calls of {platform.extractor.named(collection.schema)}."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from aegis_assets.stores.ledger.checking import Checking
 from aegis_assets.stores.ledger.chunks import Chunks
+from aegis_assets.stores.ledger.collections import Collections
 from aegis_assets.stores.ledger.deciding import Deciding
 from aegis_assets.stores.ledger.documents import Documents
 from aegis_assets.stores.ledger.extraction import Extractions
@@ -32,6 +33,7 @@ from aegis_assets.stores.ledger.windows import Windows
 
 
 class Ledger(
+    Collections,
     Documents,
     Watched,
     Launching,

@@ -1,4 +1,4 @@
-"""What the asset checks of a document ask: text that is lost, entities without a place in it, results of other settings."""
+"""Answer what the asset checks of a document ask: text that is lost, entities without a place, results of other settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from aegis_assets.model.ledger import Staleness
+from aegis_assets.model.staleness import Staleness
 from aegis_assets.pipeline.grounding import is_same_name
 from aegis_assets.stores.ledger.base import Base, Connection, reads, rows
 

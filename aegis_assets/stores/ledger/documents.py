@@ -11,14 +11,14 @@ from psycopg.rows import DictRow
 from aegis_assets.errors import BadInput, NotAllowed, NotFound
 from aegis_assets.model import ids
 from aegis_assets.model.document import AT_REST, State
-from aegis_assets.model.extraction import Schema
 from aegis_assets.model.launch import REMOVALS_PER_RUN
-from aegis_assets.model.ledger import CollectionRow, DocumentRow, Registered
+from aegis_assets.model.ledger import DocumentRow, Registered
 from aegis_assets.model.partition import partition_key, partition_start
 from aegis_assets.stores.ledger.base import Base, Connection, clean, one, reads, rows, writes
+from aegis_assets.stores.ledger.collections import add_collection
 from aegis_assets.stores.ledger.fence import fence as fence_run
 from aegis_assets.stores.ledger.fence import lock_name, require_running
-from aegis_assets.stores.ledger.naming import collection_name, document_name, holdable, upload_key
+from aegis_assets.stores.ledger.naming import document_name, holdable, upload_key
 
 COLUMNS: Final = """id, collection_id AS collection, name, source, source_key, state, message, blob, sha256, size, format,
     media_type, parser, extractor, embedder, live_id AS live, making_id AS making, run_id, cancel_requested, fraction,
@@ -35,10 +35,6 @@ WHERE d.id = ANY(%(documents)s)"""
 PARTITIONED: Final = """
 SELECT d.id, c.name AS collection, d.source_key AS name FROM unnest(%(firsts)s::uuid[], %(lasts)s::uuid[]) AS k(first, last)
 JOIN aegis_document d ON d.id BETWEEN k.first AND k.last JOIN aegis_collection c ON c.id = d.collection_id"""
-COLLECTION: Final = """
-SELECT id, name, entity_types, relation_types, prompt, model, pairs FROM aegis_collection WHERE id = %(collection)s"""
-COLLECTIONS: Final = "SELECT id, name, entity_types, relation_types, prompt, model, pairs FROM aegis_collection ORDER BY name"
-ADD_COLLECTION: Final = "INSERT INTO aegis_collection (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT DO NOTHING"
 
 FOR_UPDATE: Final = """
 SELECT id, name, state, run_id, cancel_requested, run_claimed_at, sha256, blob FROM aegis_document
@@ -137,19 +133,6 @@ class Documents(Base):
             if key in starts:
                 found[key] = row["id"]
         return found
-
-    @reads
-    def collection(self, connection: Connection, collection: UUID) -> CollectionRow:
-        """Raises NotFound."""
-        row = one(connection, COLLECTION, collection=collection)
-        if row is None:
-            raise NotFound(f"There is no collection {collection}.")
-        return _collection(row)
-
-    @reads
-    def collections(self, connection: Connection) -> list[CollectionRow]:
-        """Return all collections by name."""
-        return [_collection(row) for row in rows(connection, COLLECTIONS)]
 
     @writes
     def register(
@@ -252,24 +235,6 @@ class Documents(Base):
         fence_run(connection, document, run_id)
         names = {"parser": parser[:128], "embedder": embedder[:128], "extractor": extractor[:128]}
         connection.execute(SET_ENGINES, {"document": document, **names})
-
-
-def add_collection(connection: Connection, name: str) -> tuple[UUID, bool]:
-    """Return the collection's id, and whether it was made because it was not there. Raises BadInput."""
-    identity = ids.collection_id(collection_name(name))
-    made = connection.execute(ADD_COLLECTION, {"id": identity, "name": name})
-    return identity, made.rowcount == 1
-
-
-def _collection(row: DictRow) -> CollectionRow:
-    schema = Schema(
-        entity_types=tuple(row["entity_types"]),
-        relation_types=tuple(row["relation_types"]),
-        prompt=row["prompt"],
-        model=row["model"],
-        pairs=row["pairs"],
-    )
-    return CollectionRow(id=row["id"], name=row["name"], schema=schema)
 
 
 def _again(connection: Connection, document: UUID, old: DictRow, values: dict[str, object]) -> Registered:

@@ -13,9 +13,10 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from aegis_assets.model import ids
-from aegis_assets.model.ledger import LastListing, SeenObject, SyncResult
+from aegis_assets.model.watched import LastListing, SeenObject, SyncResult
 from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows, writes
-from aegis_assets.stores.ledger.documents import NOT_WAITING, add_collection
+from aegis_assets.stores.ledger.collections import add_collection
+from aegis_assets.stores.ledger.documents import NOT_WAITING
 from aegis_assets.stores.ledger.fence import lock_name
 from aegis_assets.stores.ledger.naming import document_name, holdable
 

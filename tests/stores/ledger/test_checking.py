@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aegis_assets.model.document import Stage, State
 from aegis_assets.model.extraction import Extraction, Mention
-from aegis_assets.model.ledger import Extracted, Staleness
+from aegis_assets.model.ledger import Extracted
+from aegis_assets.model.staleness import Staleness
 from aegis_assets.stores.ledger import Ledger
 from tests.stores.ledger.build import EMBED, EXTRACT, PARSE, PLAN, RUN, ingested, running
 
@@ -69,14 +70,14 @@ def test_staleness_counts_what_is_of_other_fingerprints(ledger: Ledger) -> None:
         return row
 
     fresh = asked()
-    assert (fresh.is_stale, fresh.work, fresh.calls, fresh.chunks, fresh.state) == (False, 0, 0, 3, State.SUCCEEDED)
+    assert (fresh.is_stale, fresh.chunks_made, fresh.calls, fresh.chunks, fresh.state) == (False, 0, 0, 3, State.SUCCEEDED)
     assert asked("plan-2").is_cut_anew
-    assert asked("plan-2").work == asked("plan-2").calls == 3
+    assert asked("plan-2").chunks_made == asked("plan-2").calls == 3
     assert asked(parse="parse-2").is_stale
     embed = asked(embed="embed-2")
-    assert (embed.is_stale, embed.embeds, embed.work, embed.calls) == (True, 3, 3, 0)
+    assert (embed.is_stale, embed.embeds, embed.chunks_made, embed.calls) == (True, 3, 3, 0)
     extract = asked(extract="extract-2")
-    assert (extract.is_stale, extract.extractions, extract.work, extract.calls) == (True, 3, 3, 3)
+    assert (extract.is_stale, extract.extractions, extract.chunks_made, extract.calls) == (True, 3, 3, 3)
     assert not asked(PLAN, PARSE, EMBED, "extract-2", EXTRACT).is_stale
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from aegis_assets.errors import NotAllowed, StoreUnavailable
 from aegis_assets.model.document import State
-from aegis_assets.model.ledger import SeenObject, SyncResult
+from aegis_assets.model.watched import SeenObject, SyncResult
 from aegis_assets.stores.ledger import Ledger, watched
 from aegis_assets.stores.watch_listing import KeySet
 from tests.stores.ledger.build import RUN, dead, sha
