@@ -68,6 +68,7 @@ def llamacpp(eight_at_once: pytest.MonkeyPatch, llamacpp_server: str) -> str:
     return llamacpp_server
 
 
+@pytest.mark.slow  # a minute on two cores; on the doubles the same takes seconds
 def test_a_document_succeeds_on_one_slot_of_llamacpps_real_server(llamacpp: str, bench: Bench) -> None:
     with bench.platform.ledger.connection() as connection:  # type: ignore[attr-defined]
         document = bench.register("real.md", b"\n\n".join(f"# Part {n}\n\nAda met Charles {n} times.".encode() for n in range(4)))

@@ -35,6 +35,8 @@ from tests.waiting import until
 
 QDRANT = os.environ.get("AEGIS_TEST_QDRANT_URL", "")
 STARTED = ("code", "webserver", "daemon", "admin", "engine", "worker")
+pytestmark = pytest.mark.slow  # two minutes; what compose.yaml says is compared with the code in test_compose.py
+
 PAGES = 6
 
 

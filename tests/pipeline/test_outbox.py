@@ -23,6 +23,8 @@ from tests.pipeline.test_remove import nothing_more
 from tests.pipeline.world import World
 
 CONTENTS = (FIRST, SECOND)
+# Half a second a crash, and stores are called 40 times a document.
+crashing = pytest.mark.parametrize("step", [pytest.param(3, id="third"), pytest.param(1, id="single", marks=pytest.mark.slow)])
 
 
 def shown(world: World) -> dict[str, Any]:
@@ -31,14 +33,17 @@ def shown(world: World) -> dict[str, Any]:
     return {name: state[name] for name in ("entities", "counted", "relations", "chain", "searchable", "vectors")}
 
 
-def test_a_revision_that_crashes_at_any_call_is_ended_by_the_sweep_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@crashing
+def test_a_revision_that_crashes_at_any_call_is_ended_by_the_sweep_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
     world.ingest("b.md", [["Ada knows Bob", "Carls repair Pumps"]], merges=True)
     document = world.ingest("a.md", FIRST, merges=True)
     expected = {0: shown(world)}
-    for at in range(1, 200):
-        content, run = at % 2, f"run-{at}"
+    for turn, at in enumerate(range(1, 200, step), start=1):
+        content, run = turn % 2, f"run-{at}"
         world.prepare("a.md", CONTENTS[content], run, merges=True)
-        fuse = Fuse(at, after=at % 3 == 0)
+        fuse = Fuse(at, after=turn % 3 == 0)
         try:
             world.publish(document, run, **fused(world, fuse))
         except Crash:
@@ -56,15 +61,16 @@ def test_a_revision_that_crashes_at_any_call_is_ended_by_the_sweep_alone(world: 
     assert at > 30, fuse.log
 
 
+@crashing
 def test_a_removal_that_crashes_at_any_call_leaves_nothing_in_graph_and_vectors_after_the_sweep(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     kept = world.ingest("a.md", [["Ada uses Engine", "Robot sees Robotss"]], merges=True)
     before = shown(world)
-    for at in range(1, 100):
+    for turn, at in enumerate(range(1, 100, step), start=1):
         document = world.ingest("b.md", [["Ada uses Engine"], ["Ada uses Pump", "Robots see Light"]], merges=True)
         world.ledger.request_removal(document)
-        fuse = Fuse(at, after=at % 3 == 0)
+        fuse = Fuse(at, after=turn % 3 == 0)
         try:
             remove(document, **fused(world, fuse), forget=nothing_more)
         except Crash:
