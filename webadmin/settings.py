@@ -124,7 +124,7 @@ if _settings.production:
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", *([r"^metrics$"] if _settings.metrics_open_to == "loopback" else [])]
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # the proxy in front must set it, and drop a client's own
+    # No SECURE_PROXY_SSL_HEADER, which would believe anybody: uvicorn says that it was https, of proxies in AEGIS_TRUSTED_PROXIES.
     CSRF_TRUSTED_ORIGINS = [f"https://{'*' if host.startswith('.') else ''}{host}" for host in ALLOWED_HOSTS if host != "*"]
     if not _settings.secret_key.get_secret_value():
         raise Misconfigured("AEGIS_SECRET_KEY must be set in production.")
