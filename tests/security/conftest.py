@@ -1,4 +1,4 @@
-"""The admin as a process of its own over the worker's PostgreSQL: one for all tests of this folder, since each start takes seconds."""
+"""The admin as a process of its own over the worker's PostgreSQL: one for this folder, since a start takes seconds."""
 
 from __future__ import annotations
 
