@@ -16,13 +16,14 @@ from django.test import Client
 from tests.in_thread import in_thread
 from webadmin.asgi import get_asgi_application
 from webadmin.bodies import identified, limited, most_bytes
+from webadmin.connections import TimedProtocol
 
 
 @contextmanager
 def served() -> Iterator[str]:
     """In a thread of this process, on one event loop, as the stack runs it."""
     application = limited(identified(get_asgi_application()), most_bytes)
-    with in_thread(application, timeout_graceful_shutdown=1, backlog=512) as port:
+    with in_thread(application, http=TimedProtocol, timeout_graceful_shutdown=1, backlog=512) as port:
         yield f"http://localhost:{port}"
 
 
