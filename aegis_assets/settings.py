@@ -213,6 +213,8 @@ class Settings(BaseSettings):
     production: bool = False
     # Addresses or networks of proxies in front, whose X-Forwarded-For and -Proto are believed; empty: nobody's
     trusted_proxies: str = ""
+    session_idle_minutes: int = Field(480, ge=1, le=525_600)  # without a click, until a session ends
+    session_hours: int = Field(168, ge=1, le=8760)  # from the log-in, until it ends in any case
     # Who may read /metrics without an API token: nobody, or whoever asks from this machine and through no proxy.
     metrics_open_to: Literal["nobody", "loopback"] = "nobody"
     log_level: Annotated[

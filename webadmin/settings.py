@@ -46,6 +46,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "webadmin.security.requests_are_text",
+    "webadmin.console.people.sessions.LimitedSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -111,6 +112,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 40_000  # a bulk action names each document that
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # a thousand outcomes do not fit into a cookie
 
 CSRF_FAILURE_VIEW = "webadmin.console.api.errors.csrf_failure"
+SESSION_COOKIE_AGE = _settings.session_idle_minutes * 60  # and console/people/sessions.py
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -133,8 +135,11 @@ if _settings.production:
         raise Misconfigured("AEGIS_DEBUG shows tracebacks and settings to everybody: it cannot be on in production.")
 
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    {"NAME": "webadmin.console.people.passwords.LengthValidator", "OPTIONS": {"min_length": 12}},
+    *(
+        {"NAME": f"django.contrib.auth.password_validation.{name}"}
+        for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    ),
 ]
 LOGGING = {
     "version": 1,
