@@ -215,6 +215,9 @@ class Settings(BaseSettings):
     trusted_proxies: str = ""
     session_idle_minutes: int = Field(480, ge=1, le=525_600)  # without a click, until a session ends
     session_hours: int = Field(168, ge=1, le=8760)  # from the log-in, until it ends in any case
+    streams_per_user: PositiveInt = 50  # of events, open at once; a page is one
+    streams_per_token: PositiveInt = 10
+    api_requests_per_minute: NonNegativeInt = 3000  # by one token or user, or from one address of somebody unknown; 0: no limit
     # Who may read /metrics without an API token: nobody, or whoever asks from this machine and through no proxy.
     metrics_open_to: Literal["nobody", "loopback"] = "nobody"
     log_level: Annotated[

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MOST_WITHOUT_HEAD: Final = 200  # of all connections; the one that has waited longest then makes room for a new one
+MOST_WITHOUT_HEAD: Final = 500  # of all connections; the one that has waited longest then makes room for a new one
 TIME_OUT: Final = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 

@@ -12,6 +12,8 @@ from tests.webadmin.conftest import asked_here, dagster, ledger, site
 
 __all__ = ["asked_here", "dagster", "ledger", "site"]  # fixtures
 
+API_REQUESTS = 60  # a minute, of a user or token: more than the streams that a test opens
+
 
 @pytest.fixture(scope="session")
 def shared_admin(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminProcess]:
@@ -19,6 +21,7 @@ def shared_admin(database_url: str, tmp_path_factory: pytest.TempPathFactory) ->
         "AEGIS_POSTGRES_URL": database_url,
         "AEGIS_HOME": str(tmp_path_factory.mktemp("admin")),
         "AEGIS_SECRET_KEY": django_settings.SECRET_KEY,  # sessions that a test makes hold there too
+        "AEGIS_API_REQUESTS_PER_MINUTE": str(API_REQUESTS),
         "AEGIS_ENGINE_PORT": "9",  # nothing listens there
     }
     with started(**chosen) as admin:

@@ -16,7 +16,7 @@ from django.utils.decorators import sync_and_async_middleware
 from django.utils.translation import gettext as _
 
 from webadmin.console.models import ApiToken
-from webadmin.console.people import tokens
+from webadmin.console.people import rates, tokens
 
 UNDER: Final = ("/api/", "/metrics")
 Answer = Callable[[HttpRequest], HttpResponse] | Callable[[HttpRequest], Awaitable[HttpResponse]]
@@ -31,7 +31,7 @@ def bearer(get_response: Answer) -> Any:
             if secret is not None:
                 token = await tokens.usable(secret).afirst()
                 if token is None:
-                    return refusal()
+                    return rates.refusal(request) or refusal()
                 await tokens.stale(token).aupdate(used_at=timezone.now())
                 _admit(request, token)
             return await get_response(request)
@@ -43,7 +43,7 @@ def bearer(get_response: Answer) -> Any:
         if secret is not None:
             token = tokens.usable(secret).first()
             if token is None:
-                return refusal()
+                return rates.refusal(request) or refusal()
             tokens.stale(token).update(used_at=timezone.now())
             _admit(request, token)
         return get_response(request)
