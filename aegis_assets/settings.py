@@ -213,6 +213,9 @@ class Settings(BaseSettings):
     production: bool = False
     # Addresses or networks of proxies in front, whose X-Forwarded-For and -Proto are believed; empty: nobody's
     trusted_proxies: str = ""
+    tls_cert: str = ""  # PEM files of the admin's own https: the certificate with its chain, and its key
+    tls_key: str = ""
+    plain_http: bool = False  # the admin may listen beyond this machine without https; the console reminds of it
     session_idle_minutes: int = Field(480, ge=1, le=525_600)  # without a click, until a session ends
     session_hours: int = Field(168, ge=1, le=8760)  # from the log-in, until it ends in any case
     streams_per_user: PositiveInt = 50  # of events, open at once; a page is one
@@ -269,7 +272,7 @@ class Settings(BaseSettings):
 
     @property
     def admin_address(self) -> str:
-        return f"http://127.0.0.1:{self.admin_port}"
+        return f"{'https' if self.tls_cert else 'http'}://127.0.0.1:{self.admin_port}"
 
     @property
     def graph_address(self) -> str:

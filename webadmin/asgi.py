@@ -16,7 +16,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 
+from aegis_assets.errors import Misconfigured
 from aegis_assets.logs import configure
+from aegis_assets.perimeter import require_protected_admin
 from aegis_assets.settings import settings
 from webadmin.documents.aside import aside
 
@@ -63,6 +65,10 @@ def get_asgi_application() -> Seated:
 
 
 configure(settings().log_level)
+try:
+    require_protected_admin(settings())
+except Misconfigured as error:
+    raise SystemExit(error.message) from None
 os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # for the child: its threads hold a third of its memory apart otherwise
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 if soft < FILES:

@@ -120,9 +120,8 @@ CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _settings.production or bool(_settings.tls_cert)
 if _settings.production:
-    SESSION_COOKIE_SECURE = True
-    CSRF_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = True
     # Asked inside the machine. A token goes over https.
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", *([r"^metrics$"] if _settings.metrics_open_to == "loopback" else [])]

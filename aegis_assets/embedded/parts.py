@@ -137,7 +137,7 @@ def _admin(now: Settings) -> Part:
     where = ("--host", now.listen, "--port", str(now.admin_port))
     return Part(
         "admin",
-        (*command, *where, "--lifespan", "off", "--no-server-header", *_proxies(now), *STREAMS, *CONNECTIONS),
+        (*command, *where, "--lifespan", "off", "--no-server-header", *_proxies(now), *_tls(now), *STREAMS, *CONNECTIONS),
         f"{now.admin_address}/admin/",
         (Port("the admin", "AEGIS_ADMIN_PORT", now.admin_port, now.listen),),
         lambda: probes.answers(f"{now.admin_address}/healthz"),
@@ -148,6 +148,10 @@ def _proxies(now: Settings) -> tuple[str, ...]:
     """Of itself uvicorn believes whatever comes from this machine, and a log-in by a made-up address would never have to wait."""
     trusted = now.trusted_proxies.replace(" ", "")
     return ("--proxy-headers", "--forwarded-allow-ips", trusted) if trusted else ("--no-proxy-headers",)
+
+
+def _tls(now: Settings) -> tuple[str, ...]:
+    return ("--ssl-certfile", now.tls_cert, "--ssl-keyfile", now.tls_key) if now.tls_cert else ()
 
 
 def _worker(now: Settings) -> Part:

@@ -36,7 +36,7 @@ def started(**settings: str) -> Iterator[AdminProcess]:
     os.environ.update(settings)
     try:
         admin = next(part for part in parts(load(), load()) if part.name == "admin")
-        environment = dict(os.environ)
+        environment, address = dict(os.environ), load().admin_address
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
@@ -49,7 +49,7 @@ def started(**settings: str) -> Iterator[AdminProcess]:
                 assert process.poll() is None, "the admin ended"
                 assert time.monotonic() < deadline, "the admin does not answer"
                 time.sleep(0.1)
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+            with httpx.Client(base_url=address, trust_env=False, timeout=30, verify=False) as client:
                 yield AdminProcess(process.pid, port, client)
         finally:
             process.terminate()
