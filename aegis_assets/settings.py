@@ -349,11 +349,16 @@ class Settings(BaseSettings):
 def load() -> Settings:
     """Read everything anew. Raises Misconfigured, which names each wrong setting."""
     try:
-        loaded = Settings(_env_file=home() / "stack.env")  # type: ignore[call-arg]
+        loaded = Settings(_env_file=_stack_env())  # type: ignore[call-arg]
     except ValidationError as error:
         raise Misconfigured(" ".join(f"{_variable(wrong['loc'])}: {wrong['msg']}." for wrong in error.errors())) from None
     _ = loaded.language_server
     return loaded
+
+
+def _stack_env() -> Path | None:
+    """Return the file that `make up` wrote; None in a part of the stack (AEGIS_STACK_ENV=off), whose environment has its share."""
+    return None if os.environ.get("AEGIS_STACK_ENV") == "off" else home() / "stack.env"
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

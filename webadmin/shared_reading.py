@@ -30,14 +30,14 @@ class SharedReadings:
         with self._guard:
             kept: Any = cache.get(key, MISSING)
             if kept is not MISSING:
-                return kept  # type: ignore[no-any-return]
+                return kept
             other = self._under_way.get(key)
             if other is None:
                 ours = self._under_way[key] = Future()
         if other is None:
             return self._read(key, read, seconds, ours)
         try:
-            return other.result(MOST_SECONDS)  # type: ignore[no-any-return]
+            return other.result(MOST_SECONDS)
         except TimeoutError:
             return read()
 
