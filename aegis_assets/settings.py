@@ -213,6 +213,14 @@ class Settings(BaseSettings):
     production: bool = False
     # Addresses or networks of proxies in front, whose X-Forwarded-For and -Proto are believed; empty: nobody's
     trusted_proxies: str = ""
+    tls_cert: str = ""  # PEM files of the admin's own https: the certificate with its chain, and its key
+    tls_key: str = ""
+    plain_http: bool = False  # the admin may listen beyond this machine without https; the console reminds of it
+    session_idle_minutes: int = Field(480, ge=1, le=525_600)  # without a click, until a session ends
+    session_hours: int = Field(168, ge=1, le=8760)  # from the log-in, until it ends in any case
+    streams_per_user: PositiveInt = 50  # of events, open at once; a page is one
+    streams_per_token: PositiveInt = 10
+    api_requests_per_minute: NonNegativeInt = 3000  # by one token or user, or from one address of somebody unknown; 0: no limit
     # Who may read /metrics without an API token: nobody, or whoever asks from this machine and through no proxy.
     metrics_open_to: Literal["nobody", "loopback"] = "nobody"
     log_level: Annotated[
@@ -264,7 +272,7 @@ class Settings(BaseSettings):
 
     @property
     def admin_address(self) -> str:
-        return f"http://127.0.0.1:{self.admin_port}"
+        return f"{'https' if self.tls_cert else 'http'}://127.0.0.1:{self.admin_port}"
 
     @property
     def graph_address(self) -> str:
@@ -341,11 +349,16 @@ class Settings(BaseSettings):
 def load() -> Settings:
     """Read everything anew. Raises Misconfigured, which names each wrong setting."""
     try:
-        loaded = Settings(_env_file=home() / "stack.env")  # type: ignore[call-arg]
+        loaded = Settings(_env_file=_stack_env())  # type: ignore[call-arg]
     except ValidationError as error:
         raise Misconfigured(" ".join(f"{_variable(wrong['loc'])}: {wrong['msg']}." for wrong in error.errors())) from None
     _ = loaded.language_server
     return loaded
+
+
+def _stack_env() -> Path | None:
+    """Return the file that `make up` wrote; None in a part of the stack (AEGIS_STACK_ENV=off), whose environment has its share."""
+    return None if os.environ.get("AEGIS_STACK_ENV") == "off" else home() / "stack.env"
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

@@ -1,107 +1,81 @@
-"""The admin as an ASGI application, with a limit on the size of a request, and on the number of those that are worked on.
-
-Django under ASGI spools a request's whole body to disk before any view sees it; the limit therefore stands in front of Django.
-"""
+"""The admin as an ASGI application: what stands in front of Django, and how many requests are worked on at once."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+import resource
+from typing import Final
+from weakref import WeakValueDictionary
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webadmin.settings")
 
 import django
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.http import HttpRequest, HttpResponse
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils import translation
-from django.utils.translation import gettext as _
+from django.urls import reverse
 
+from aegis_assets.errors import Misconfigured
 from aegis_assets.logs import configure
+from aegis_assets.perimeter import require_protected_admin
 from aegis_assets.settings import settings
-from webadmin.console.api import errors
 from webadmin.documents.aside import aside
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
-
-FILES_AT_THE_LIMIT: Final = 10  # an upload may hold this many of the largest files
 SEATS: Final = 16  # Python works on one request at a time; the others wait for PostgreSQL or for an engine
+HEALTH_SEATS: Final = 2
+LOG_INS: Final = 2  # a password's hash takes a third of a second of a core
+FILES: Final = 4096  # open ones: a connection is one, and the usual limit is 1,024
 
 
 class Seated(ASGIHandler):
     """Each request takes a thread and a connection to the database, and two hundred viewers who all come again after a restart
     would take every connection that PostgreSQL has. The others wait, their bodies read. A stream that has begun gives its seat up.
 
+    Log-ins of one address wait for each other (throttle.take_turn), and wait here, so that no seat is theirs meanwhile. The
+    question whether this process works has seats of its own: whoever keeps it busy must not have it restarted.
+
     No middleware: Django makes one synchronous, if it can be, that stands before a synchronous one.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._seats = asyncio.Semaphore(SEATS)
+        self._seats, self._health_seats = asyncio.Semaphore(SEATS), asyncio.Semaphore(HEALTH_SEATS)
+        self._log_ins = asyncio.Semaphore(LOG_INS)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path == reverse("healthz"):
+            async with self._health_seats:
+                return await super().get_response_async(request)
+        if request.method == "POST" and request.path == reverse("admin:login"):
+            async with self._turn_of(str(request.META.get("REMOTE_ADDR", ""))), self._log_ins, self._seats:
+                return await super().get_response_async(request)
         async with self._seats:
             return await super().get_response_async(request)
 
+    def _turn_of(self, address: str) -> asyncio.Lock:
+        return self._turns.setdefault(address, asyncio.Lock())
 
-def get_asgi_application() -> App:
+
+def get_asgi_application() -> Seated:
     """As Django's own."""
     django.setup(set_prefix=False)
     return Seated()
 
 
-def limited(app: App, most: int) -> App:
-    """Answer 413 to a request whose body is announced larger than `most` bytes, and to one that grows larger unannounced: for the
-    application that one has hung up."""
-
-    async def call(scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or len(announced) > 15 or int(announced) > most:
-            await _refuse(scope, send)
-            return
-        seen, answering = 0, False
-
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            return {"type": "http.disconnect"} if seen > most else message
-
-        async def answered(message: Message) -> None:
-            nonlocal answering
-            answering = True
-            await send(message)
-
-        await app(scope, counted, answered)
-        if seen > most and not answering:
-            await _refuse(scope, send)
-
-    return call
-
-
-async def _refuse(scope: Message, send: Send) -> None:
-    request = ASGIRequest({**scope, "query_string": b""}, io.BytesIO())
-    with translation.override(translation.get_language_from_request(request)):
-        sentence = _("This upload is too large; send fewer files at once.")
-    if request.path.startswith(errors.UNDER):
-        answer: HttpResponse = errors.refused(sentence, 413)
-    else:
-        answer = HttpResponse(f"{sentence}\n", "text/plain; charset=utf-8", 413)
-    headers = [(b"content-type", answer.headers["Content-Type"].encode()), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.content})
-
-
 configure(settings().log_level)
+try:
+    require_protected_admin(settings())
+except Misconfigured as error:
+    raise SystemExit(error.message) from None
 os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # for the child: its threads hold a third of its memory apart otherwise
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+if soft < FILES:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES if hard == resource.RLIM_INFINITY else min(FILES, hard), hard))
 aside.on = True
-application = limited(get_asgi_application(), settings().max_file_bytes * FILES_AT_THE_LIMIT)
+handler = get_asgi_application()
+
+from webadmin.bodies import identified, limited, most_bytes  # noqa: E402  after django.setup(): it knows of tokens
+
+application = limited(identified(handler), most_bytes)

@@ -13,10 +13,12 @@ from urllib.parse import unquote_to_bytes
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.utils.decorators import sync_and_async_middleware
-from django.utils.translation import gettext as _
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.translation import gettext
 
 from webadmin.console.api import errors
 
+NUL: Final = "\0"
 POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -55,8 +57,8 @@ def content_security_policy(get_response: Answer) -> Callable[[HttpRequest], Htt
 
 
 @sync_and_async_middleware
-def addresses_are_text(get_response: Answer) -> Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]:
-    """A NUL in a query string is refused here: PostgreSQL takes none, and the admin's filters pass on what they get."""
+def requests_are_text(get_response: Answer) -> Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]:
+    """Refuse a NUL in an address or in a cookie: PostgreSQL takes none, and both are asked for there as they come."""
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> HttpResponse:
@@ -70,10 +72,24 @@ def addresses_are_text(get_response: Answer) -> Callable[[HttpRequest], HttpResp
     return answer
 
 
+class FormsAreText(MiddlewareMixin):
+    """Refuse a NUL in a field of a form, whoever reads it. Fields of Django's forms refuse it too; `request.POST` gives it out."""
+
+    def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
+        if request.method != "POST" or not any(NUL in text for name, texts in request.POST.lists() for text in (name, *texts)):
+            return None
+        return _refuse(request, gettext("This form holds a character that is no text."))
+
+
 def _refusal(request: HttpRequest) -> HttpResponse | None:
-    if b"\x00" not in unquote_to_bytes(request.META.get("QUERY_STRING", "")):
-        return None
-    sentence = _("This address holds a character that is no text.")
+    if NUL.encode() in unquote_to_bytes(request.META.get("QUERY_STRING", "")) or NUL in request.path:
+        return _refuse(request, gettext("This address holds a character that is no text."))
+    if any(NUL in value for value in request.COOKIES.values()):  # one in quotes can bear it as \000
+        return _refuse(request, gettext("A cookie holds a character that is no text."))
+    return None
+
+
+def _refuse(request: HttpRequest, sentence: str) -> HttpResponse:
     if request.path.startswith(errors.UNDER):
         return errors.refused(sentence, 400)
     return HttpResponseBadRequest(sentence)

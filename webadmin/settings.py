@@ -45,13 +45,16 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
-    "webadmin.security.addresses_are_text",
+    "webadmin.security.requests_are_text",
+    "webadmin.console.people.sessions.LimitedSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "webadmin.console.people.bearer.bearer",
+    "webadmin.console.people.rates.limited_rate",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "webadmin.security.FormsAreText",
 ]
 
 TEMPLATES = [
@@ -110,21 +113,21 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 40_000  # a bulk action names each document that
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"  # a thousand outcomes do not fit into a cookie
 
 CSRF_FAILURE_VIEW = "webadmin.console.api.errors.csrf_failure"
+SESSION_COOKIE_AGE = _settings.session_idle_minutes * 60  # and console/people/sessions.py
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _settings.production or bool(_settings.tls_cert)
 if _settings.production:
-    SESSION_COOKIE_SECURE = True
-    CSRF_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = True
     # Asked inside the machine. A token goes over https.
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", *([r"^metrics$"] if _settings.metrics_open_to == "loopback" else [])]
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # the proxy in front must set it, and drop a client's own
+    # No SECURE_PROXY_SSL_HEADER, which would believe anybody: uvicorn says that it was https, of proxies in AEGIS_TRUSTED_PROXIES.
     CSRF_TRUSTED_ORIGINS = [f"https://{'*' if host.startswith('.') else ''}{host}" for host in ALLOWED_HOSTS if host != "*"]
     if not _settings.secret_key.get_secret_value():
         raise Misconfigured("AEGIS_SECRET_KEY must be set in production.")
@@ -132,8 +135,11 @@ if _settings.production:
         raise Misconfigured("AEGIS_DEBUG shows tracebacks and settings to everybody: it cannot be on in production.")
 
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    {"NAME": "webadmin.console.people.passwords.LengthValidator", "OPTIONS": {"min_length": 12}},
+    *(
+        {"NAME": f"django.contrib.auth.password_validation.{name}"}
+        for name in ("UserAttributeSimilarityValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    ),
 ]
 LOGGING = {
     "version": 1,

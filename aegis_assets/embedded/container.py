@@ -15,6 +15,7 @@ import sys
 from typing import Final, NoReturn
 
 from aegis_assets.embedded import bootstrap, secrets_file
+from aegis_assets.embedded.part_secrets import withheld
 from aegis_assets.embedded.parts import Part, parts
 from aegis_assets.embedded.supervision import inherited
 from aegis_assets.errors import AegisError, Misconfigured
@@ -63,7 +64,8 @@ def become(name: str) -> NoReturn:
     now = load()
     part, variables = find_part(name, now), environment(now)
     os.chdir(part.directory)
-    os.execve(part.command[0], part.command, inherited(variables))
+    hidden = withheld(name)
+    os.execve(part.command[0], part.command, {key: value for key, value in inherited(variables).items() if key not in hidden})
 
 
 def environment(now: Settings) -> dict[str, str]:

@@ -21,6 +21,8 @@ CODE_MODULE: Final = "aegis_assets.definitions"
 PYTHON: Final = sys.executable
 LOOPBACK: Final = "127.0.0.1"
 STREAMS: Final = ("--timeout-graceful-shutdown", "5")  # uvicorn waits for every open stream of events otherwise
+# A client that takes too long is given up; of more connections than these each gets a 503.
+CONNECTIONS: Final = ("--http", "webadmin.connections:TimedProtocol", "--limit-concurrency", "2000")
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def _admin(now: Settings) -> Part:
     where = ("--host", now.listen, "--port", str(now.admin_port))
     return Part(
         "admin",
-        (*command, *where, "--lifespan", "off", "--no-server-header", *_proxies(now), *STREAMS),
+        (*command, *where, "--lifespan", "off", "--no-server-header", *_proxies(now), *_tls(now), *STREAMS, *CONNECTIONS),
         f"{now.admin_address}/admin/",
         (Port("the admin", "AEGIS_ADMIN_PORT", now.admin_port, now.listen),),
         lambda: probes.answers(f"{now.admin_address}/healthz"),
@@ -146,6 +148,10 @@ def _proxies(now: Settings) -> tuple[str, ...]:
     """Of itself uvicorn believes whatever comes from this machine, and a log-in by a made-up address would never have to wait."""
     trusted = now.trusted_proxies.replace(" ", "")
     return ("--proxy-headers", "--forwarded-allow-ips", trusted) if trusted else ("--no-proxy-headers",)
+
+
+def _tls(now: Settings) -> tuple[str, ...]:
+    return ("--ssl-certfile", now.tls_cert, "--ssl-keyfile", now.tls_key) if now.tls_cert else ()
 
 
 def _worker(now: Settings) -> Part:

@@ -1,6 +1,7 @@
 """`python -m aegis_assets.embedded.secret_volumes DIRECTORY` -> the secrets of deploy/compose.yaml, a directory per server.
 
     DIRECTORY/aegis/aegis_engine_token, ...     read by our own parts as settings (secret_files.py)
+    DIRECTORY/engine/aegis_engine_token, ...    what the engine server needs of them: it reads documents from anywhere
     DIRECTORY/postgres/password, neo4j/auth, qdrant/api_key, redis/redis.conf, s3/s3.json     what each server reads
 
 Each directory is a volume that only its server's container mounts; each file is 0600 and belongs to the account that the server
@@ -18,11 +19,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from aegis_assets.embedded.part_secrets import NEEDED
 from aegis_assets.errors import AegisError, BadInput
 from aegis_assets.settings import Settings
 
 BYTES: Final = 48  # 64 characters: Django wants 50 for its key
 OURS: Final = "aegis"
+ENGINE: Final = "engine"
 GENERATED: Final = (
     "aegis_admin_password",
     "aegis_celery_password",
@@ -34,8 +37,17 @@ GENERATED: Final = (
     "aegis_s3_secret_key",
     "aegis_secret_key",
 )
+ENGINE_NEEDS: Final = tuple(f"aegis_{name}" for name in sorted(NEEDED["engine"]))
 # The accounts that the images run under. Neo4j's entrypoint refuses a file that is not its own account's, even as root.
-ACCOUNTS: Final[Mapping[str, int]] = {OURS: 10001, "postgres": 999, "neo4j": 7474, "qdrant": 1000, "redis": 999, "s3": 0}
+ACCOUNTS: Final[Mapping[str, int]] = {
+    OURS: 10001,
+    ENGINE: 10001,
+    "postgres": 999,
+    "neo4j": 7474,
+    "qdrant": 1000,
+    "redis": 999,
+    "s3": 0,
+}
 
 
 def write(directory: Path) -> None:
@@ -49,6 +61,9 @@ def write(directory: Path) -> None:
         values[name] = path.read_text().strip()
     for name, text in server_files(values).items():
         store(directory / name, text, ACCOUNTS[name.split("/", maxsplit=1)[0]])
+    for name in ENGINE_NEEDS:
+        if (ours / name).exists():
+            store(directory / ENGINE / name, (ours / name).read_text().strip(), ACCOUNTS[ENGINE])
 
 
 def server_files(values: Mapping[str, str]) -> dict[str, str]:
@@ -70,7 +85,8 @@ def put(directory: Path, name: str, value: str) -> None:
         raise BadInput(f"No setting is called {name}: write it like aegis_engine_token.")
     if not value.strip():
         raise BadInput(f"The value of {name} is empty: give it on the standard input.")
-    store(directory / OURS / name, value.strip(), ACCOUNTS[OURS])
+    for part in (OURS, ENGINE) if name in ENGINE_NEEDS else (OURS,):
+        store(directory / part / name, value.strip(), ACCOUNTS[part])
 
 
 def store(path: Path, text: str, account: int) -> None:

@@ -23,6 +23,7 @@ from aegis_assets.embedded import bootstrap, parts, ports, postgres, postgres_pl
 from aegis_assets.embedded.parts import Part
 from aegis_assets.embedded.supervision import Running, Supervisor
 from aegis_assets.errors import AegisError, Misconfigured
+from aegis_assets.perimeter import require_protected_admin
 from aegis_assets.settings import Settings, home, load
 
 Say = Callable[[str], None]
@@ -119,6 +120,7 @@ def _start(supervisor: Supervisor, own: Settings, say: Say) -> Settings:
     place = supervisor.home
     variables = secrets_file.write(place, own)
     now = _now(place)
+    require_protected_admin(now)
     group = parts.parts(own, now)
     if found := ports.complaints(port for part in group for port in part.ports):
         raise Misconfigured("\n".join(found))

@@ -1,6 +1,7 @@
 """The parts of the stack -> supervisord's configuration.
 
-Nothing secret stands in it: parts inherit their environment. Nothing starts by itself: `stack` starts parts in their order.
+Nothing secret stands in it: parts inherit their environment, without the secrets that they do not need. Nothing starts by itself:
+`stack` starts parts in their order.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from aegis_assets.embedded.part_secrets import scrubbed
 from aegis_assets.embedded.parts import Part
 from aegis_assets.errors import Misconfigured
 
@@ -49,7 +51,7 @@ def _program(part: Part, priority: int, logs: Path) -> str:
     """priority: parts are stopped in the reverse order, so that the ledger outlives who writes into it."""
     return _section(
         f"program:{part.name}",
-        command=shlex.join(part.command),
+        command=shlex.join(scrubbed(part)),
         directory=part.directory,
         priority=priority,
         autostart="false",

@@ -41,6 +41,8 @@ BAD_ADDRESS = "The graph server's address must begin with bolt:// or neo4j://: c
 # The server restarts with other data, and does not know the transactions that this process has seen.
 LOST_BOOKMARKS = ("Neo.ClientError.Transaction.InvalidBookmark", "Neo.TransientError.Transaction.BookmarkTimeout")
 
+_IMPORTING = threading.Lock()
+
 
 class Bolt:
     """A connection pool that opens nothing before the first call; a forked child opens its own. Safe to use from several threads.
@@ -221,16 +223,21 @@ def _new_bookmarks() -> Any:
 
 def _load_driver() -> None:
     """neo4j takes pandas and pyarrow along where something else has installed them: 120 MB in every process, for frames that nobody
-    asks for. They are optional to it, so its first import does not find them."""
-    if "neo4j" in sys.modules:
-        return
-    hidden = [name for name in ("pandas", "pyarrow") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import of it fail
-    try:
-        importlib.import_module("neo4j")
-    finally:
-        for name in hidden:
-            del sys.modules[name]
+    asks for. They are optional to it, so its first import does not find them.
+
+    One thread at a time: `neo4j` and `neo4j.exceptions` import each other, and of two threads that begin at different ends Python
+    gives one a module without its names.
+    """
+    with _IMPORTING:
+        if "neo4j" in sys.modules:
+            return
+        hidden = [name for name in ("pandas", "pyarrow") if name not in sys.modules]
+        sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import of it fail
+        try:
+            importlib.import_module("neo4j")
+        finally:
+            for name in hidden:
+                del sys.modules[name]
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
@@ -246,6 +253,7 @@ def translated(error: Exception, database: str = "") -> AegisError:
 
     ArcadeDB's production mode hides its reasons: only the code is left.
     """
+    _load_driver()
     from neo4j.exceptions import AuthError, ConfigurationError, ConstraintError, DriverError, Neo4jError, ServiceUnavailable
 
     code = str(getattr(error, "code", ""))

@@ -153,7 +153,7 @@ def test_a_server_mounts_its_own_secrets_alone_and_finds_the_file_that_it_reads(
             assert not read, name
             continue
         folder = mounts_by_volume()[volume].removeprefix("/secrets/")
-        assert folder == ("aegis" if name in OURS else name)
+        assert folder == ("engine" if name.startswith("engine") else "aegis" if name in OURS else name)
         assert {f"{folder}/{file}" for file in read} <= made
         assert bool(read) is (name not in OURS)
 
@@ -176,8 +176,9 @@ def test_the_secrets_are_made_once_for_their_owners_alone(tmp_path: Path) -> Non
 
 def test_a_secret_that_was_put_is_a_setting_and_a_wrong_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret_volumes.put(tmp_path, "aegis_docling_serve_api_key", "of a paid server\n")
-    monkeypatch.setenv("AEGIS_SECRETS_DIR", str(tmp_path / "aegis"))
-    assert load().docling_serve_api_key.get_secret_value() == "of a paid server"
+    for part in ("aegis", "engine"):
+        monkeypatch.setenv("AEGIS_SECRETS_DIR", str(tmp_path / part))
+        assert load().docling_serve_api_key.get_secret_value() == "of a paid server"
     for name, value in (("aegis_no_such_thing", "x"), ("../../etc/passwd", "x"), ("aegis_engine_token", "\n")):
         with pytest.raises(BadInput):
             secret_volumes.put(tmp_path, name, value)

@@ -53,7 +53,8 @@ class Machine:
         """This process's own variables, then the service's, then what only a machine without containers needs."""
         plain = {key: value for key, value in os.environ.items() if not key.startswith("AEGIS_")}
         given = {key: self.local(str(value)) for key, value in services()[name].get("environment", {}).items()}
-        return {**plain, **given, **self.changes}
+        mounted = {"AEGIS_SECRETS_DIR": str(self.directory / "secrets" / ("engine" if name == "engine" else "aegis"))}
+        return {**plain, **given, **self.changes, **mounted}
 
     def local(self, value: str) -> str:
         parts = urlsplit(value)
@@ -182,7 +183,6 @@ def machine(postgres_server: Postgres, arcadedb: tuple[str, str]) -> Iterator[Ma
         place = f"127.0.0.1:{postgres_server.port}"
         changes = {
             "AEGIS_HOME": str(directory / "home"),
-            "AEGIS_SECRETS_DIR": str(directory / "secrets" / "aegis"),
             "AEGIS_LISTEN": "127.0.0.1",
             "AEGIS_CODE_HOST": "127.0.0.1",
             "AEGIS_POSTGRES_URL": f"postgresql://aegis@{place}/{aegis}",

@@ -11,7 +11,8 @@ import pytest
 
 from tests.in_thread import in_thread
 from tests.webadmin.conftest import browser
-from webadmin.asgi import Message, Receive, Send, get_asgi_application, limited
+from webadmin.asgi import get_asgi_application
+from webadmin.bodies import Message, Receive, Send, limited
 
 MOST = 1_000_000
 
@@ -30,7 +31,7 @@ async def counting(scope: Message, receive: Receive, send: Send) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with in_thread(limited(counting, MOST)) as port:
+    with in_thread(limited(counting, lambda path: MOST)) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -74,7 +75,7 @@ def test_a_body_announced_too_large_is_not_waited_for(server: str) -> None:
 def test_django_behind_the_limit_answers_413_before_it_has_looked_at_the_request(site: object) -> None:
     """Nobody is logged in, and nothing is spooled to disk."""
     browser(superuser=True)
-    transport = httpx.ASGITransport(limited(get_asgi_application(), MOST))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(limited(get_asgi_application(), lambda path: MOST))  # type: ignore[arg-type]
 
     async def post(size: int) -> int:
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -12,8 +12,11 @@ class ConsoleConfig(AppConfig):
 
     def ready(self) -> None:
         from webadmin.console.audit import signals  # needs the models
+        from webadmin.console.people import passwords, sessions
 
         signals.connect()
+        passwords.connect()
+        sessions.connect()
 
 
 class ConsoleAdminConfig(AdminConfig):

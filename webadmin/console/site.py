@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver
 from unfold.sites import UnfoldAdminSite
 
+from aegis_assets.perimeter import is_loopback
+from aegis_assets.settings import settings
 from webadmin.console import navigation
 
 
 class ConsoleSite(UnfoldAdminSite):
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """plain_http: whoever asks from another machine, by its name or address, does so without https."""
+        host = urlsplit(f"//{request.get_host()}").hostname or ""
+        plain = settings().plain_http and not request.is_secure() and not is_loopback(host)
+        return {**super().each_context(request), "plain_http": plain}
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         from webadmin.console.dashboard.views import dashboard  # its queries need the models, which are loaded after the site
 

@@ -6,12 +6,12 @@ Imports stand inside the functions: a page that only reads the database must not
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from aegis_assets.errors import StoreUnavailable
 from aegis_assets.settings import settings
 from webadmin.orchestrator.client import DagsterClient
+from webadmin.shared_reading import Once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from aegis_assets.stores.vectors import QdrantVectors
 
 
-@lru_cache(maxsize=1)
+@Once
 def ledger() -> Ledger:
     from aegis_assets.stores.ledger import Ledger
 
@@ -42,14 +42,14 @@ def ledger() -> Ledger:
     return Ledger(url)
 
 
-@lru_cache(maxsize=1)
+@Once
 def bucket() -> ObjectBucket:
     from aegis_assets.stores.bucket import open_bucket
 
     return open_bucket(settings().bucket_address, settings())
 
 
-@lru_cache(maxsize=1)
+@Once
 def engine() -> EngineClient:
     """Gives up after seconds where a run's own client waits a minute: somebody sits in front of this one. It outlives a parser that
     is exchanged elsewhere."""
@@ -59,14 +59,14 @@ def engine() -> EngineClient:
     return EngineClient(settings().engine_address, token, patience=3.0, info_seconds=60.0)
 
 
-@lru_cache(maxsize=1)
+@Once
 def vectors() -> QdrantVectors:
     from aegis_assets.stores.vectors import open_vectors
 
     return open_vectors(settings())
 
 
-@lru_cache(maxsize=1)
+@Once
 def graph() -> BoltGraph:
     """Gives up after seconds where publish waits a minute. Nothing is read through it: what pages show stands in the ledger too."""
     from aegis_assets.stores.graph import BoltGraph

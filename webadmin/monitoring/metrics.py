@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from django.core.cache import cache
-
 from aegis_assets.model.document import Stage
 from aegis_assets.model.metrics import Counter, Measures
 from aegis_assets.stores.leases import LIMITS
 from webadmin.documents import platform
+from webadmin.shared_reading import shared_readings
 
 KEPT_SECONDS: Final = 2.0  # several scrapers, or a reader of the page who is in a hurry, cost what one does
 Labels = tuple[tuple[str, str], ...]
@@ -77,12 +76,12 @@ FROM_THE_BEGINNING: Final[Mapping[str, Sequence[Labels]]] = {
 
 def scrape() -> str:
     """Raises StoreUnavailable."""
-    kept: str | None = cache.get("monitoring.metrics")
-    if kept is None:
-        now = platform.ledger().measures()
-        kept = "".join((*_gauges(now), *_counters(now.counters)))
-        cache.set("monitoring.metrics", kept, KEPT_SECONDS)
-    return kept
+    return shared_readings.get("monitoring.metrics", _read, KEPT_SECONDS)
+
+
+def _read() -> str:
+    now = platform.ledger().measures()
+    return "".join((*_gauges(now), *_counters(now.counters)))
 
 
 def _gauges(now: Measures) -> Iterable[str]:

@@ -13,16 +13,17 @@ from typing import Any
 import httpx
 from django.test import Client
 
-from aegis_assets.settings import settings
 from tests.in_thread import in_thread
-from webadmin.asgi import FILES_AT_THE_LIMIT, get_asgi_application, limited
+from webadmin.asgi import get_asgi_application
+from webadmin.bodies import identified, limited, most_bytes
+from webadmin.connections import TimedProtocol
 
 
 @contextmanager
 def served() -> Iterator[str]:
     """In a thread of this process, on one event loop, as the stack runs it."""
-    application = limited(get_asgi_application(), settings().max_file_bytes * FILES_AT_THE_LIMIT)
-    with in_thread(application, timeout_graceful_shutdown=1, backlog=512) as port:
+    application = limited(identified(get_asgi_application()), most_bytes)
+    with in_thread(application, http=TimedProtocol, timeout_graceful_shutdown=1, backlog=512) as port:
         yield f"http://localhost:{port}"
 
 

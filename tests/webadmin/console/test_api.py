@@ -99,7 +99,7 @@ def test_a_script_retries_all_that_match_and_is_told_how_many(operator: Client, 
         ({"state": "running"}, 400, "What can be tried again is cancelled, failed, partial."),
         ({"collections": "papers"}, 400, "'collections' is no filter: use collection, state, q."),
         ({"collection": "nowhere"}, 404, "There is no collection named 'nowhere'."),
-        ({"collection": "no\x00where"}, 404, "There is no collection named 'nowhere'."),
+        ({"collection": "no\x00where"}, 400, "This form holds a character that is no text."),
     ],
 )
 def test_a_retry_of_many_that_is_asked_wrongly_is_one_sentence(

@@ -12,6 +12,7 @@ import pytest
 from django.test import Client
 
 from aegis_assets.model.document import State
+from aegis_assets.settings import settings
 from aegis_assets.stores.ledger import Ledger
 from tests.stores.ledger.build import EMBED, RUN, dead, enriched, planned
 from tests.webadmin.console.serving import Watched, connected, until, watch
@@ -95,8 +96,10 @@ def test_who_comes_later_is_told_nothing_older_than_the_page_that_asks(
 
 
 def test_two_hundred_viewers_cost_the_database_what_one_does(
-    site_url: str, viewer: dict[str, str], ledger: Ledger, ledger_url: str
+    site_url: str, viewer: dict[str, str], ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AEGIS_STREAMS_PER_USER", str(VIEWERS))
+    settings.cache_clear()
     document, others = put("a.md"), [put(f"{number}.md") for number in range(5)]
     ledger.begin(document, RUN, dead)
     planned(ledger, document, *(f"k{number}" for number in range(50)))

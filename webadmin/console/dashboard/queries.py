@@ -7,7 +7,6 @@ from math import ceil
 from typing import Final
 from uuid import UUID
 
-from django.core.cache import cache
 from django.db.models import Count, F, Max, OuterRef, Subquery
 from django.db.models.functions import TruncMinute
 from django.utils import timezone
@@ -17,6 +16,7 @@ from aegis_assets.model.parsing import Frozen
 from aegis_assets.stores.leases import LIMITS
 from webadmin.documents import platform
 from webadmin.documents.models import ChunkTask, Document, Failure, RunDocument
+from webadmin.shared_reading import shared_readings
 
 RUNNING_SHOWN: Final = 12
 KINDS_SHOWN: Final = 8
@@ -98,8 +98,7 @@ class Work(Frozen):
 
 def work() -> Work:
     """At most a second old: viewers share one reading."""
-    kept: Work = cache.get_or_set("console.work", read, KEPT_SECONDS)
-    return kept
+    return shared_readings.get("console.work", read, KEPT_SECONDS)
 
 
 def read() -> Work:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
 from webadmin.console.dashboard import queries
 from webadmin.console.page import page, render
-from webadmin.monitoring.doctor import Check, diagnose
+from webadmin.monitoring.doctor import diagnose
+from webadmin.shared_reading import shared_readings
 
 HEALTH_SECONDS: Final = 15.0
 
@@ -32,7 +32,7 @@ def work(request: HttpRequest) -> HttpResponse:
 @page("documents.view_document")
 def health(request: HttpRequest) -> HttpResponse:
     """Every engine and store. Viewers share one diagnosis for some seconds."""
-    checks: list[Check] = cache.get_or_set("console.health", diagnose, HEALTH_SECONDS)
+    checks = shared_readings.get("console.health", diagnose, HEALTH_SECONDS)
     ailing = [check for check in checks if not check.ok]
     well = [check for check in checks if check.ok]
     return TemplateResponse(request, "console/dashboard/health.html", {"ailing": ailing, "well": well})

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from django.core.cache import cache
 from django.db import connection
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from aegis_assets.model.document import Mark
+from webadmin.shared_reading import shared_readings
 
 KEPT_SECONDS: Final = 1.0
 # One letter a chunk. The order is that of the legend.
@@ -91,8 +91,7 @@ class Grid(NamedTuple):
 
 def recent(document: UUID) -> Grid | None:
     """As `grid`, at most a second old: viewers share one reading."""
-    kept: Grid | None = cache.get_or_set(f"console.grid.{document}", lambda: grid(document), KEPT_SECONDS)
-    return kept
+    return shared_readings.get(f"console.grid.{document}", lambda: grid(document), KEPT_SECONDS)
 
 
 def grid(document: UUID) -> Grid | None:

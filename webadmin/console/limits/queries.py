@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.core.cache import cache
 from django.db.models import Count, Q
 from django.utils import timezone
 
@@ -19,6 +18,7 @@ from webadmin.console.limits.numbers import ACTING, changes, shown
 from webadmin.documents import platform
 from webadmin.documents.models import ChunkTask, Document
 from webadmin.orchestrator.client import DagsterClient, Pool, Queue
+from webadmin.shared_reading import shared_readings
 
 KEPT_SECONDS: Final = 1.0
 HOLDERS_SHOWN: Final = 8
@@ -81,8 +81,7 @@ class Dagster(Frozen):
 
 def engaged() -> Engaged:
     """At most a second old: viewers share one reading."""
-    kept: Engaged = cache.get_or_set("console.limits", read, KEPT_SECONDS)
-    return kept
+    return shared_readings.get("console.limits", read, KEPT_SECONDS)
 
 
 def read() -> Engaged:
@@ -163,8 +162,7 @@ def _leases(capacity: dict[str, int]) -> dict[str, Use]:
 
 def dagster() -> Dagster:
     """A second old at most, as above."""
-    kept: Dagster = cache.get_or_set("console.limits.dagster", _occupancy, KEPT_SECONDS)
-    return kept
+    return shared_readings.get("console.limits.dagster", _occupancy, KEPT_SECONDS)
 
 
 def _occupancy() -> Dagster:

@@ -52,6 +52,12 @@ class Hub:
     def full(self) -> bool:
         return len(self._viewers) >= MOST_VIEWERS
 
+    def exhausted(self, by: admission.Pass) -> bool:
+        """Return whether the user, or the token, has as many streams open as it may."""
+        same = [viewer.admission for viewer in self._viewers if viewer.admission.user == by.user]
+        of_token = sum(one.token == by.token for one in same) if by.token else 0
+        return len(same) >= settings().streams_per_user or of_token >= settings().streams_per_token
+
     @asynccontextmanager
     async def watch(self, viewer: Viewer) -> AsyncIterator[Viewer]:
         """The viewer gets everything as it is read from here on, at first how each document stands."""

@@ -26,6 +26,7 @@ from webadmin.documents.models import Document
 
 BEAT_SECONDS: Final = 15.0  # proxies cut what is silent for 30 or 60 s; the page's script takes a stream for dead after two
 MOST_IDS: Final = 500
+AGAIN_SECONDS: Final = 30
 # Some proxies and virus scanners hand nothing on before they have a few kilobytes.
 PREAMBLE: Final = b":" + b" " * 2048 + b"\nretry: 3000\nevent: beat\ndata: {}\n\n"
 BEAT: Final = b"event: beat\ndata: {}\n\n"
@@ -51,16 +52,27 @@ async def of_documents(request: HttpRequest) -> HttpResponse:
 
 
 async def _stream(request: HttpRequest, keys: Iterable[Key]) -> HttpResponse:
+    admitted = admission.granted(request)
     if hub().full:
-        return refused(_("Too many viewers: ask for progress instead."), 503)
+        return _later(_("Too many viewers: ask for progress instead."), 503)
+    if hub().exhausted(admitted):
+        return _later(_("You watch too much at once: close some pages, or ask for progress instead."), 429)
     last = request.headers.get("Last-Event-ID", "")
     since = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else 0
-    viewer = Viewer(keys, admission.granted(request), since, get_language() or "")
+    viewer = Viewer(keys, admitted, since, get_language() or "")
     await sync_to_async(connections.close_all)()
     return StreamingHttpResponse(_events(viewer), content_type="text/event-stream", headers=HEADERS)
 
 
+def _later(sentence: str, status: int) -> HttpResponse:
+    answer = refused(sentence, status)
+    answer.headers["Retry-After"] = str(AGAIN_SECONDS)
+    return answer
+
+
 async def _events(viewer: Viewer) -> AsyncIterator[bytes]:
+    if hub().exhausted(viewer.admission):  # others of the same moment were quicker: it ends here, and asking again is refused
+        return
     async with hub().watch(viewer):
         yield PREAMBLE
         while (events := await viewer.events(BEAT_SECONDS)) is not None:

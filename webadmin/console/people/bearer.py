@@ -16,7 +16,7 @@ from django.utils.decorators import sync_and_async_middleware
 from django.utils.translation import gettext as _
 
 from webadmin.console.models import ApiToken
-from webadmin.console.people import tokens
+from webadmin.console.people import rates, tokens
 
 UNDER: Final = ("/api/", "/metrics")
 Answer = Callable[[HttpRequest], HttpResponse] | Callable[[HttpRequest], Awaitable[HttpResponse]]
@@ -27,11 +27,11 @@ def bearer(get_response: Answer) -> Any:
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> HttpResponse:
-            secret = _secret(request)
+            secret = secret_of(request)
             if secret is not None:
                 token = await tokens.usable(secret).afirst()
                 if token is None:
-                    return _refusal()
+                    return rates.refusal(request) or refusal()
                 await tokens.stale(token).aupdate(used_at=timezone.now())
                 _admit(request, token)
             return await get_response(request)
@@ -39,11 +39,11 @@ def bearer(get_response: Answer) -> Any:
         return answer_async
 
     def answer(request: HttpRequest) -> HttpResponse:
-        secret = _secret(request)
+        secret = secret_of(request)
         if secret is not None:
             token = tokens.usable(secret).first()
             if token is None:
-                return _refusal()
+                return rates.refusal(request) or refusal()
             tokens.stale(token).update(used_at=timezone.now())
             _admit(request, token)
         return get_response(request)
@@ -51,7 +51,7 @@ def bearer(get_response: Answer) -> Any:
     return answer
 
 
-def _secret(request: HttpRequest) -> str | None:
+def secret_of(request: HttpRequest) -> str | None:
     scheme, _space, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not request.path.startswith(UNDER):
         return None
@@ -68,6 +68,6 @@ def _admit(request: HttpRequest, token: ApiToken) -> None:
     request._dont_enforce_csrf_checks = True
 
 
-def _refusal() -> JsonResponse:
+def refusal() -> JsonResponse:
     said = {"error": _("This token is unknown, expired or revoked.")}
     return JsonResponse(said, status=401, headers={"WWW-Authenticate": "Bearer"})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
+from pydantic import StringConstraints
 
 from aegis_assets.model.parsing import Frozen
 from aegis_assets.stores.ledger.naming import upload_key
@@ -16,8 +17,8 @@ from webadmin.documents.models import Document
 class Announced(Frozen):
     """sha256: '' where the browser cannot tell (it hashes over https and on the machine itself only)."""
 
-    path: str
-    sha256: str = ""
+    path: Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+    sha256: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
 class Known(Frozen):

@@ -21,6 +21,11 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && event.detail.elt.hasAttribute("data-polls")) event.preventDefault();
 });
 
+// What a page asks by itself keeps no session alive.
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.elt.hasAttribute("data-polls")) event.detail.headers["Aegis-Poll"] = "1";
+});
+
 // A region that scrolls sideways is reached by the keyboard too.
 const reachable = () => document.querySelectorAll(".scrolls:not([tabindex])").forEach((region) => { region.tabIndex = 0; });
 document.addEventListener("DOMContentLoaded", reachable);
