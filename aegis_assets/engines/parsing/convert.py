@@ -111,9 +111,9 @@ def _backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
     from docling.datamodel.base_models import InputFormat
 
     if kind == "docx":
-        from docling.backend.msword_backend import MsWordDocumentBackend
+        from aegis_assets.engines.parsing.formats.word import WordBackend
 
-        return InputFormat.DOCX, MsWordDocumentBackend, options.MsWordBackendOptions()
+        return InputFormat.DOCX, WordBackend, options.MsWordBackendOptions()
     if kind == "pptx":
         from docling.backend.mspowerpoint_backend import MsPowerpointDocumentBackend
 
@@ -140,9 +140,9 @@ def _text_backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
     from docling.datamodel.base_models import InputFormat
 
     if kind == "markdown":
-        from docling.backend.md_backend import MarkdownDocumentBackend
+        from aegis_assets.engines.parsing.formats.markdown import MarkdownBackend
 
-        return InputFormat.MD, MarkdownDocumentBackend, options.MarkdownBackendOptions(encoding="utf-8")
+        return InputFormat.MD, MarkdownBackend, options.MarkdownBackendOptions(encoding="utf-8")
     if kind == "asciidoc":
         from docling.backend.asciidoc_backend import AsciiDocBackend
 
