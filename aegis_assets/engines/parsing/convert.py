@@ -128,10 +128,10 @@ def _backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
         backend = {"odt": odf.OdtDocumentBackend, "ods": odf.OdsDocumentBackend, "odp": odf.OdpDocumentBackend}[kind]
         return InputFormat(kind), backend, None
     if kind == "html":
-        from docling.backend.html_backend import HTMLDocumentBackend
+        from aegis_assets.engines.parsing.formats.html import HtmlBackend
 
-        # infer_furniture would take all text before the first heading out of the body.
-        return InputFormat.HTML, HTMLDocumentBackend, options.HTMLBackendOptions(infer_furniture=False)
+        # infer_furniture would take all text before the first heading out of the body. Of pictures only `data:` URIs are read.
+        return InputFormat.HTML, HtmlBackend, options.HTMLBackendOptions(infer_furniture=False, fetch_images=True)
     return _text_backend(kind)
 
 
