@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from aegis_assets.engines.parsing import archive
+from aegis_assets.engines.parsing.attached import add_embedded
 from aegis_assets.engines.parsing.decode import clean, decode
+from aegis_assets.engines.parsing.formats import mail
 from aegis_assets.engines.parsing.nesting import TOO_DEEP, check, shallow
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, LimitExceeded
 
@@ -29,6 +31,7 @@ Tree = dict[str, Any]
 """A docling document as its JSON has it: cutting and joining documents as typed objects copies every item several times."""
 
 ZIPPED: Final = frozenset({"docx", "pptx", "xlsx", "odt", "ods", "odp", "epub"})
+EMBEDDING: Final = frozenset({"docx", "pptx", "xlsx"})
 DECODED: Final = frozenset({"html", "markdown", "asciidoc", "latex", "webvtt"})
 # What a backend does to a `<` that starts no HTML element: Markdown drops `<int>` of `vector<int>` as if it were markup.
 _LESS_THAN: Final = "\ue0f3"
@@ -57,9 +60,18 @@ def convert(path: Path, kind: str) -> Tree:
     if kind == "epub":
         for chapter in archive.read(path, (".xhtml", ".html", ".htm")):
             check(decode(chapter))
+    if kind == "email":
+        return scrub(mail.read(path), kind)
     content = path.read_bytes()
     if kind in DECODED:
-        content = _as_utf8(decode(content), kind)
+        return convert_text(decode(content), kind)
+    tree = scrub(_tree(content, kind), kind)
+    return add_embedded(path, tree) if kind in EMBEDDING else tree
+
+
+def convert_text(text: str, kind: str) -> Tree:
+    """The document of a text in one of the DECODED formats."""
+    content = _as_utf8(text, kind)
     with complaints(kind) as heard:
         tree = _tree(content, kind)
     if heard:
@@ -156,10 +168,6 @@ def _text_backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
         from docling.backend.epub_backend import EpubDocumentBackend
 
         return InputFormat.EPUB, EpubDocumentBackend, options.EpubBackendOptions(max_file_bytes=archive.XML_MEMBER)
-    if kind == "email":
-        from docling.backend.email_backend import EmailDocumentBackend
-
-        return InputFormat.EMAIL, EmailDocumentBackend, options.EmailBackendOptions(list_attachments=True)
     if kind == "webvtt":
         from docling.backend.webvtt_backend import WebVTTDocumentBackend
 

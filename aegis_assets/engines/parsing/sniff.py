@@ -51,7 +51,7 @@ _TEXT_NAMES: Final = {
     ".tex": "latex", ".latex": "latex", ".ltx": "latex",
     ".csv": "csv", ".tsv": "csv", ".tab": "csv",
     ".html": "html", ".htm": "html", ".xhtml": "html",
-    ".eml": "email", ".vtt": "webvtt", ".txt": "text", ".text": "text", ".log": "text", ".json": "text", ".jsonl": "text",
+    ".eml": "email", ".mbox": "email", ".mht": "email", ".mhtml": "email", ".vtt": "webvtt", ".txt": "text", ".text": "text", ".log": "text", ".json": "text", ".jsonl": "text",
     ".yaml": "text", ".yml": "text", ".toml": "text", ".ini": "text", ".py": "text", ".sql": "text", ".xml": "text", ".rst": "text",
 }  # fmt: skip
 HEAD: Final = 65_536  # bytes that tell a format
@@ -271,7 +271,8 @@ def _text(text: str, suffix: str) -> str:
 def _is_mail(text: str) -> bool:
     """Two different header fields of mail, and nothing but header lines before the first empty line."""
     fields: set[str] = set()
-    for line in text.lstrip("\n").split("\n")[:200]:
+    lines = text.lstrip("\n").split("\n")[:200]
+    for line in lines[lines[0].startswith("From ") :]:  # the line between two messages of a mailbox
         if not line.strip():
             break
         if line[0] in " \t" and fields:
