@@ -131,9 +131,9 @@ def _backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
 
         return InputFormat.PPTX, MsPowerpointDocumentBackend, options.MsPowerpointBackendOptions()
     if kind == "xlsx":
-        from docling.backend.msexcel_backend import MsExcelDocumentBackend
+        from aegis_assets.engines.parsing.formats.excel import ExcelBackend
 
-        return InputFormat.XLSX, MsExcelDocumentBackend, options.MsExcelBackendOptions()
+        return InputFormat.XLSX, ExcelBackend, options.MsExcelBackendOptions()
     if kind in ("odt", "ods", "odp"):
         from docling.backend import opendocument_backend as odf
 

@@ -51,7 +51,8 @@ _TEXT_NAMES: Final = {
     ".tex": "latex", ".latex": "latex", ".ltx": "latex",
     ".csv": "csv", ".tsv": "csv", ".tab": "csv",
     ".html": "html", ".htm": "html", ".xhtml": "html",
-    ".eml": "email", ".mbox": "email", ".mht": "email", ".mhtml": "email", ".vtt": "webvtt", ".txt": "text", ".text": "text", ".log": "text", ".json": "text", ".jsonl": "text",
+    ".eml": "email", ".mbox": "email", ".mht": "email", ".mhtml": "email",
+    ".vtt": "webvtt", ".txt": "text", ".text": "text", ".log": "text", ".json": "text", ".jsonl": "text",
     ".yaml": "text", ".yml": "text", ".toml": "text", ".ini": "text", ".py": "text", ".sql": "text", ".xml": "text", ".rst": "text",
 }  # fmt: skip
 HEAD: Final = 65_536  # bytes that tell a format

@@ -102,7 +102,7 @@ def _join_next(paragraph: Any) -> None:
 
 
 def unwrap(body: Any) -> None:
-    """Put runs, paragraphs, rows and cells where the wrappers around them stand. A check box keeps its control, which docling reads."""
+    """Put runs, paragraphs, rows and cells where the wrappers around them stand, but for check boxes, which docling reads."""
     for ruby in [*body.iter(qn("w:ruby"))]:
         run = ruby.getparent()
         for text in [*ruby.iterfind(f"{qn('w:rubyBase')}//{_T}")]:
