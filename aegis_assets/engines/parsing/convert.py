@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aegis_assets.engines.parsing import archive
 from aegis_assets.engines.parsing.attached import add_embedded
 from aegis_assets.engines.parsing.decode import clean, decode
-from aegis_assets.engines.parsing.formats import mail
+from aegis_assets.engines.parsing.formats import asciidoc, mail
 from aegis_assets.engines.parsing.nesting import TOO_DEEP, check, shallow
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, LimitExceeded
 
@@ -127,9 +127,9 @@ def _backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
 
         return InputFormat.DOCX, WordBackend, options.MsWordBackendOptions()
     if kind == "pptx":
-        from docling.backend.mspowerpoint_backend import MsPowerpointDocumentBackend
+        from aegis_assets.engines.parsing.formats.powerpoint import PowerPointBackend
 
-        return InputFormat.PPTX, MsPowerpointDocumentBackend, options.MsPowerpointBackendOptions()
+        return InputFormat.PPTX, PowerPointBackend, options.MsPowerpointBackendOptions()
     if kind == "xlsx":
         from aegis_assets.engines.parsing.formats.excel import ExcelBackend
 
@@ -182,6 +182,8 @@ def _as_utf8(text: str, kind: str) -> bytes:
         raise BadInput(BLANK)
     if kind == "html":
         text = shallow(text)
+    if kind == "asciidoc":
+        text = asciidoc.prepare(text)
     if kind == "markdown":
         check(text)
         if _QUOTES.search(text):

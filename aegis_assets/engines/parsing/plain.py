@@ -16,7 +16,7 @@ from aegis_assets.engines.parsing.tree import Assembly, Tree
 
 _DELIMITERS: Final = ",;\t|"
 _SAMPLE: Final = 65_536
-_PARAGRAPH: Final = re.compile(r"\n[ \t]*\n\s*")
+_PARAGRAPH: Final = re.compile(r"\n(?:[ \t]*\n)+")  # a line after an empty one keeps its indentation
 # A cell this long is a field whose quote was never closed: the csv module would otherwise stop at 128 kB.
 _FIELD: Final = 2**31 - 1
 Rows = list[list[str]]

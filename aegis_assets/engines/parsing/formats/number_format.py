@@ -84,9 +84,8 @@ def _filled(number: Decimal, section: tuple[str, ...]) -> str:
     point = section.index(".") if "." in section else last + 1
     first = min(index for index, token in enumerate(section) if token in _DIGITS)
     grouped = any(token == "," for token in section[first : min(point, last)])
-    rounded = (
-        number.quantize(Decimal(1).scaleb(-_places(section)), rounding=ROUND_HALF_UP) if number < Decimal(10) ** 20 else number
-    )
+    if number < Decimal(10) ** 20:
+        number = number.quantize(Decimal(1).scaleb(-_places(section)), rounding=ROUND_HALF_UP)
     whole, _, part = f"{number:f}".partition(".")
     text = _whole(whole, section[:point], grouped) + "".join(map(_literal, section[last + 1 :])) if point > last else ""
     return text or _whole(whole, section[:point], grouped) + _part(part, section[point:])

@@ -17,6 +17,8 @@ from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.oxml import OxmlElement, parse_xml
 from docx.oxml.ns import qn
 
+from aegis_assets.engines.parsing.formats import diagram
+
 _W14_CHECKBOX: Final = "{http://schemas.microsoft.com/office/word/2010/wordml}checkbox"
 _REMOVED: Final = tuple(map(qn, ("w:del", "w:moveFrom")))
 _WRAPPERS: Final = tuple(
@@ -41,6 +43,7 @@ class WordBackend(MsWordDocumentBackend):
         notes = list(_notes(self.docx_obj.part))
         for reference, texts in notes:
             place_notes(body, reference, texts)
+        place_diagrams(body, self.docx_obj.part)
         if self.docx_obj.sections:
             place_first_page(self.docx_obj.sections[0], body)
         return super().convert()
@@ -148,6 +151,16 @@ def place_notes(body: Any, reference: str, texts: dict[str, list[str]]) -> None:
             note = _paragraph(text)
             last.get(paragraph, paragraph).addnext(note)
             last[paragraph] = note
+
+
+def place_diagrams(body: Any, part: Any) -> None:
+    """Write the texts of SmartArt behind the paragraph that it stands in."""
+    for related in [*body.iter(diagram.RELATED)]:
+        relation = part.rels.get(related.get(diagram.DATA))
+        paragraph = next(related.iterancestors(_P), None)
+        if relation is not None and not relation.is_external and paragraph is not None:
+            for text in reversed(diagram.texts(relation.target_part.blob)):
+                paragraph.addnext(_paragraph(text))
 
 
 def place_first_page(section: Any, body: Any) -> None:
