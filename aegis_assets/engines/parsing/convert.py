@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aegis_assets.engines.parsing import archive
 from aegis_assets.engines.parsing.attached import add_embedded
 from aegis_assets.engines.parsing.decode import clean, decode
-from aegis_assets.engines.parsing.formats import asciidoc, mail
+from aegis_assets.engines.parsing.formats import asciidoc, mail, xml
 from aegis_assets.engines.parsing.nesting import TOO_DEEP, check, shallow
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, LimitExceeded
 
@@ -62,11 +62,20 @@ def convert(path: Path, kind: str) -> Tree:
             check(decode(chapter))
     if kind == "email":
         return scrub(mail.read(path), kind)
+    if kind == "xml":
+        if (found := xml.read(path)) is None:
+            raise Unsupported("no XML")
+        return scrub(found, kind)
     content = path.read_bytes()
     if kind in DECODED:
         return convert_text(decode(content), kind)
-    tree = scrub(_tree(content, kind), kind)
+    tree = convert_bytes(content, kind)
     return add_embedded(path, tree) if kind in EMBEDDING else tree
+
+
+def convert_bytes(content: bytes, kind: str) -> Tree:
+    """The document of the bytes of a format that says its encoding itself."""
+    return scrub(_tree(content, kind), kind)
 
 
 def convert_text(text: str, kind: str) -> Tree:
@@ -168,6 +177,10 @@ def _text_backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
         from docling.backend.epub_backend import EpubDocumentBackend
 
         return InputFormat.EPUB, EpubDocumentBackend, options.EpubBackendOptions(max_file_bytes=archive.XML_MEMBER)
+    if kind == "jats":
+        from docling.backend.xml.jats_backend import JatsDocumentBackend
+
+        return InputFormat.XML_JATS, JatsDocumentBackend, None
     if kind == "webvtt":
         from docling.backend.webvtt_backend import WebVTTDocumentBackend
 

@@ -19,6 +19,7 @@ from aegis_assets.engines.parsing.decode import decode
 from aegis_assets.engines.parsing.docling_serve.client import DoclingServe
 from aegis_assets.engines.parsing.docling_serve.options import FORMATS
 from aegis_assets.engines.parsing.nesting import DEEPEST, TOO_DEEP
+from aegis_assets.engines.parsing.readable import readable
 from aegis_assets.engines.parsing.sniff import BLANK, Sniffed, sniff
 from aegis_assets.engines.parsing.tree import Tree, depth
 from aegis_assets.errors import BadInput
@@ -73,7 +74,7 @@ def read(path: Path, kind: str, serve: DoclingServe | None = None) -> tuple[Tree
         text = decode(path.read_bytes())
         if not text.strip():
             raise BadInput(BLANK)
-        return plain.text_tree(text), "plain-text"
+        return plain.text_tree(readable(text)), "plain-text"
     if serve is not None and kind in FORMATS:
         if kind in ZIPPED:
             archive.check(path)
