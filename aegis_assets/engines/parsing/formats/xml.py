@@ -30,7 +30,7 @@ _DEEPEST: Final = 6
 
 
 def read(path: Path) -> Tree | None:
-    """The document; None where the file is no XML."""
+    """The document; None where the file is no XML, or has no text outside its markup."""
     text = _DECLARATION.sub("", decode(path.read_bytes()), count=1)
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, recover=True, remove_comments=True, remove_pis=True
@@ -42,7 +42,7 @@ def read(path: Path) -> Tree | None:
         return _journal(root)
     assembly = Assembly()
     _add(assembly, root, 0)
-    return assembly.tree
+    return assembly.tree if assembly.tree["body"]["children"] else None
 
 
 def _journal(root: Any) -> Tree:
