@@ -32,9 +32,15 @@ def join_spans(root: Any) -> None:
     while stack:
         element = stack.pop()
         if isinstance(element, _TEXTS):
-            element.children = _joined(element.children)
+            element.children = _joined([*_task(element), *element.children])
         elif isinstance(getattr(element, "children", None), list):
             stack.extend(element.children)
+
+
+def _task(element: Any) -> list[Any]:
+    """The box of a task, which marko takes out of its text."""
+    state = getattr(element, "checked", None)
+    return [] if state is None else [marko.inline.RawText("[x] " if state else "[ ] ")]
 
 
 def _joined(spans: list[Any]) -> list[Any]:
