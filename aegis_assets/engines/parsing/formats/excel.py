@@ -111,15 +111,15 @@ def regions(texts: dict[Place, str], spans: dict[Place, Place]) -> Iterator[Box]
     by_row: dict[int, list[int]] = {}
     for row, column in sorted(texts):
         by_row.setdefault(row, []).append(column)
-    rows_ = sorted(by_row)
+    numbers = sorted(by_row)
     seen: set[Place] = set()
     for start in sorted(texts):
         if start in seen:
             continue
         box = _grown(start, owner)
-        for row in rows_[bisect_left(rows_, box.top) : bisect_right(rows_, box.bottom)]:
-            columns = by_row[row]
-            seen.update((row, column) for column in columns[bisect_left(columns, box.left) : bisect_right(columns, box.right)])
+        for row in numbers[bisect_left(numbers, box.top) : bisect_right(numbers, box.bottom)]:
+            along = by_row[row]
+            seen.update((row, column) for column in along[bisect_left(along, box.left) : bisect_right(along, box.right)])
         yield box
 
 

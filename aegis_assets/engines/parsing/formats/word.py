@@ -147,10 +147,11 @@ def place_notes(body: Any, reference: str, texts: dict[str, list[str]]) -> None:
     last: dict[Any, Any] = {}
     for mark in [*body.iter(reference)]:
         paragraph = next(mark.iterancestors(_P), None)
-        for text in texts.get(mark.get(_ID), ()) if paragraph is not None else ():
-            note = _paragraph(text)
-            last.get(paragraph, paragraph).addnext(note)
-            last[paragraph] = note
+        if paragraph is not None:
+            for text in texts.get(mark.get(_ID), ()):
+                note = _paragraph(text)
+                last.get(paragraph, paragraph).addnext(note)
+                last[paragraph] = note
 
 
 def place_diagrams(body: Any, part: Any) -> None:
