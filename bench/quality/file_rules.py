@@ -1,4 +1,4 @@
-"""What a reader expects of a file's chunks, and which of it does not hold. The rules are those of `expected.json` (bench.quality.files)."""
+"""What a reader expects of a file's chunks, by the rules of `expected.json`, and which of it does not hold."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`python -m bench.quality.files DIR`: whether files as people have them come out as a reader expects.
 
-DIR has the files and folders that its `expected.json` names, each with the rules that `bench.quality.file_rules` judges by. Each case
+DIR has the files and folders that its `expected.json` names, with the rules that `bench.quality.file_rules` judges by. Each case
 is ingested into a collection of its own, by one `manage.py ingest`, or by one for each of its `commands`. A stack of its own is
 started, since exit codes are judged too; the chunks are those of the live generations in its ledger, which alone has their order.
 """
@@ -22,7 +22,8 @@ CASE_SECONDS: Final = 600.0
 EXPECTED: Final = "expected.json"
 CHUNKS: Final = """
 SELECT c.text, p.pages FROM aegis_document d JOIN aegis_collection o ON o.id = d.collection_id
-JOIN aegis_placement p ON p.generation_id = d.live_id JOIN aegis_chunk c ON c.id = p.chunk_id JOIN aegis_window w ON w.id = p.window_id
+JOIN aegis_placement p ON p.generation_id = d.live_id JOIN aegis_chunk c ON c.id = p.chunk_id
+JOIN aegis_window w ON w.id = p.window_id
 WHERE o.name = %(collection)s ORDER BY d.name, d.id, w.first, p.ordinal"""
 DOCUMENTS: Final = """
 SELECT d.message FROM aegis_document d JOIN aegis_collection o ON o.id = d.collection_id WHERE o.name = %(collection)s"""

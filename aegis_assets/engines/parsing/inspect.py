@@ -94,13 +94,16 @@ def _rows(path: Path, out: Path, limit: int) -> tuple[tuple[Part, ...], str, Non
 
 
 def _row_sections(rows: plain.Rows, limit: int) -> Iterator[sections.Section]:
-    header, body = rows[0], rows[1:]
+    at = plain.header_at(rows)
+    titles, header, body = rows[:at], rows[at], rows[at + 1 :]
     units = [
         (sum(sections.tokens(cell) for cell in row), zlib.crc32("\t".join(row).encode("utf-8", "replace")), True) for row in body
     ]
     edges = [0, *sections.cuts(units, limit), len(body)]
     for first, last in pairwise(edges):
         tree: Tree = {"header": header, "rows": body[first:last]}
+        if titles and first == 0:
+            tree["titles"] = titles
         size = sum(unit[0] for unit in units[first:last])
         part = Part(hash=sections.digest(tree), weight=max(1, -(-size // sections.CHUNK)), headings=())
         yield sections.Section(part, tree)

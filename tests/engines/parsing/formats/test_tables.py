@@ -42,3 +42,11 @@ def test_the_first_cell_of_a_row_longer_than_a_chunk_stands_in_each_part(way: Ru
     chunks = way(saved(book), "a.xlsx").chunks
     assert len(chunks) > 2
     assert all("Question | Answer\nHow long? | " in draft.text for draft in chunks)
+
+
+def test_the_header_of_a_csv_may_stand_below_its_title(way: Run) -> None:
+    rows = "".join(f"Gauge number {number} on the long quay,{number}\n" for number in range(90))
+    chunks = way(f"Levels of the harbour\n\nGauge,Level\n{rows}", "a.csv").chunks
+    assert len(chunks) > 1
+    assert all("Gauge | Level" in draft.text for draft in chunks)
+    assert ["Levels of the harbour" in draft.text for draft in chunks].count(True) == 1
