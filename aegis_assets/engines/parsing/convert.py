@@ -111,6 +111,10 @@ def _tree(content: bytes, kind: str) -> Tree:
 def _document(content: bytes, kind: str) -> Any:
     from docling.datamodel.document import InputDocument
 
+    if kind in ("odt", "odp"):
+        from aegis_assets.engines.parsing.formats.opendocument import made_plain
+
+        content = made_plain(content)
     input_format, backend, options = _backend(kind)
     document = InputDocument(
         path_or_stream=BytesIO(content), format=input_format, backend=backend, backend_options=options, filename=f"document.{kind}"
@@ -146,7 +150,9 @@ def _backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
     if kind in ("odt", "ods", "odp"):
         from docling.backend import opendocument_backend as odf
 
-        backend = {"odt": odf.OdtDocumentBackend, "ods": odf.OdsDocumentBackend, "odp": odf.OdpDocumentBackend}[kind]
+        from aegis_assets.engines.parsing.formats.opendocument import SheetBackend
+
+        backend = {"odt": odf.OdtDocumentBackend, "ods": SheetBackend, "odp": odf.OdpDocumentBackend}[kind]
         return InputFormat(kind), backend, None
     if kind == "html":
         from aegis_assets.engines.parsing.formats.html import HtmlBackend
