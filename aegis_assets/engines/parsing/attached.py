@@ -16,6 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from aegis_assets.engines.parsing import sections
+from aegis_assets.engines.parsing.decode import decode
+from aegis_assets.engines.parsing.plain import read_rows, table_tree
 from aegis_assets.engines.parsing.tree import Assembly, Node, Slice, Tree, children, node
 from aegis_assets.errors import AegisError
 from aegis_assets.model.parsing import ParseRequest
@@ -52,6 +54,7 @@ def add_files(assembly: Assembly, files: list[File], level: int = 2) -> None:
 
 def read_file(file: File) -> Tree:
     """The document that the file is. Raises BadInput or LimitExceeded."""
+    from aegis_assets.engines.parsing.convert import EMBEDDING, convert
     from aegis_assets.engines.parsing.inspect import read
     from aegis_assets.engines.parsing.sniff import sniff
 
@@ -63,6 +66,10 @@ def read_file(file: File) -> Tree:
             return _picture(file.content, kind.media_type)
         if kind.format == "pdf":
             return _pages(path, file.name, Path(folder))
+        if kind.format == "csv":
+            return table_tree([*read_rows(decode(file.content))])
+        if kind.format in EMBEDDING:  # without what it embeds: a ZIP can be made to hold itself
+            return _without_pages(convert(path, kind.format, embedded=False))
         return _without_pages(read(path, kind.format)[0])
 
 

@@ -53,8 +53,8 @@ class Unsupported(Exception):
     """docling has no backend for the format, or its backend broke on a text: the fallback parser may do better."""
 
 
-def convert(path: Path, kind: str) -> Tree:
-    """kind: a format as sniffed. Raises Unsupported, BadInput or LimitExceeded; other failures of a backend as EngineFailed."""
+def convert(path: Path, kind: str, *, embedded: bool = True) -> Tree:
+    """kind: a format as sniffed. embedded: read the files inside it too. Raises Unsupported, BadInput or LimitExceeded; other failures of a backend as EngineFailed."""
     if kind in ZIPPED:
         archive.check(path)
     if kind == "epub":
@@ -70,7 +70,7 @@ def convert(path: Path, kind: str) -> Tree:
     if kind in DECODED:
         return convert_text(decode(content), kind)
     tree = convert_bytes(content, kind)
-    return add_embedded(path, tree) if kind in EMBEDDING else tree
+    return add_embedded(path, tree) if embedded and kind in EMBEDDING else tree
 
 
 def convert_bytes(content: bytes, kind: str) -> Tree:
