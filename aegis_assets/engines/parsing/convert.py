@@ -54,7 +54,10 @@ class Unsupported(Exception):
 
 
 def convert(path: Path, kind: str, *, embedded: bool = True) -> Tree:
-    """kind: a format as sniffed. embedded: read the files inside it too. Raises Unsupported, BadInput or LimitExceeded; other failures of a backend as EngineFailed."""
+    """kind: a format as sniffed. embedded: read the files inside it too.
+
+    Raises Unsupported, BadInput or LimitExceeded; other failures of a backend as EngineFailed.
+    """
     if kind in ZIPPED:
         archive.check(path)
     if kind == "epub":

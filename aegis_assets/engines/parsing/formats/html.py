@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bs4 import NavigableString, Tag
+from bs4.element import NavigableString, Tag
 from docling.backend.html_backend import HTMLDocumentBackend
 from docling_core.types.doc import DoclingDocument
 

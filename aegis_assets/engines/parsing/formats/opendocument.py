@@ -57,9 +57,10 @@ def _place_notes(root: Any) -> None:
     for note in [*root.iter(f"{_TEXT}note")]:
         block = next(note.iterancestors(f"{_TEXT}p", f"{_TEXT}h"), None)
         body = note.find(f"{_TEXT}note-body")
-        for paragraph in [*body] if block is not None and body is not None else ():
-            last.get(block, block).addnext(paragraph)
-            last[block] = paragraph
+        if block is not None and body is not None:
+            for paragraph in [*body]:
+                last.get(block, block).addnext(paragraph)
+                last[block] = paragraph
         _drop(note)
 
 
