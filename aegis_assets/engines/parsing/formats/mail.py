@@ -234,4 +234,4 @@ def _from_outlook(content: bytes) -> bytes:
     try:
         return EmailDocumentBackend._msg_to_rfc822_bytes(content)
     except Exception as error:  # the reader of .msg raises what its property streams raise
-        raise BadInput("The message is damaged. Save it again in Outlook, or as .eml.") from error
+        raise BadInput("The file is damaged or not what it claims to be. Save it again in the program that made it.") from error
