@@ -18,7 +18,7 @@ HAS_PIP := import pip; $(FITS)
 unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= $(shell for one in python3 python3.12 python3.11; do if $$one -c '$(FITS)' 2>/dev/null; then echo $$one; break; fi; done)
 
-.PHONY: help demo test test-full test-neo4j test-servers eval up down status clean worker install install-celery install-test
+.PHONY: help demo test test-full test-neo4j test-servers eval eval-files up down status clean worker install install-celery install-test
 
 help:
 	@echo "make demo     set everything up, start the stack, ingest a sample and show what came out"
@@ -28,6 +28,7 @@ help:
 	@echo "make bench-NAME   measure: origin, extraction, overhead, cpu, documents, bulk, peers, workers, diff, growth, walk, steady,"
 	@echo "                  kills, outages, limits, embedder or console"
 	@echo "make eval     score search, entities and relations on the public sets of EVAL=DIR, into docs/quality.md"
+	@echo "make eval-files   score files as people have them, EVAL/hard-files (docs/formats.md)"
 	@echo "make up       start the stack        make down    stop it"
 	@echo "make status   what runs              make clean   stop it and delete its data"
 	@echo "make worker QUEUES=gpu=2   take steps from these queues, on this or another machine (docs/distributed.md)"
@@ -60,6 +61,11 @@ bench-%: install-test
 # The running stack is scored, or one that is started for it. AEGIS_OLLAMA_URL or AEGIS_LLM_URL: the language model there too.
 eval: install-test
 	@$(BIN)/python -m bench.quality $(EVAL) $(ARGS)
+	@if [ -d $(EVAL)/hard-files ]; then $(MAKE) --no-print-directory eval-files; fi
+
+# A stack of its own is started.
+eval-files: install-test
+	@$(BIN)/python -m bench.quality.files $(EVAL)/hard-files $(ARGS)
 
 up: install$(if $(filter celery,$(AEGIS_EXECUTOR)),-celery)
 	@$(BIN)/python -m aegis_assets.embedded.cli up

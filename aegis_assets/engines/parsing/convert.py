@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from aegis_assets.engines.parsing import archive
+from aegis_assets.engines.parsing.attached import add_embedded
 from aegis_assets.engines.parsing.decode import clean, decode
+from aegis_assets.engines.parsing.formats import asciidoc, mail, xml
 from aegis_assets.engines.parsing.nesting import TOO_DEEP, check, shallow
 from aegis_assets.errors import AegisError, BadInput, EngineFailed, LimitExceeded
 
@@ -29,6 +31,7 @@ Tree = dict[str, Any]
 """A docling document as its JSON has it: cutting and joining documents as typed objects copies every item several times."""
 
 ZIPPED: Final = frozenset({"docx", "pptx", "xlsx", "odt", "ods", "odp", "epub"})
+EMBEDDING: Final = frozenset({"docx", "pptx", "xlsx"})
 DECODED: Final = frozenset({"html", "markdown", "asciidoc", "latex", "webvtt"})
 # What a backend does to a `<` that starts no HTML element: Markdown drops `<int>` of `vector<int>` as if it were markup.
 _LESS_THAN: Final = "\ue0f3"
@@ -50,16 +53,37 @@ class Unsupported(Exception):
     """docling has no backend for the format, or its backend broke on a text: the fallback parser may do better."""
 
 
-def convert(path: Path, kind: str) -> Tree:
-    """kind: a format as sniffed. Raises Unsupported, BadInput or LimitExceeded; other failures of a backend as EngineFailed."""
+def convert(path: Path, kind: str, *, embedded: bool = True) -> Tree:
+    """kind: a format as sniffed. embedded: read the files inside it too.
+
+    Raises Unsupported, BadInput or LimitExceeded; other failures of a backend as EngineFailed.
+    """
     if kind in ZIPPED:
         archive.check(path)
     if kind == "epub":
         for chapter in archive.read(path, (".xhtml", ".html", ".htm")):
             check(decode(chapter))
+    if kind == "email":
+        return scrub(mail.read(path), kind)
+    if kind == "xml":
+        if (found := xml.read(path)) is None:
+            raise Unsupported("no XML")
+        return scrub(found, kind)
     content = path.read_bytes()
     if kind in DECODED:
-        content = _as_utf8(decode(content), kind)
+        return convert_text(decode(content), kind)
+    tree = convert_bytes(content, kind)
+    return add_embedded(path, tree) if embedded and kind in EMBEDDING else tree
+
+
+def convert_bytes(content: bytes, kind: str) -> Tree:
+    """The document of the bytes of a format that says its encoding itself."""
+    return scrub(_tree(content, kind), kind)
+
+
+def convert_text(text: str, kind: str) -> Tree:
+    """The document of a text in one of the DECODED formats."""
+    content = _as_utf8(text, kind)
     with complaints(kind) as heard:
         tree = _tree(content, kind)
     if heard:
@@ -90,6 +114,10 @@ def _tree(content: bytes, kind: str) -> Tree:
 def _document(content: bytes, kind: str) -> Any:
     from docling.datamodel.document import InputDocument
 
+    if kind in ("odt", "odp"):
+        from aegis_assets.engines.parsing.formats.opendocument import made_plain
+
+        content = made_plain(content)
     input_format, backend, options = _backend(kind)
     document = InputDocument(
         path_or_stream=BytesIO(content), format=input_format, backend=backend, backend_options=options, filename=f"document.{kind}"
@@ -111,27 +139,29 @@ def _backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
     from docling.datamodel.base_models import InputFormat
 
     if kind == "docx":
-        from docling.backend.msword_backend import MsWordDocumentBackend
+        from aegis_assets.engines.parsing.formats.word import WordBackend
 
-        return InputFormat.DOCX, MsWordDocumentBackend, options.MsWordBackendOptions()
+        return InputFormat.DOCX, WordBackend, options.MsWordBackendOptions()
     if kind == "pptx":
-        from docling.backend.mspowerpoint_backend import MsPowerpointDocumentBackend
+        from aegis_assets.engines.parsing.formats.powerpoint import PowerPointBackend
 
-        return InputFormat.PPTX, MsPowerpointDocumentBackend, options.MsPowerpointBackendOptions()
+        return InputFormat.PPTX, PowerPointBackend, options.MsPowerpointBackendOptions()
     if kind == "xlsx":
-        from docling.backend.msexcel_backend import MsExcelDocumentBackend
+        from aegis_assets.engines.parsing.formats.excel import ExcelBackend
 
-        return InputFormat.XLSX, MsExcelDocumentBackend, options.MsExcelBackendOptions()
+        return InputFormat.XLSX, ExcelBackend, options.MsExcelBackendOptions()
     if kind in ("odt", "ods", "odp"):
         from docling.backend import opendocument_backend as odf
 
-        backend = {"odt": odf.OdtDocumentBackend, "ods": odf.OdsDocumentBackend, "odp": odf.OdpDocumentBackend}[kind]
+        from aegis_assets.engines.parsing.formats.opendocument import SheetBackend
+
+        backend = {"odt": odf.OdtDocumentBackend, "ods": SheetBackend, "odp": odf.OdpDocumentBackend}[kind]
         return InputFormat(kind), backend, None
     if kind == "html":
-        from docling.backend.html_backend import HTMLDocumentBackend
+        from aegis_assets.engines.parsing.formats.html import HtmlBackend
 
-        # infer_furniture would take all text before the first heading out of the body.
-        return InputFormat.HTML, HTMLDocumentBackend, options.HTMLBackendOptions(infer_furniture=False)
+        # infer_furniture would take all text before the first heading out of the body. Of pictures only `data:` URIs are read.
+        return InputFormat.HTML, HtmlBackend, options.HTMLBackendOptions(infer_furniture=False, fetch_images=True)
     return _text_backend(kind)
 
 
@@ -140,9 +170,9 @@ def _text_backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
     from docling.datamodel.base_models import InputFormat
 
     if kind == "markdown":
-        from docling.backend.md_backend import MarkdownDocumentBackend
+        from aegis_assets.engines.parsing.formats.markdown import MarkdownBackend
 
-        return InputFormat.MD, MarkdownDocumentBackend, options.MarkdownBackendOptions(encoding="utf-8")
+        return InputFormat.MD, MarkdownBackend, options.MarkdownBackendOptions(encoding="utf-8")
     if kind == "asciidoc":
         from docling.backend.asciidoc_backend import AsciiDocBackend
 
@@ -156,10 +186,10 @@ def _text_backend(kind: str) -> tuple[Any, Any, BaseBackendOptions | None]:
         from docling.backend.epub_backend import EpubDocumentBackend
 
         return InputFormat.EPUB, EpubDocumentBackend, options.EpubBackendOptions(max_file_bytes=archive.XML_MEMBER)
-    if kind == "email":
-        from docling.backend.email_backend import EmailDocumentBackend
+    if kind == "jats":
+        from docling.backend.xml.jats_backend import JatsDocumentBackend
 
-        return InputFormat.EMAIL, EmailDocumentBackend, options.EmailBackendOptions(list_attachments=True)
+        return InputFormat.XML_JATS, JatsDocumentBackend, None
     if kind == "webvtt":
         from docling.backend.webvtt_backend import WebVTTDocumentBackend
 
@@ -174,6 +204,8 @@ def _as_utf8(text: str, kind: str) -> bytes:
         raise BadInput(BLANK)
     if kind == "html":
         text = shallow(text)
+    if kind == "asciidoc":
+        text = asciidoc.prepare(text)
     if kind == "markdown":
         check(text)
         if _QUOTES.search(text):

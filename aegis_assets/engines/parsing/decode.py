@@ -11,6 +11,8 @@ import codecs
 import re
 from typing import Final
 
+from aegis_assets.engines.parsing.charsets import guess
+
 # UTF-32 first: its little-endian mark starts with the one of UTF-16.
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -25,7 +27,8 @@ _DECLARED: Final = re.compile(
 # C0 but tab and newline, DEL, lone surrogates (PostgreSQL stores neither NUL nor surrogates), U+FEFF inside text.
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufeff]")
 _SAMPLE: Final = 65_536  # bytes that are enough to guess an encoding
-_SHORT: Final = 24  # below this many high bytes charset-normalizer guesses at random (it reads b"caf\xe9" as UTF-16)
+_SHORT: Final = 6  # characters beyond ASCII; fewer are accents in a Western text
+_SURE: Final = 3  # valid sequences of UTF-8 to a stray byte: GBK has about as many of both
 # Windows-1252 for every byte, its five holes as Latin-1; U+DCxx is how surrogateescape marks a byte that is not UTF-8.
 _STRAY: Final = {0xDC00 + byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0x100)}
 
@@ -61,14 +64,17 @@ def _undeclared(content: bytes) -> str:
     escaped = content.decode("utf-8", "surrogateescape")
     stray = sum("\udc80" <= character <= "\udcff" for character in escaped)
     sequences = sum(character > "\x7f" for character in escaped) - stray
-    if sequences > stray:  # a single-byte encoding hardly ever forms valid sequences
+    if sequences > _SURE * stray:  # a single-byte encoding hardly ever forms valid sequences
         return escaped.translate(_STRAY)
-    if stray >= _SHORT and (guess := _guess(content)) is not None:
-        return guess
-    return content.decode("ascii", "surrogateescape").translate(_STRAY)
+    if stray + sequences >= _SHORT and (text := _guess(content)) is not None:
+        return text
+    return escaped.translate(_STRAY) if sequences > stray else content.decode("ascii", "surrogateescape").translate(_STRAY)
 
 
 def _guess(content: bytes) -> str | None:
+    charset = guess(content)
+    if charset is not None:
+        return content.decode(charset, "replace")
     from charset_normalizer import from_bytes
 
     first = next(index for index, byte in enumerate(content) if byte > 0x7F)

@@ -19,6 +19,7 @@ from aegis_assets.engines.parsing.decode import decode
 from aegis_assets.engines.parsing.docling_serve.client import DoclingServe
 from aegis_assets.engines.parsing.docling_serve.options import FORMATS
 from aegis_assets.engines.parsing.nesting import DEEPEST, TOO_DEEP
+from aegis_assets.engines.parsing.readable import readable
 from aegis_assets.engines.parsing.sniff import BLANK, Sniffed, sniff
 from aegis_assets.engines.parsing.tree import Tree, depth
 from aegis_assets.errors import BadInput
@@ -73,7 +74,7 @@ def read(path: Path, kind: str, serve: DoclingServe | None = None) -> tuple[Tree
         text = decode(path.read_bytes())
         if not text.strip():
             raise BadInput(BLANK)
-        return plain.text_tree(text), "plain-text"
+        return plain.text_tree(readable(text)), "plain-text"
     if serve is not None and kind in FORMATS:
         if kind in ZIPPED:
             archive.check(path)
@@ -93,13 +94,16 @@ def _rows(path: Path, out: Path, limit: int) -> tuple[tuple[Part, ...], str, Non
 
 
 def _row_sections(rows: plain.Rows, limit: int) -> Iterator[sections.Section]:
-    header, body = rows[0], rows[1:]
+    at = plain.header_at(rows)
+    titles, header, body = rows[:at], rows[at], rows[at + 1 :]
     units = [
         (sum(sections.tokens(cell) for cell in row), zlib.crc32("\t".join(row).encode("utf-8", "replace")), True) for row in body
     ]
     edges = [0, *sections.cuts(units, limit), len(body)]
     for first, last in pairwise(edges):
         tree: Tree = {"header": header, "rows": body[first:last]}
+        if titles and first == 0:
+            tree["titles"] = titles
         size = sum(unit[0] for unit in units[first:last])
         part = Part(hash=sections.digest(tree), weight=max(1, -(-size // sections.CHUNK)), headings=())
         yield sections.Section(part, tree)

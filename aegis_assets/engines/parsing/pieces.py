@@ -193,16 +193,21 @@ class Pieces:
                 yield from self._said()
                 said = True
             yield Piece(text, self._shown, item.self_ref, tuple(item.prov))
-        # The text of a cell's items is in the cell; what a picture in it shows is not.
+        # The text of a cell's items is in the cell; a table in it and what a picture in it shows are not.
         for child in self._below(item):
             if isinstance(child, PictureItem) and (text := self._picture(child)).strip():
                 yield from self._cut(text, self._shown, child.self_ref, tuple(child.prov))
+            elif isinstance(child, TableItem):
+                yield from self._table(child)
 
     def _below(self, item: NodeItem) -> Iterator[NodeItem]:
+        """Return all that is below an item, but what is below a table in it."""
         stack = [reference.resolve(self._document) for reference in reversed(item.children)]
         while stack:
             child = stack.pop()
             yield child
+            if isinstance(child, TableItem):
+                continue
             stack.extend(reference.resolve(self._document) for reference in reversed(child.children))
 
     def _provenance(self, item: NodeItem) -> tuple[Any, ...]:

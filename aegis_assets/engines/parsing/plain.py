@@ -9,14 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from aegis_assets.engines.parsing.tree import Assembly, Tree
 
 _DELIMITERS: Final = ",;\t|"
 _SAMPLE: Final = 65_536
-_PARAGRAPH: Final = re.compile(r"\n[ \t]*\n\s*")
+_TITLES: Final = 5  # lines above a header
+_PARAGRAPH: Final = re.compile(r"\n(?:[ \t]*\n)+")  # a line after an empty one keeps its indentation
 # A cell this long is a field whose quote was never closed: the csv module would otherwise stop at 128 kB.
 _FIELD: Final = 2**31 - 1
 Rows = list[list[str]]
@@ -63,8 +64,15 @@ def _delimiter(sample: str) -> str:
     return best
 
 
-def table_tree(rows: Rows) -> Tree:
-    """One table; its first row is the header."""
+def header_at(rows: Rows) -> int:
+    """The index of the header: lines with one cell above the first row with several are titles."""
+    filled = [sum(bool(cell.strip()) for cell in row) for row in rows[: _TITLES + 2]]
+    at = next((number for number, count in enumerate(filled) if count > 1), 0)
+    return at if at <= _TITLES and at + 1 < len(rows) else 0
+
+
+def table_tree(rows: Rows, titles: Sequence[list[str]] = ()) -> Tree:
+    """The titles as a text, and one table; its first row is the header."""
     width = max((len(row) for row in rows), default=0)
     cells = [
         {
@@ -83,6 +91,9 @@ def table_tree(rows: Rows) -> Tree:
         for column, text in enumerate(row)
     ]
     assembly = Assembly()
+    if titles:
+        text = "\n".join(" ".join(cell.strip() for cell in row if cell.strip()) for row in titles)
+        assembly._append({"label": "text", "content_layer": "body", "prov": [], "orig": text, "text": text}, "texts", "#/body")
     item = {
         "label": "table",
         "content_layer": "body",
@@ -98,4 +109,4 @@ def table_tree(rows: Rows) -> Tree:
 
 def expand(line: Tree) -> Tree:
     """A line of the sections file: a docling document, or the rows that become one."""
-    return table_tree([line["header"], *line["rows"]]) if "rows" in line else line
+    return table_tree([line["header"], *line["rows"]], line.get("titles", [])) if "rows" in line else line

@@ -120,9 +120,8 @@ def blocks(tree: Tree, limit: int) -> Iterator[Block]:
             yield _block(Slice(tree, ref, "bare"), item, sizes.own[ref], heading(level, item.get("text", "")))
             stack.extend(kids)
         elif ref.startswith("#/groups/") and label in _OPEN_GROUPS:
-            name = item.get("name", "")
-            if (label == "sheet" and name) or name.startswith(_ODS_SHEET):
-                yield _sheet(name.removeprefix(_ODS_SHEET))
+            if name := sheet_name(item):
+                yield _sheet(name)
             stack.extend(kids)
         elif sizes.sum[ref] <= limit and not (ref in sizes.titled and ref.startswith(("#/texts/", "#/groups/"))):
             yield _block(Slice(tree, ref), item, sizes.sum[ref])
@@ -130,6 +129,12 @@ def blocks(tree: Tree, limit: int) -> Iterator[Block]:
             yield from _divided(tree, ref, item, limit, sizes)
             if not ref.startswith(("#/pictures/", "#/tables/")) and not _listed(tree, ref, sizes):
                 stack.extend(kids)
+
+
+def sheet_name(item: Node) -> str:
+    """The name of the sheet that a group is, '' for any other item."""
+    name: str = item.get("name", "")
+    return name.removeprefix(_ODS_SHEET) if item.get("label") == "sheet" or name.startswith(_ODS_SHEET) else ""
 
 
 def _divided(tree: Tree, ref: str, item: Node, limit: int, sizes: _Sizes) -> Iterator[Block]:

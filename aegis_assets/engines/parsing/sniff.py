@@ -43,6 +43,7 @@ MEDIA_TYPES: Final = {
     "latex": "application/x-latex",
     "csv": "text/csv",
     "webvtt": "text/vtt",
+    "xml": "application/xml",
     "text": "text/plain",
 }
 _TEXT_NAMES: Final = {
@@ -51,8 +52,10 @@ _TEXT_NAMES: Final = {
     ".tex": "latex", ".latex": "latex", ".ltx": "latex",
     ".csv": "csv", ".tsv": "csv", ".tab": "csv",
     ".html": "html", ".htm": "html", ".xhtml": "html",
-    ".eml": "email", ".vtt": "webvtt", ".txt": "text", ".text": "text", ".log": "text", ".json": "text", ".jsonl": "text",
-    ".yaml": "text", ".yml": "text", ".toml": "text", ".ini": "text", ".py": "text", ".sql": "text", ".xml": "text", ".rst": "text",
+    ".xml": "xml", ".nxml": "xml", ".svg": "xml", ".dbk": "xml", ".tei": "xml", ".rss": "xml", ".atom": "xml",
+    ".eml": "email", ".mbox": "email", ".mht": "email", ".mhtml": "email",
+    ".vtt": "webvtt", ".txt": "text", ".text": "text", ".log": "text", ".json": "text", ".jsonl": "text",
+    ".yaml": "text", ".yml": "text", ".toml": "text", ".ini": "text", ".py": "text", ".sql": "text", ".rst": "text",
 }  # fmt: skip
 HEAD: Final = 65_536  # bytes that tell a format
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
@@ -220,7 +223,9 @@ def _marked(text: str) -> str | None:
         return "webvtt"
     if _HTML.match(text, _element(text)):
         return "html"
-    return "latex" if _LATEX.match(_first_line(text, "%").lstrip()) else None
+    if _LATEX.match(_first_line(text, "%").lstrip()):
+        return "latex"
+    return "xml" if text.lstrip().startswith("<?xml") else None
 
 
 def _guessed(text: str) -> str | None:
@@ -271,7 +276,8 @@ def _text(text: str, suffix: str) -> str:
 def _is_mail(text: str) -> bool:
     """Two different header fields of mail, and nothing but header lines before the first empty line."""
     fields: set[str] = set()
-    for line in text.lstrip("\n").split("\n")[:200]:
+    lines = text.lstrip("\n").split("\n")[:200]
+    for line in lines[lines[0].startswith("From ") :]:  # the line between two messages of a mailbox
         if not line.strip():
             break
         if line[0] in " \t" and fields:

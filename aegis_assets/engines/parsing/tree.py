@@ -167,9 +167,9 @@ def rows(table: Node, first: int, last: int, header: int) -> Node:
         top, bottom = cell["start_row_offset_idx"], cell["end_row_offset_idx"]
         if top < header:
             cells.append({**cell, "end_row_offset_idx": min(bottom, header)})
-        elif start <= top < last:
+        elif top < last and bottom > start:  # a label merged over rows belongs to those of them that are here
             shift = header - start
-            cells.append({**cell, "start_row_offset_idx": top + shift, "end_row_offset_idx": min(bottom, last) + shift})
+            cells.append({**cell, "start_row_offset_idx": max(top, start) + shift, "end_row_offset_idx": min(bottom, last) + shift})
     kept: Node = {key: value for key, value in table.items() if key != "grid"}
     return {**kept, "table_cells": cells, "num_rows": header + max(0, last - start)}
 

@@ -14,7 +14,7 @@ from aegis_assets.errors import AegisError, Misconfigured
 from aegis_assets.model.ids import fingerprint
 from aegis_assets.settings import Settings
 
-VERSION: Final = 1  # of our own part of parsing: raise it when a window's items change, and every document is parsed anew
+VERSION: Final = 2  # of our own part of parsing: raise it when a window's items change, and every document is parsed anew
 SERVED_VERSION: Final = 1  # of our own part where docling-serve parses
 PACKAGES: Final = ("docling-slim", "docling-core", "docling-parse", "pypdfium2", "rapidocr")
 KNOWN_SECONDS: Final = 60.0  # for which a server's version is believed

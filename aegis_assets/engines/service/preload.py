@@ -36,6 +36,9 @@ MODULES: Final = (
     "docling.backend.html_backend",
     "docling.backend.md_backend",
     "docling.backend.msword_backend",
+    "aegis_assets.engines.parsing.formats.html",
+    "aegis_assets.engines.parsing.formats.markdown",
+    "aegis_assets.engines.parsing.formats.word",
     "docling.backend.mspowerpoint_backend",
     "docling.backend.msexcel_backend",
 )
