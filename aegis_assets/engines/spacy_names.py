@@ -16,10 +16,9 @@ from typing import Any, Final, NamedTuple
 from aegis_assets.model.ids import normalised
 
 VOCABULARY: Final = json.loads(Path(__file__).with_name("vocabulary.json").read_text(encoding="utf-8"))
-NUMERIC: Final = frozenset(VOCABULARY["numeric"].values())
+NUMERIC: Final = frozenset({"DATE", "TIME", "PERCENT", "MONEY", "QUANTITY", "NUMBER"})
 HEADS: Final[dict[str, str]] = {word: kind for kind, words in VOCABULARY["heads"].items() for word in words.split()}
-_KINDS: Final = VOCABULARY["labels"] | VOCABULARY["numeric"]
-_WORDS: Final = {name: tuple(words.split()) for name, words in VOCABULARY.items() if isinstance(words, str)}
+WORDS: Final = {name: tuple(words.split()) for name, words in VOCABULARY.items() if isinstance(words, str)}
 _TECHNICAL: Final = ("PRODUCT", "TECHNOLOGY")
 _EVERY_NOUN: Final = ("de", "lb")  # languages that write one with a capital, so a lone one is no name
 _SMALL: Final = ("ADP", "CCONJ", "SCONJ", "DET", "PRON")
@@ -55,13 +54,13 @@ def _find_candidates(doc: Any, ordinary: Container[str]) -> Iterator[Any]:
     """Yield the spans of what may be a name, what is surest first; those of the model have its label."""
     yield from filter(None, (doc.char_span(*match.span(1)) for match in _QUOTED.finditer(doc.text)))
     yield from doc.ents
-    inner = () if doc.lang_ in _EVERY_NOUN else _WORDS["inner"]
+    inner = () if doc.lang_ in _EVERY_NOUN else WORDS["inner"]
     known = {t.i for t in doc if t.is_sent_start and (t.lower_ in ordinary or t.lemma_.lower() in ordinary) and t.pos_ != "PROPN"}
     signs = ("C" if t.text[0].isupper() and t.i not in known else "i" if t.text in inner else "." for t in doc)
     yield from (doc[run.start() : run.end()] for run in re.finditer("C(?:i?C)*", "".join(signs)))  # "University of Paris"
     yield from (doc[token.i : token.i + 1] for token in doc if _CODE.fullmatch(token.text))
     for chunk in doc.noun_chunks if doc.lang_ == "en" else ():  # terms of common words: "cathode ray tube"
-        words = [token.i for token in chunk if token.tag_ in ("NN", "NNS", "JJ") and token.lower_ not in _WORDS["pointing"]]
+        words = [token.i for token in chunk if token.tag_ in ("NN", "NNS", "JJ") and token.lower_ not in WORDS["pointing"]]
         span = doc[words[0] : chunk.root.i + 1] if words else chunk
         if 1 < len(span) < 6 and doc[span.start - 1].text != "-" and span.text.islower() and head_type(span.text) in _TECHNICAL:
             yield span
@@ -74,26 +73,25 @@ def _find_candidates(doc: Any, ordinary: Container[str]) -> Iterator[Any]:
 
 def _make_name(span: Any) -> Name | None:
     """Return the name without words that only point at it, or None if nothing is left or it names nothing."""
-    doc, kind = span.doc, _KINDS.get(span.label_, "")
+    doc, kind = span.doc, VOCABULARY["labels"].get(span.label_, "")
     end = next((token.i for token in span[1:] if token.text in "(["), span.end)
     outer = (t.i for t in span if not t.text[0].isalnum() or (t.pos_ in _SMALL and (t.is_sent_start or t.text.islower())))
     kept = [doc[i] for i in sorted(set(range(span.start, end)).difference(outer))]
-    while kind in ("", "PERSON") and len(kept) > 1 and kept[0].lower_.strip(".") in _WORDS["titles"] and not kept[0].text.isupper():
+    while kind in ("", "PERSON") and len(kept) > 1 and kept[0].lower_.strip(".") in WORDS["titles"] and not kept[0].text.isupper():
         kept = kept[2 if kept[1].pos_ in _SMALL else 1 :]  # the "Siam" of "Prime Minister of Siam"
-    if not kept:
+    if not kept or (len(kept) == 1 and kept[0].pos_ in _SMALL):
         return None
     span = doc[kept[0].i : (kept[-1] if kind in NUMERIC else _extend(kept[-1])).i + 1]
     text = " ".join(span.text.split())
     key = normalised(text)
-    if not key or not 1 < len(text) <= 80 or not any(map(str.isalpha, text)):
+    if not key or not 1 < len(text) <= 80 or not any(map(str.isalpha, text)) or (kind not in ("", *NUMERIC) and text.islower()):
         return None
-    words = _COUNTS.sub("", text.lower()).replace(".", "").split()
     # Where no model says more, a word alone may only begin a sentence, and in German be any noun.
     is_alone = not (kind or span[0].pos_ or len(span) > 1 or "-" in text or text.isupper() or key in _load_places())
     is_vague = is_alone and (span[0].is_sent_start or doc.lang_ in _EVERY_NOUN)
-    if is_vague or all(word in HEADS for word in words) or (words[0] in _WORDS["references"] and not words[1:]):
+    if is_vague or all(word in HEADS for word in key.split()) or _COUNTS.sub("", key) in WORDS["references"]:
         return None
-    return Name(text, key, span, kind, "" if kind in NUMERIC else _read_told_type(span, kind))
+    return Name(text, key, span, kind, "" if kind in NUMERIC else _read_told_type(span))
 
 
 def _extend(last: Any) -> Any:
@@ -106,15 +104,15 @@ def _extend(last: Any) -> Any:
     return last.doc.char_span(last.idx, rest.end(), alignment_mode="expand")[-1] if rest else last
 
 
-def _read_told_type(span: Any, kind: str) -> str:
+def _read_told_type(span: Any) -> str:
     """Return the type that words beside the name tell: "X, a river", "his daughter X", "X is a company", "built X", '' if none."""
     root, head = span.root, span.root.head
     beside = [child for child in root.children if child.dep_ in ("appos", "compound", "nmod") and child not in span]
     beside += [head] if root.dep_ == "appos" else []
     beside += [child for child in head.children if child.dep_ == "attr"] if root.dep_ == "nsubj" and head.lemma_ == "be" else []
     told = (HEADS.get(noun.lemma_.lower()) for noun in beside if noun.pos_ == "NOUN")
-    made = root.dep_ in ("dobj", "nsubjpass") and head.lemma_ in _WORDS["makes"]
-    return next(filter(None, told), "PRODUCT" if made and kind in ("", "ORGANIZATION", "PERSON", "LOCATION") else "")
+    made = root.dep_ in ("dobj", "nsubjpass") and head.lemma_ in WORDS["makes"]
+    return next(filter(None, told), "PRODUCT" if made else "")
 
 
 def settle_types(found: Mapping[str, Sequence[Name]]) -> dict[str, str]:
@@ -132,7 +130,7 @@ def settle_types(found: Mapping[str, Sequence[Name]]) -> dict[str, str]:
 def _decide_type(text: str, key: str, kind: str, people: Container[str]) -> str:
     rules = (
         (kind in NUMERIC, kind),
-        (text.lower().split()[-1].startswith(_WORDS["faiths_begin"]), "ORGANIZATION"),
+        (text.lower().split()[-1].startswith(WORDS["faiths_begin"]), "ORGANIZATION"),
         (key not in people and key in _load_places(), "LOCATION"),
         (head_type(text), head_type(text)),
         (key in people, "PERSON"),
@@ -145,7 +143,7 @@ def head_type(name: str) -> str:
     """Return the type of the name's head word, the last or the one before "of"; '' where it tells nothing."""
     text = _COUNTS.sub("", re.sub(r"[.,]", "", name.lower()))
     heads = [HEADS.get(part.rpartition(" ")[2], "") for part in (*_OF.split(text)[:-1], text)]
-    begins = "LOCATION" if text.partition(" ")[0] in _WORDS["places_begin"] else ""
+    begins = "LOCATION" if text.partition(" ")[0] in WORDS["places_begin"] else ""
     return next(filter(None, (*heads, begins)), "") if " " in text else ""
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from aegis_assets.engines.spacy_names import HEADS, NUMERIC, Name
+from aegis_assets.engines.spacy_names import HEADS, NUMERIC, WORDS, Name
 
 SURE, LIKELY = 0.8, 0.7  # they rank the constructions, and are no probabilities
 Edge = tuple[str, str, str, float]  # key of the source, type, key of the target, confidence
@@ -42,21 +42,23 @@ class Reader:
 
     def _resolve(self, token: Any) -> str | None:
         """Return the name that a token stands for: its own, one in apposition, or what a pronoun or "the company" refers to."""
+        if token.dep_ == "attr" and token.pos_ == "NOUN" and (subjects := self._find_subjects(token.head)):
+            return subjects[0]  # what is said of the database that Neo4j is, is said of Neo4j
         if token.i in self._inside:
             return self._roots.get(token.i)
         if token.lower_ in _IS_PERSON:
+            if token.dep_ == "poss" and token.head.dep_ == "conj" and token.head.head.i in self._roots:
+                return self._roots[token.head.head.i]  # "X and his son"
             earlier = sorted(token.doc[token.sent.start : token.i], key=lambda other: other.dep_ not in _SUBJECTS)
             keys = [self._roots[other.i] for other in earlier if other.i in self._roots] + self._seen
             return next((key for key in keys if (self._types[key] == "PERSON") == _IS_PERSON[token.lower_]), None)
         if token.tag_ in ("WDT", "WP", "WP$"):
             clause = next((above for above in token.ancestors if above.dep_ == "relcl"), None)
             return self._resolve(clause.head) if clause is not None and clause.head.i < token.i else None
-        if token.dep_ == "attr":  # what is said of the database that Neo4j is, is said of Neo4j
-            return next(iter(self._find_subjects(token.head)), None)
         beside = [child.i for child in token.children if child.dep_ in ("appos", "compound", "nmod") and child.i in self._roots]
         determined = [child.lower_ for child in token.children if child.dep_ not in ("punct", "relcl", "conj", "cc")]
-        kind = HEADS.get(token.lemma_.lower()) if determined in (["the"], ["this"]) else None
-        referred = (key for key in self._seen if self._types[key] == kind and kind in ("ORGANIZATION", "LOCATION"))
+        noun = token.lemma_.lower() if determined in (["the"], ["this"]) else ""
+        referred = (k for k in self._seen if noun in k.split() or (noun in WORDS["refer"] and self._types[k] == HEADS[noun]))
         return self._roots[beside[-1]] if beside else next(referred, None)
 
     def _resolve_all(self, token: Any) -> list[str]:
@@ -75,8 +77,7 @@ class Reader:
         elif noun.dep_ == "appos" and (holder := self._resolve(noun.head)):
             holders = [holder]
         owners = [key for child in noun.children if child.dep_ == "poss" and (key := self._resolve(child))]
-        for child in noun.children:
-            owners += self._resolve_objects(child) if child.lower_ in ("of", "for", "to", "at") else ()
+        owners += [key for c in noun.children if c.lower_ in ("of", "for", "to", "at") for key in self._resolve_objects(c)]
         before = [child.text for child in noun.children if child.i < noun.i and child.dep_ in ("compound", "amod")]
         if noun.i not in self._inside:
             yield from ((holder, join_words(*before, noun.text, "OF"), owner, SURE) for owner in owners for holder in holders)
@@ -92,8 +93,7 @@ class Reader:
         past = verb.tag_ == "VBD" or (verb.tag_ == "VBN" and verb.text.endswith("ed"))
         action = join_words(verb.text if past else verb.lemma_, *(child.text for child in verb.children if child.dep_ == "prt"))
         direct = [child for child in verb.children if child.dep_ in ("dobj", "dative", "oprd") and not passive]
-        if direct and direct[-1].dep_ == "oprd":  # "called it the Palace" is said of the Palace
-            direct = direct[-1:]
+        direct = [child for child in direct if child.dep_ == "oprd"] or direct  # "called it the Palace" is said of the Palace
         plain = [target for target in direct if target.pos_ == "NOUN" and not self._resolve_all(target)]
         ends = [(action, key, SURE) for target in direct for key in self._resolve_all(target)]
         for child in (child for word in (verb, *plain) for child in word.children):
@@ -115,8 +115,7 @@ class Reader:
 
 
 def _is_negated(word: Any) -> bool:
-    negative = (child.dep_ == "neg" or child.lower_ in _NEGATIONS for child in word.children)
-    return any(negative) or any(_is_negated(child) for child in word.children if child.dep_ == "dobj")
+    return any(c.dep_ == "neg" or c.lower_ in _NEGATIONS or (c.dep_ == "dobj" and _is_negated(c)) for c in word.children)
 
 
 def join_words(*parts: str) -> str:
