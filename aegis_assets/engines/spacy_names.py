@@ -22,9 +22,9 @@ WORDS: Final = {name: tuple(words.split()) for name, words in VOCABULARY.items()
 _TECHNICAL: Final = ("PRODUCT", "TECHNOLOGY")
 _EVERY_NOUN: Final = ("de", "lb")  # languages that write one with a capital, so a lone one is no name
 _SMALL: Final = ("ADP", "CCONJ", "SCONJ", "DET", "PRON")
-_COUNTS = re.compile(r"(?: (?:[ivx]+|\d+|no|[a-z]))+$")
+_COUNTS = re.compile(r"(?: (?:[ivx]+|\d+|no|[a-hj-uwyz]))+$")
 _OF = re.compile(r" (?:of|for|de|di|del|für) ")
-_QUOTED = re.compile(r'["“]([A-Z][^"”\s]*(?: (?:[A-Z\d][^"”\s]*|\w{1,4}))*?)[,.]?["”]')
+_QUOTED = re.compile(r'["“]([A-Z][^"”\s]*(?: (?:[A-Z\d][^"”\s]*|[a-z]{1,4}))*?)[,.]?["”]')
 # What a name goes on with that the model leaves out: "AES-CBC", "Difference Engine No. 2".
 _REST = re.compile(r"(?:[-–](?:[A-Z]\w*|\d+))*(?: (?:No\. ?\d+|(?!1[5-9]\d\d|20\d\d)\d{1,4}(?:\.\d+)*|[IVX]{1,4})(?![\w%,-]))?")
 _IDENTIFIER = re.compile(r"[a-z][A-Z]|[A-Za-z]-?\d|\d[A-Za-z]|[A-Za-z]_[A-Za-z]|[A-Z]{2}[a-z]{2}")
@@ -105,24 +105,24 @@ def _extend(last: Any) -> Any:
 
 
 def _read_told_type(span: Any) -> str:
-    """Return the type that words beside the name tell: "X, a river", "his daughter X", "X is a company", "built X", '' if none."""
+    """Return the type that words beside the name tell: "X, a river", "his son X", "X is a company", "built X", "an X"."""
     root, head = span.root, span.root.head
     beside = [child for child in root.children if child.dep_ in ("appos", "compound", "nmod") and child not in span]
     beside += [head] if root.dep_ == "appos" else []
     beside += [child for child in head.children if child.dep_ == "attr"] if root.dep_ == "nsubj" and head.lemma_ == "be" else []
     told = (HEADS.get(noun.lemma_.lower()) for noun in beside if noun.pos_ == "NOUN")
     made = root.dep_ in ("dobj", "nsubjpass") and head.lemma_ in WORDS["makes"]
-    return next(filter(None, told), "PRODUCT" if made else "")
+    made |= not {"a", "an"}.isdisjoint(child.text for child in root.children)
+    return next(filter(None, told), "PRODUCT" if made and root.ent_type_ in ("", "ORG", "PERSON", "GPE", "LAW") else "")
 
 
 def settle_types(found: Mapping[str, Sequence[Name]]) -> dict[str, str]:
     """Return the type of each name, by key: what words beside its mentions tell, else what the model votes, by its words."""
     voted, people = {}, set[str]()  # people: no places, whatever a gazetteer says
     for key, group in found.items():
-        told = [name.told for name in group if name.told]
-        votes = told or [name.type for name in group if name.type] or [""]
+        votes = [name.told for name in group if name.told] or [name.type for name in group if name.type] or [""]
         voted[key] = max(sorted(set(votes)), key=votes.count)
-        if voted[key] == "PERSON" and (not head_type(key) if " " in key else told):
+        if voted[key] == "PERSON" and (not head_type(key) if " " in key else any(name.told for name in group)):
             people.update(key.split())
     return {key: _decide_type(group[0].text, key, voted[key], people) for key, group in found.items()}
 
