@@ -25,8 +25,8 @@ _SMALL: Final = ("ADP", "CCONJ", "SCONJ", "DET", "PRON")
 _COUNTS = re.compile(r"(?: (?:[ivx]+|\d+|no|[a-hj-uwyz]))+$")
 _OF = re.compile(r" (?:of|for|de|di|del|für) ")
 _QUOTED = re.compile(r'["“]([A-Z][^"”\s]*(?: (?:[A-Z\d][^"”\s]*|[a-z]{1,4}))*?)[,.]?["”]')
-# What a name goes on with that the model leaves out: "AES-CBC", "Difference Engine No. 2".
-_REST = re.compile(r"(?:[-–](?:[A-Z]\w*|\d+))*(?: (?:No\. ?\d+|(?!1[5-9]\d\d|20\d\d)\d{1,4}(?:\.\d+)*|[IVX]{1,4})(?![\w%,-]))?")
+# What a name goes on with that the model leaves out: "AES-CBC", "Moravian-Silesian Region", "Engine No. 2".
+_REST = re.compile(r"(?:[-–](?:[A-Z]\w*(?: [A-Z]\w+)*|\d+))*(?: (?:No\. \d+|(?!(1[5-9]|20)\d\d)\d+(?:\.\d+)*|[IVX]+)(?![\w%,-]))?")
 _IDENTIFIER = re.compile(r"[a-z][A-Z]|[A-Za-z]-?\d|\d[A-Za-z]|[A-Za-z]_[A-Za-z]|[A-Z]{2}[a-z]{2}")
 _CODE = re.compile(r"[A-Za-z]\w*(?:[a-z][A-Z]|[A-Za-z]_[A-Za-z])\w*|[a-z]{1,6}\d{2,}")
 
