@@ -100,8 +100,8 @@ def _extend(last: Any) -> Any:
     if last.dep_ in ("compound", "nmod") and last.i < head.i <= last.i + 2:
         is_machine = head.text.islower() and HEADS.get(head.lemma_.lower()) in _TECHNICAL
         last = head if is_machine or (head.text.istitle() and head.text != "No" and not head.ent_type_) else last
-    rest = _REST.match(last.doc.text, last.idx + len(last))
-    return last.doc.char_span(last.idx, rest.end(), alignment_mode="expand")[-1] if rest else last
+    rest = _REST.match(last.whitespace_ + last.doc[last.i + 1 : last.i + 9].text)
+    return last.doc.char_span(last.idx, last.idx + len(last) + (rest.end() if rest else 0), alignment_mode="expand")[-1]
 
 
 def _read_told_type(span: Any) -> str:
