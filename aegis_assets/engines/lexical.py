@@ -24,7 +24,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 from aegis_assets.engines import lexical_old
-from aegis_assets.engines.text_language import language_of, possible_languages
+from aegis_assets.engines.text_language import language_of, rank_languages
 from aegis_assets.engines.unspaced import UNSPACED, pairs
 from aegis_assets.model.embedding import Embedding
 from aegis_assets.model.ids import fingerprint
@@ -39,6 +39,7 @@ PIECE: Final = 4  # characters
 USUAL_STEMS: Final = 180
 USUAL_PIECES: Final = 780
 OLD: Final = 8.0  # weight of a query's terms of the version before: the best scores of a question are that much lower
+PERHAPS: Final = 0.1  # the chance of a language that a question may be in
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _STEMMERS: Final = {
@@ -92,7 +93,7 @@ def _query(text: str) -> dict[int, float]:
     The language of a question is a guess, so each word's stems in all likely ones are terms.
     """
     weights = dict.fromkeys(lexical_old.indices(text), OLD)
-    languages = possible_languages(text) or (_DEFAULT,)
+    languages = {code for code, chance in rank_languages(text)[:5] if chance >= PERHAPS} or {_DEFAULT}
     for word in words(text):
         weights |= dict.fromkeys((index(stem(word, language), _TERM) for language in languages), 1.0)
         weights |= dict.fromkeys(pieces_of(word), 1.0)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import spacy as library
 
-from aegis_assets.engines.foreign_names import find_foreign_names
 from aegis_assets.engines.spacy_extractor import SpacyExtractor
 from aegis_assets.model.extraction import Schema
 
@@ -28,22 +27,25 @@ def test_an_article_gives_five_names_that_a_reader_would_give(spacy: SpacyExtrac
     assert all(article["text"][mention.start : mention.end] == mention.name for mention in found.mentions)
 
 
-def test_words_tell_types_where_they_can_and_the_rest_is_a_concept() -> None:
-    found = find_foreign_names("Detlef Ahrens leitet die Kessler Werkzeugbau GmbH in Hannover.", "de")
+def test_words_tell_types_where_they_can_and_the_rest_is_a_concept(spacy: SpacyExtractor) -> None:
+    text = "Detlef Ahrens leitet die Kessler Werkzeugbau GmbH in Hannover."
+    found = {mention.name: mention.type for mention in spacy.extract_batch([text], Schema())[0].mentions}
     assert found == {"Detlef Ahrens": "CONCEPT", "Kessler Werkzeugbau GmbH": "ORGANIZATION", "Hannover": "LOCATION"}
 
 
-def test_a_language_without_capitals_gives_terms() -> None:
+def test_a_language_without_capitals_gives_terms(spacy: SpacyExtractor) -> None:
     text = "يعد نهر النيل أطول أنهار العالم. يمر نهر النيل عبر السودان ومصر حيث تعتمد الزراعة على مياه نهر النيل منذ آلاف السنين."
-    found = find_foreign_names(text, "ar")
-    assert any("النيل" in name for name in found)
-    assert set(found.values()) == {"CONCEPT"}
+    (found,) = spacy.extract_batch([text], Schema())
+    assert any("النيل" in mention.name for mention in found.mentions)
+    assert {mention.type for mention in found.mentions} == {"CONCEPT"}
 
 
-def test_a_wall_of_capitals_ends_soon() -> None:
+def test_a_wall_of_capitals_ends_soon(spacy: SpacyExtractor) -> None:
     started = time.process_time()
+    spanish = "El ferrocarril de Madrid a Aranjuez fue la segunda línea de la península. " * 30
     for text in ("De " * 20_000, "A-" * 20_000, "de la " * 10_000 + "X", "A.B." * 10_000):
-        find_foreign_names(text, "es")
+        (found,) = spacy.extract_batch([spanish + text], Schema())
+        assert "Aranjuez" in {mention.name for mention in found.mentions}
     assert time.process_time() - started < 10
 
 

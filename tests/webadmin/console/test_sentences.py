@@ -11,7 +11,7 @@ from django.template import Context, Template
 from django.utils import translation
 from django.utils.safestring import SafeString, mark_safe
 
-from aegis_assets.engines.languages import UNSPACED as LANGUAGES_OF_TEXTS
+from aegis_assets.engines.spacy_extractor import UNSPACED as LANGUAGES_OF_TEXTS
 from tests.webadmin.console import spoken
 from webadmin.console.sentences import LONGEST, said
 from webadmin.console.sentences.german import PARTS, SENTENCES
