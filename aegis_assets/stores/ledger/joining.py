@@ -71,7 +71,8 @@ class _Said:
 
     def local_name(self, own: UUID) -> LocalName:
         kind = _voted(self.votes)
-        sure = self.votes[kind] > 1000 * UNSURE * self.mentions[kind]
+        disputed = 4 * self.votes[kind] < 3 * sum(self.votes.values())  # chunks of the document say different things
+        sure = self.votes[kind] > 1000 * UNSURE * self.mentions[kind] and not disputed
         return LocalName(own, normalised(min(self.spellings))[:NAME_LENGTH], kind, frozenset(self.spellings), sure)
 
 
