@@ -22,13 +22,13 @@ from uuid import UUID
 
 import psycopg
 
-from aegis_assets.defs.loop import wait_for
 from aegis_assets.defs.platform import build
 from aegis_assets.model import ids
 from aegis_assets.model.document import State
 from aegis_assets.pipeline.flow.embed import embed_windows
 from aegis_assets.pipeline.flow.enrich import enrich_window
 from aegis_assets.pipeline.flow.extract import extract_window
+from aegis_assets.pipeline.flow.loop import wait_for
 from aegis_assets.pipeline.flow.parse import parse_window
 from aegis_assets.pipeline.flow.plan import plan_document
 from aegis_assets.pipeline.flow.platform import Platform

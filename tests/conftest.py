@@ -67,7 +67,7 @@ LONG_FILES = (
     "webadmin/console/test_proxies.py",
     "pipeline/test_publish_together.py",
     "e2e/test_console.py",
-    "defs/test_coordinator.py",
+    "dagster_ext/test_coordinator.py",
     "e2e/test_browser.py",
     "webadmin/console/test_live.py",
     "engines/test_served_restart.py",

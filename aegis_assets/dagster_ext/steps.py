@@ -91,4 +91,4 @@ def set_up_logging_once() -> None:
                 handlers.append(set_up(instance))
             return handlers[0]
 
-    setattr(dg.DagsterInstance, set_up.__name__, get_handlers)
+    dg.DagsterInstance.get_yaml_python_handlers = get_handlers  # type: ignore[method-assign,assignment]

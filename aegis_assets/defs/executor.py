@@ -5,9 +5,8 @@ AEGIS_EXECUTOR does; the packages of the modes that need more are imported by th
 """
 
 import dagster as dg
-from dagster._config import post_process_config
 
-from aegis_assets.defs.threads import ThreadedExecutor
+from aegis_assets.dagster_ext.threads import ThreadedExecutor
 from aegis_assets.settings import settings
 
 # Each lane has its own: a chunk that waits for the model must not keep the next window from being chunked.
@@ -53,8 +52,8 @@ def pods(context: dg.InitExecutorContext, values: dict[str, object]) -> dg.Execu
     """A pod per step: seconds each, so for few and large documents; see docs/distributed.md."""
     from dagster_k8s import k8s_job_executor
 
-    config = post_process_config(k8s_job_executor.config_schema.config_type, values).value or {}
+    config = k8s_job_executor.configured(values).apply_config_mapping({}).value["config"]
     made = k8s_job_executor.executor_creation_fn
     assert made is not None
-    executor: dg.Executor = made(context._replace(executor_def=k8s_job_executor, executor_config=config))
+    executor: dg.Executor = made(dg.InitExecutorContext(context.job, k8s_job_executor, config, context.instance))
     return executor

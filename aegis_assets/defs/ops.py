@@ -12,7 +12,6 @@ from uuid import UUID
 import dagster as dg
 
 from aegis_assets.defs.executor import LANES, steps_share_process
-from aegis_assets.defs.loop import ahead, take, wait_for
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.reexecution import require_plan
 from aegis_assets.defs.report import report, saying
@@ -23,6 +22,7 @@ from aegis_assets.pipeline.flow.assets import STAGES, of_sources, of_stage
 from aegis_assets.pipeline.flow.embed import embed_windows
 from aegis_assets.pipeline.flow.enrich import enrich_window as enrich
 from aegis_assets.pipeline.flow.extract import extract_window as extract
+from aegis_assets.pipeline.flow.loop import ahead, take, wait_for
 from aegis_assets.pipeline.flow.parse import parse_window as parse
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.flow.resolve import resolve_documents

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
-from functools import lru_cache
 from typing import Final
 
 import dagster as dg
 
+from aegis_assets.dagster_ext.coordinator import documents_at_once
 from aegis_assets.defs.executor import LANES
-from aegis_assets.errors import AegisError
 from aegis_assets.settings import settings
-from aegis_assets.stores.ledger import Ledger
 
 POOLS: Final = {"docling": ("docling",), "gpu": ("gpu",), "ollama": ("enrich", "ollama")}  # with the lanes of their ops
 MOST: Final = 1000  # that Dagster lets a pool have
@@ -36,7 +33,7 @@ def settle_pools(instance: dg.DagsterInstance) -> None:
     Left to the runs, two that are the first would both make a pool, and one of them break on it.
     """
     if settings().executor == "threads":
-        set_limits(instance, limits_for(_documents_at_once()))
+        set_limits(instance, limits_for(documents_at_once()))
     else:  # workers may be any number, and take no more steps than they have lanes for
         set_limits(instance, dict.fromkeys(POOLS, instance.global_op_concurrency_default_limit or MOST))
 
@@ -51,15 +48,3 @@ def set_limits(instance: dg.DagsterInstance, limits: Mapping[str, int]) -> None:
         instance.event_log_storage.set_concurrency_slots(name, limits[name])
     if latest := {name: limits[name] for name in follow if ours.get(name) != limits[name]}:
         instance.daemon_cursor_storage.set_cursor_values({CURSOR: json.dumps(ours | latest)})
-
-
-def _documents_at_once() -> int:
-    """Return the console's number, or that of the settings where nobody changed it or the ledger is away."""
-    with suppress(AegisError):
-        return _ledger().limits().get("parallel_documents", settings().parallel_documents)
-    return settings().parallel_documents
-
-
-@lru_cache(maxsize=1)
-def _ledger() -> Ledger:
-    return Ledger(settings().postgres_url.get_secret_value())

@@ -9,14 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Final
 
+import dagster as dg
+
 MODULES: Final = (
     "aegis_assets.defs.launcher",
-    "aegis_assets.defs.coordinator",
-    "aegis_assets.defs.storage",
+    "aegis_assets.dagster_ext.coordinator",
+    "aegis_assets.dagster_ext.storage",
     "anyio._backends._asyncio",
-    "dagster._core.instance.factory",
-    "dagster._core.storage.noop_compute_log_manager",
-    "dagster._core.workspace.autodiscovery",
     "encodings.idna",
     "neo4j",
     "obstore",
@@ -31,4 +30,5 @@ MODULES: Final = (
 
 for _name in MODULES:
     import_module(_name)
-import_module("aegis_assets.definitions").defs.get_repository_def()
+with dg.DagsterInstance.ephemeral():  # imports what an instance needs, and keeps its tables in memory
+    import_module("aegis_assets.definitions").defs.get_repository_def()

@@ -1,22 +1,17 @@
 """Log what came of documents to Dagster: a materialization per asset and document, and the document's checks.
 
-Written to its storage a batch at a time, where `context.log_event` writes each for itself in four statements: that took longer than
-publishing the document. Logged, not yielded: a run over a range may publish one document and fail another.
+Logged, not yielded: a run over a range may publish one document and fail another.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from uuid import UUID
 
 import dagster as dg
-from dagster import DagsterEvent, DagsterEventType, EventLogEntry
-from dagster._core.events import StepMaterializationData
 
+from aegis_assets.dagster_ext.events import step_event
 from aegis_assets.defs.checks import DOCUMENT_CHECKS, evaluation
 from aegis_assets.errors import AegisError
 from aegis_assets.model.ids import document_path
@@ -55,16 +50,14 @@ def report_checks(context: dg.OpExecutionContext, platform: Platform, outcomes: 
         found = [evaluation(one, platform, document, key) for one in DOCUMENT_CHECKS]
         for one in (_agreement(key, outcomes[document]), *found):
             said = f"{one.check_name} of {key}: {one.description}"
-            context.instance.event_log_storage.store_event(_entry(context, DagsterEventType.ASSET_CHECK_EVALUATION, one, said))
+            context.instance.event_log_storage.store_event(step_event(context, one, said))
 
 
-def _materialization(context: dg.OpExecutionContext, asset: str, key: str, document: UUID, metadata: Metadata) -> EventLogEntry:
+def _materialization(context: dg.OpExecutionContext, asset: str, key: str, document: UUID, metadata: Metadata) -> dg.EventLogEntry:
     shown = {**metadata, "page": dg.MetadataValue.url(f"{settings().admin_address}{document_path(document)}")}
     version = metadata["sha256" if asset == "source_file" else "fingerprint"]
     event = dg.AssetMaterialization(asset, partition=key, metadata=shown, tags={"dagster/data_version": str(version)})
-    return _entry(
-        context, DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(event), f"Materialized {asset} of {key}."
-    )
+    return step_event(context, event, f"Materialized {asset} of {key}.")
 
 
 def _agreement(key: str, outcome: Outcome) -> dg.AssetCheckEvaluation:
@@ -75,34 +68,4 @@ def _agreement(key: str, outcome: Outcome) -> dg.AssetCheckEvaluation:
         description=f"The stores {'hold' if outcome.agree else 'do not hold'} the same.",
         metadata=outcome.counts,
         partition=key,
-    )
-
-
-def _entry(
-    context: dg.OpExecutionContext,
-    kind: DagsterEventType,
-    data: StepMaterializationData | dg.AssetCheckEvaluation,
-    message: str,
-) -> EventLogEntry:
-    step = context.get_step_execution_context()
-    event = DagsterEvent(
-        event_type_value=kind.value,
-        job_name=step.job_name,
-        step_handle=step.step.handle,
-        node_handle=step.step.node_handle,
-        step_kind_value=step.step.kind.value,
-        logging_tags=step.event_tags,
-        event_specific_data=data,
-        message=message,
-        pid=os.getpid(),
-    )
-    return EventLogEntry(  # type: ignore[no-untyped-call]
-        error_info=None,
-        level=logging.DEBUG,
-        user_message=message,
-        run_id=context.run_id,
-        timestamp=time.time(),
-        step_key=step.step.key,
-        job_name=step.job_name,
-        dagster_event=event,
     )

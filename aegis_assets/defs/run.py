@@ -10,8 +10,6 @@ from uuid import UUID
 
 import dagster as dg
 
-from aegis_assets.defs.handover import discard
-from aegis_assets.defs.loop import wait_for
 from aegis_assets.defs.partitions import documents as partitions
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.report import report, report_checks, saying
@@ -20,6 +18,8 @@ from aegis_assets.model.document import State
 from aegis_assets.model.launch import documents_of
 from aegis_assets.model.ledger import WindowRow
 from aegis_assets.pipeline.flow.describe import describe_entities
+from aegis_assets.pipeline.flow.handover import discard
+from aegis_assets.pipeline.flow.loop import wait_for
 from aegis_assets.pipeline.flow.plan import Plan, plan_document
 from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.flow.preflight import preflight

@@ -15,9 +15,7 @@ from uuid import UUID, uuid4
 import dagster as dg
 
 from aegis_assets.defs.assets import ingested, source_file
-from aegis_assets.defs.handover import discard, purge
 from aegis_assets.defs.jobs import ingest, remove
-from aegis_assets.defs.outages import servers_away
 from aegis_assets.defs.partitions import documents, rename_partitions
 from aegis_assets.defs.platform import PlatformResource, watcher
 from aegis_assets.defs.reaper import holders_of, reap, release
@@ -37,6 +35,8 @@ from aegis_assets.model.launch import (
     removal_config,
 )
 from aegis_assets.model.ledger import DocumentRow, WaitingRuns
+from aegis_assets.pipeline.flow.away import last_probe, probe_servers
+from aegis_assets.pipeline.flow.handover import discard, purge
 from aegis_assets.pipeline.flow.late import sweep_removed
 from aegis_assets.pipeline.flow.ledger import FlowLedger
 from aegis_assets.pipeline.flow.publish import sweep_outbox
@@ -104,6 +104,14 @@ def launches(context: dg.SensorEvaluationContext, platform: PlatformResource) ->
     if requests:
         return dg.SensorResult(run_requests=requests)
     return dg.SkipReason(f"Waiting for {', '.join(sorted(away))}." if away else "No document is to be taken up now.")
+
+
+def servers_away(context: dg.SensorEvaluationContext, resource: PlatformResource) -> set[str]:
+    """Return the servers that documents wait for and that do not answer; the cursor remembers them."""
+    probe = probe_servers(resource.use().ledger, resource.probe, context.cursor)
+    if probe.away != last_probe(context.cursor).away:
+        context.update_cursor(probe.model_dump_json())
+    return set(probe.away)
 
 
 def removal_requests(instance: dg.DagsterInstance, ledger: FlowLedger) -> list[dg.RunRequest]:

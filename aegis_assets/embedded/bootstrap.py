@@ -11,7 +11,6 @@ from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
-import yaml
 from psycopg import sql
 
 from aegis_assets.embedded.supervision import inherited
@@ -75,13 +74,11 @@ def has_admin(now: Settings) -> bool:
         return connection.execute(HAS_ADMIN, (ADMIN,)).fetchone() is not None
 
 
-def dagster_home(home: Path, now: Settings) -> Path:
-    """AEGIS_HOME/dagster with the project's dagster.yaml and the numbers that cannot come from the environment."""
+def dagster_home(home: Path) -> Path:
+    """Return AEGIS_HOME/dagster with the project's dagster.yaml, which replaces an earlier release's."""
     directory = home / "dagster"
     directory.mkdir(exist_ok=True)
-    instance = yaml.safe_load((ROOT / "dagster.yaml").read_text())
-    instance["concurrency"]["runs"]["max_concurrent_runs"] = now.parallel_documents
-    _replace(directory / "dagster.yaml", yaml.safe_dump(instance))
+    _replace(directory / "dagster.yaml", (ROOT / "dagster.yaml").read_text())
     return directory
 
 

@@ -77,7 +77,7 @@ def environment(now: Settings) -> dict[str, str]:
     place.mkdir(parents=True, exist_ok=True)
     return {
         "AEGIS_HOME": str(place),
-        "DAGSTER_HOME": str(bootstrap.dagster_home(place, now)),
+        "DAGSTER_HOME": str(bootstrap.dagster_home(place)),
         "AEGIS_CODE_HOST": now.code_host,
         "AEGIS_CODE_PORT": str(now.code_port),
         "AEGIS_DAGSTER_POSTGRES_URL": secrets_file.driver(now.dagster_postgres_url.get_secret_value()),

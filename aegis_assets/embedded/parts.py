@@ -125,7 +125,7 @@ def _webserver(now: Settings) -> Part:
 def _daemon(now: Settings) -> Part:
     return Part(
         "daemon",
-        (PYTHON, "-m", "aegis_assets.defs.daemon", "run", "--workspace", str(ROOT / "workspace.yaml")),
+        (PYTHON, "-m", "aegis_assets.dagster_ext.daemon", "run", "--workspace", str(ROOT / "workspace.yaml")),
         "-",
         (),
         lambda: probes.daemon_is_healthy(now.dagster_address),

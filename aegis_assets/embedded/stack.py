@@ -125,7 +125,7 @@ def _start(supervisor: Supervisor, own: Settings, say: Say) -> Settings:
     if found := ports.complaints(port for part in group for port in part.ports):
         raise Misconfigured("\n".join(found))
     environment = variables | {
-        "DAGSTER_HOME": str(bootstrap.dagster_home(place, now)),
+        "DAGSTER_HOME": str(bootstrap.dagster_home(place)),
         "AEGIS_CODE_HOST": now.code_host,
         "AEGIS_CODE_PORT": str(now.code_port),
         "AEGIS_PARALLEL_DOCUMENTS": str(now.parallel_documents),

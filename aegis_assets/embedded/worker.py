@@ -25,7 +25,7 @@ def become(queues: str) -> NoReturn:
     variables = {name: value for name, value in written.items() if value}
     if now.dagster_postgres_url.get_secret_value():
         variables["AEGIS_DAGSTER_POSTGRES_URL"] = secrets_file.driver(now.dagster_postgres_url.get_secret_value())
-    variables |= {"AEGIS_HOME": str(place), "DAGSTER_HOME": str(bootstrap.dagster_home(place, now))}
+    variables |= {"AEGIS_HOME": str(place), "DAGSTER_HOME": str(bootstrap.dagster_home(place))}
     command = [sys.executable, "-m", "aegis_assets.defs.worker", *([queues] if queues else [])]
     os.chdir(ROOT)
     os.execve(sys.executable, command, inherited(variables))

@@ -16,8 +16,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from aegis_assets.defs.coordinator import Ear
-from aegis_assets.defs.storage import PooledPostgresStorage, with_options
+from aegis_assets.dagster_ext.storage import PooledPostgresStorage, with_options
 from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.postgres_options import CONNECT_SECONDS, IDLE_SECONDS, PROBE_SECONDS, PROBES, UNCONFIRMED_MS, connection_options
 from aegis_assets.settings import ROOT
@@ -27,9 +26,9 @@ from aegis_assets.stores.leases import Leases
 from aegis_assets.stores.ledger import Ledger
 
 # What opens a connection, by the name that it is called by; and what stands in the call where the parameters are ours.
-OPENERS = ("psycopg.connect", "psycopg.AsyncConnection.connect", "ConnectionPool", "AsyncConnectionPool", "psycopg2.connect")
+OPENERS = ("psycopg.connect", "psycopg.AsyncConnection.connect", "ConnectionPool", "AsyncConnectionPool")
 ENGINES = ("create_engine", "create_pg_engine", "sqlalchemy.create_engine")
-WITH_OPTIONS_IN_ITS_ADDRESS = {"aegis_assets/defs/storage.py"}
+WITH_OPTIONS_IN_ITS_ADDRESS = {"aegis_assets/dagster_ext/storage.py"}
 SHOWN = {
     "tcp_keepalives_idle": str(IDLE_SECONDS),
     "tcp_keepalives_interval": str(PROBE_SECONDS),
@@ -153,7 +152,7 @@ def test_connections_that_listen_have_them(ledger_url: str, monkeypatch: pytest.
     assert seen == [SHOWN] * 2
 
 
-def test_dagsters_storage_and_its_listener_have_them(database_url: str, tmp_path: Path) -> None:
+def test_dagsters_storage_has_them(database_url: str, tmp_path: Path) -> None:
     storage = PooledPostgresStorage.from_config_value(
         None, {"postgres_url": database_url.replace("postgresql:", "postgresql+psycopg2:")}
     )
@@ -162,15 +161,6 @@ def test_dagsters_storage_and_its_listener_have_them(database_url: str, tmp_path
         assert told(pooled.driver_connection) == SHOWN
         probed(pooled.driver_connection.fileno())
         pooled.close()
-
-    class Instance:
-        run_storage = storage.run_storage
-
-    ear = Ear(Instance())  # type: ignore[arg-type]
-    listening = ear._listening()
-    assert told(listening) == SHOWN
-    probed(listening.fileno())
-    listening.close()
 
 
 def test_djangos_connections_have_them(database_url: str, tmp_path: Path) -> None:

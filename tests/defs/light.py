@@ -17,11 +17,9 @@ import sqlalchemy
 
 from aegis_assets import settings as settings_module
 from aegis_assets.defs import platform as platform_module
-from aegis_assets.defs.coordinator import engine_of
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.embedded import bootstrap
 from aegis_assets.embedded.postgres import Postgres
-from aegis_assets.settings import load
 from aegis_assets.stores.ledger import Ledger
 from aegis_assets.stores.ledger.base import PooledConnection
 
@@ -67,6 +65,13 @@ class Light:
             connection.execute(sqlalchemy.text(statement), values)
 
 
+def engine_of(instance: dg.DagsterInstance) -> sqlalchemy.Engine:
+    """Return the engine of PooledPostgresStorage."""
+    engine = getattr(instance.run_storage, "_engine", None)
+    assert isinstance(engine, sqlalchemy.Engine)
+    return engine
+
+
 @pytest.fixture(scope="module")
 def dagster_url(postgres_server: Postgres) -> Iterator[str]:
     """A database for Dagster, whose tables take seconds to make."""
@@ -87,7 +92,7 @@ def light(ledger_url: str, dagster_url: str, tmp_path: Path, monkeypatch: pytest
     }
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("DAGSTER_HOME", str(bootstrap.dagster_home(tmp_path, load())))
+    monkeypatch.setenv("DAGSTER_HOME", str(bootstrap.dagster_home(tmp_path)))
     settings_module.settings.cache_clear()
     platform_module.build.cache_clear()
     ledger = platform_module.build().ledger

@@ -18,11 +18,11 @@ from dagster._core.definitions.reconstruct import ReconstructableJob, Reconstruc
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._utils.interrupts import capture_interrupts
 
-from aegis_assets.defs import handover
-from aegis_assets.defs.handover import KEPT
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.sensors import after_cancel, after_failure, purge_handovers
 from aegis_assets.model.document import State
+from aegis_assets.pipeline.flow import handover
+from aegis_assets.pipeline.flow.handover import KEPT
 from aegis_assets.settings import ROOT
 from tests.defs.conftest import QUIET, Bench
 from tests.doubles.ollama import OllamaDouble

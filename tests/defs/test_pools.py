@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from aegis_assets.dagster_ext.threads import ThreadedExecutor
 from aegis_assets.defs.pools import limits_for, set_limits, settle_pools
-from aegis_assets.defs.threads import ThreadedExecutor
 from tests.defs.light import Light, dagster_url, light
 
 __all__ = ["dagster_url", "light"]

@@ -128,7 +128,7 @@ def desk(
         (home / "stack.env").touch()  # beside a stack: what the stores are is said by the environment
         settings_module.settings.cache_clear()
         platform_module.build.cache_clear()
-        monkeypatch.setenv("DAGSTER_HOME", str(bootstrap.dagster_home(home, load())))
+        monkeypatch.setenv("DAGSTER_HOME", str(bootstrap.dagster_home(home)))
         platform = platform_module.build()
         with dg.DagsterInstance.get() as instance:
             yield Desk(platform, instance, engine, ollama, broker, home)

@@ -15,8 +15,9 @@ import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._utils.interrupts import capture_interrupts
 
+from aegis_assets.dagster_ext import threads
 from aegis_assets.definitions import defs
-from aegis_assets.defs import ops, threads
+from aegis_assets.defs import ops
 from aegis_assets.defs.executor import LANES
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.reexecution import LAUNCHED

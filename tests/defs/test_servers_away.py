@@ -7,14 +7,13 @@ from uuid import UUID
 import dagster as dg
 import pytest
 
-from aegis_assets.defs import outages as outages_module
-from aegis_assets.defs.outages import servers_away
 from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.defs.reaper import LAUNCHER, UNREACHED
-from aegis_assets.defs.sensors import housekeeping, launch_pending
+from aegis_assets.defs.sensors import housekeeping, launch_pending, servers_away
 from aegis_assets.errors import StoreUnavailable
 from aegis_assets.model.document import State
 from aegis_assets.model.launch import CLAIM_TAG
+from aegis_assets.pipeline.flow import away as outages_module
 from aegis_assets.stores.ledger.waiting import LOST_RUNS
 from tests.defs.light import Light, dagster_url, light
 

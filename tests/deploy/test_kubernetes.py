@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+import kubernetes.config
 import kubernetes_validate
 import pytest
 import yaml
@@ -19,6 +21,7 @@ from dagster._core.workspace.config_schema import process_workspace_config
 from dagster_k8s import K8sRunLauncher
 
 from aegis_assets import settings as settings_module
+from aegis_assets.defs.executor import LANES, ingest_executor
 from aegis_assets.defs.worker import queues
 from aegis_assets.embedded.parts import parts
 from aegis_assets.errors import Misconfigured
@@ -159,6 +162,23 @@ def test_dagster_reads_its_instance_and_the_launcher_its_configuration(monkeypat
     own = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     for part in ("storage", "run_coordinator", "compute_logs", "telemetry"):
         assert instance.get(part) == own.get(part), f"{part}: another than the project's own for no reason"
+
+
+@dg.job
+def nothing() -> None: ...
+
+
+def test_steps_as_pods_keep_to_their_lanes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(kubernetes.config, "load_incluster_config", lambda *_, **__: None)
+    with dg.DagsterInstance.local_temp(str(tmp_path), {"telemetry": {"enabled": False}}) as instance:
+        context = dg.InitExecutorContext(
+            dg.reconstructable(nothing), ingest_executor, {"mode": "k8s", "max_concurrent": 7}, instance
+        )
+        executor = vars(ingest_executor.executor_creation_fn(context))
+    assert executor["_max_concurrent"] == 7
+    assert {limit["value"]: limit["limit"] for limit in executor["_tag_concurrency_limits"]} == LANES
+    assert executor["_retries"].disabled
+    assert executor["_sleep_seconds"] > 0, "what we do not set is Dagster's default"
 
 
 def test_names_meet() -> None:

@@ -106,7 +106,7 @@ class Person:
         query = "query($r: ID!) { logsForRun(runId: $r) { ... on EventConnection { events { ... on MessageEvent { message } } } } }"
         for event in self.dagster(query, r=run).get("events", []):
             if event.get("message", "").startswith("Started process for run (pid: "):
-                return int(event["message"].split("pid: ")[1].rstrip(")."))
+                return int(event["message"].split("pid: ")[1].split(")")[0])
         return None
 
     def pid(self, part: str) -> int:

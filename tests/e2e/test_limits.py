@@ -22,7 +22,7 @@ from webadmin.orchestrator.client import DagsterClient, Pool, Queue, RunStatus
 FIELD = re.compile(r'<input type="(?:number|hidden|radio(?=[^>]* checked))"[^>]* name="(\w+)" value="(\w+)"')
 STATUS = "query($r: ID!) { runOrError(runId: $r) { ... on Run { status } } }"
 ACTIVE = "{ runsOrError(filter: {statuses: [STARTING, STARTED, CANCELING]}) { ... on Runs { results { runId } } } }"
-TWO_LOOKS = 5.0  # of the queue's daemon, which looks every two seconds where nobody tells it anything
+TWO_LOOKS = 3.0  # of the queue's daemon, which looks every second
 
 
 @pytest.fixture

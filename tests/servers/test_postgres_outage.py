@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy
 
-from aegis_assets.defs.storage import PooledPostgresStorage, repeated
+from aegis_assets.dagster_ext.storage import PooledPostgresStorage, repeated
 from aegis_assets.embedded.postgres import Postgres
 from aegis_assets.stores.leases import Leases
 from aegis_assets.stores.ledger import Ledger

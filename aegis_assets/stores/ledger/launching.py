@@ -13,7 +13,7 @@ from aegis_assets.stores.ledger.base import Base, Connection, one, reads, rows, 
 from aegis_assets.stores.ledger.documents import TRIED_SINCE
 from aegis_assets.stores.ledger.fence import lock_name
 
-# In the order in which Dagster's queue would take them (`turn` in defs/coordinator.py), as many as make so many runs.
+# In the order in which Dagster's queue would take them (`priority` in dagster_ext/coordinator.py), as many as make so many runs.
 # Costs: reads and sorts all pending documents of the platform; writes what is claimed.
 CLAIM: Final = f"""
 WITH next AS (

@@ -20,7 +20,7 @@ from webadmin.console.sentences.matching import template
 
 # Said on a terminal, to Dagster, in a log or to a model, and never on a page. What they raise counts all the same.
 ELSEWHERE = (
-    *("aegis_assets/defs/jobs.py", "aegis_assets/defs/launcher.py", "aegis_assets/defs/ops.py", "aegis_assets/defs/report.py"),
+    *("aegis_assets/defs/jobs.py", "aegis_assets/dagster_ext/", "aegis_assets/defs/ops.py", "aegis_assets/defs/report.py"),
     *("aegis_assets/defs/checks.py", "aegis_assets/defs/reaper.py", "aegis_assets/defs/run.py"),
     *("aegis_assets/pipeline/flow/checks.py", "aegis_assets/pipeline/flow/staleness.py"),
     *("aegis_assets/embedded/cli.py", "aegis_assets/embedded/stack.py"),

@@ -6,7 +6,6 @@ thread costs a hundredth of that, and its events are handled as they come. What 
 from: the ledger knows what is done.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,27 +14,23 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.events import EngineEventData
 from dagster._core.execution.api import ExecuteRunWithPlanIterable
 from dagster._core.execution.context_creation_job import PlanExecutionContextManager
 from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.execution.plan.execute_plan import dagster_event_sequence_for_step
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 from dagster._core.execution.retries import RetryMode
-from dagster._core.executor.base import Executor
 from dagster._utils.error import serializable_error_info_from_exc_info
-from dagster_shared.error import SerializableErrorInfo
 
-from aegis_assets.defs import loop
+from aegis_assets.pipeline.flow import loop
 
 TICK_SECONDS: Final = 0.25  # for a slot of a pool that came free, and for an interrupt
 STOP_SECONDS: Final = 15.0  # for steps that were told to stop; a step that writes to a store is not interrupted in it
 
-Message = tuple[str, dg.DagsterEvent | SerializableErrorInfo | None]
+Message = tuple[str, dg.DagsterEvent | BaseException | None]
 
 
-class ThreadedExecutor(Executor):
+class ThreadedExecutor(dg.Executor):
     def __init__(self, max_concurrent: int, tag_concurrency_limits: list[dict[str, Any]]) -> None:
         self._max_concurrent = max_concurrent
         self._limits = tag_concurrency_limits
@@ -74,9 +69,8 @@ class ThreadedExecutor(Executor):
             )
             while (not stop_at and not active.is_complete) or running:
                 if active.check_for_interrupts():
-                    yield dg.DagsterEvent.engine_event(
-                        job_context, "The run is being stopped.", EngineEventData.interrupted(sorted(running))
-                    )
+                    steps = f" Steps at work: {', '.join(sorted(running))}." if running else ""
+                    yield job_context.instance.report_engine_event(f"The run is being stopped.{steps}", job_context.dagster_run)
                     active.mark_interrupted()
                     loop.stop_all()
                     stop_at = stop_at or time.monotonic() + STOP_SECONDS
@@ -93,15 +87,17 @@ class ThreadedExecutor(Executor):
                         running.discard(key)
                         active.verify_complete(job_context, key)
                         continue
-                    if isinstance(message, SerializableErrorInfo):
+                    if isinstance(message, BaseException):
                         step_context = job_context.for_step(active.get_step_by_key(key))
-                        message = self.log_failure_or_retry_event_after_error(step_context, message, active.get_known_state())
+                        raised: Any = (type(message), message, message.__traceback__)
+                        error = serializable_error_info_from_exc_info(raised)
+                        message = self.log_failure_or_retry_event_after_error(step_context, error, active.get_known_state())
                     yield message
                     active.handle_event(message)
                 yield from active.plan_events_iterator(job_context)
             if stop_at:
                 active.mark_interrupted()
-                raise DagsterExecutionInterruptedError
+                raise dg.DagsterExecutionInterruptedError
 
 
 def received(messages: SimpleQueue[Message]) -> Iterator[Message]:
@@ -120,7 +116,7 @@ def work(context: Any, messages: SimpleQueue[Message]) -> None:
     try:
         for event in dagster_event_sequence_for_step(context):
             messages.put((key, event))
-    except BaseException:  # noqa: BLE001  whatever it is, the run must hear of it
-        messages.put((key, serializable_error_info_from_exc_info(sys.exc_info())))
+    except BaseException as error:  # noqa: BLE001  whatever it is, the run must hear of it
+        messages.put((key, error))
     finally:
         messages.put((key, None))

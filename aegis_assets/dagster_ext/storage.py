@@ -16,10 +16,6 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import sqlalchemy
 import stamina
-from dagster._core.storage.event_log import SqlEventLogStorageMetadata
-from dagster._core.storage.runs import RunStorageSqlMetadata
-from dagster._core.storage.schedules import ScheduleStorageSqlMetadata
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn, retry_pg_creation_fn
 from sqlalchemy.exc import DBAPIError
@@ -31,21 +27,27 @@ from aegis_assets.settings import settings
 P = ParamSpec("P")
 R = TypeVar("R")
 
-TABLES: Final = sorted({*RunStorageSqlMetadata.tables, *SqlEventLogStorageMetadata.tables, *ScheduleStorageSqlMetadata.tables})
+# Dagster's, by which this storage sees whether all are there.
+TABLES: Final = [
+    *("asset_check_executions", "asset_daemon_asset_evaluations", "asset_event_tags", "asset_keys", "backfill_tags"),
+    *("bulk_actions", "concurrency_limits", "concurrency_slots", "daemon_heartbeats", "dynamic_partitions", "event_logs"),
+    *("instance_info", "instigators", "job_ticks", "jobs", "kvs", "pending_steps", "run_tags", "runs", "secondary_indexes"),
+    "snapshots",
+]
 ARE_THERE: Final = sqlalchemy.text("SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest(:names) AS name")
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> PooledPostgresStorage:
+    def from_config_value(cls, inst_data: Any, config_value: Any) -> PooledPostgresStorage:
         url = with_options(pg_url_from_config(config_value))
-        engine = _engine(url, os.getpid())
+        engine = engine_of_process(url, os.getpid())
         complete = _has_tables(engine)
         storage = cls(url, should_autocreate_tables=not complete, inst_data=inst_data)
-        for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
+        parts: tuple[Any, ...] = (storage.run_storage, storage.event_log_storage, storage.schedule_storage)
+        for part in parts:
             if not complete:
                 _create_rest(part)
-            assert hasattr(part, "_engine"), "dagster_postgres keeps its engine elsewhere: look again how to share one"
             part._engine = engine
             _repeat_broken_calls(part)
         return storage
@@ -60,7 +62,7 @@ def with_options(url: str) -> str:
 
 
 @lru_cache(maxsize=4)
-def _engine(url: str, pid: int) -> sqlalchemy.Engine:
+def engine_of_process(url: str, pid: int) -> sqlalchemy.Engine:
     """pid: a forked child makes its own."""
     engine = create_pg_engine(url, isolation_level="AUTOCOMMIT", pool_size=2, max_overflow=30, pool_pre_ping=True)
     outage = OutageClock(settings().outage_seconds)

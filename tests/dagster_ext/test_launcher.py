@@ -13,12 +13,11 @@ from pathlib import Path
 import dagster as dg
 import psutil
 from dagster._core.code_pointer import ModuleCodePointer
-from dagster._core.events import EngineEventData
 from dagster._core.instance import InstanceRef
 from dagster._core.launcher.base import WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 
-from aegis_assets.defs.launcher import STARTED, launch, stop_when_canceling, worker_of
+from aegis_assets.dagster_ext.launcher import STARTED, launch, reported_place, stop_when_canceling, worker_of
 from tests.waiting import until
 
 
@@ -27,23 +26,47 @@ def nothing() -> None:
     """Only its name is asked for."""
 
 
-def test_the_reason_is_in_the_runs_log_where_the_code_cannot_be_imported(tmp_path: Path) -> None:
+def test_a_run_whose_code_cannot_be_imported_fails_and_says_why(tmp_path: Path) -> None:
+    """Fails: `_execute_run_command_body` in dagster/_cli/api.py executes and reports otherwise; see `execute_run_command` there."""
     log = tmp_path / "runs.log"
     pointer = ModuleCodePointer("no_such_module", "defs", str(tmp_path))
     origin = JobPythonOrigin("ingest", RepositoryPythonOrigin("python", pointer))
     with dg.DagsterInstance.local_temp(str(tmp_path), {"telemetry": {"enabled": False}}) as instance:
-        run = instance.create_run_for_job(nothing)
-        daemon = get_context("spawn").Process(target=launch, args=(run.run_id, instance.get_ref(), origin, log))
+        run = instance.create_run_for_job(nothing, job_code_origin=origin)
+        daemon = get_context("spawn").Process(target=launch, args=(run.run_id, instance.get_ref(), log))
         daemon.start()
         daemon.join(60)
-    until(lambda: log.exists() and "no_such_module" in log.read_text(), 30)
+        until(lambda: instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE, 30)  # type: ignore[union-attr]
+        assert "no_such_module" in str(instance.all_logs(run.run_id))
+        place = reported_place(instance, run.run_id)
+        assert place is not None
+        assert place.host == socket.gethostname()
+
+
+def test_a_worker_that_cannot_say_why_in_its_events_says_it_in_the_runs_log(tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path), {"telemetry": {"enabled": False}}) as instance:
+        run = instance.create_run_for_job(nothing)  # without an origin of its code
+        daemon = get_context("spawn").Process(target=launch, args=(run.run_id, instance.get_ref(), tmp_path / "runs.log"))
+        daemon.start()
+        daemon.join(60)
+    until(lambda: "does not include an origin" in (tmp_path / "runs.log").read_text(), 30)
+
+
+def test_the_place_of_a_worker_is_read_where_an_earlier_release_or_dagster_itself_reported_it(tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path), {"telemetry": {"enabled": False}}) as instance:
+        run = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED)
+        instance.report_engine_event("Something else.", run)
+        assert reported_place(instance, run.run_id) is None
+        instance.report_engine_event("Started process for run (pid: 77).", run)
+        place = reported_place(instance, run.run_id)
+        assert place is not None
+        assert place[:2] == (77, socket.gethostname())
 
 
 def stored(instance: dg.DagsterInstance, host: str, pid: int) -> dg.DagsterRun:
     """A run whose worker has said where it is."""
     run = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED)
-    place = {"pid": dg.MetadataValue.text(str(pid)), "host": dg.MetadataValue.text(host)}
-    instance.report_engine_event(STARTED.format(pid), run, EngineEventData(metadata=place))
+    instance.report_engine_event(STARTED.format(pid=pid, host=host), run)
     return run
 
 

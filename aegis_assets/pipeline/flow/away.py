@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 from uuid import uuid4
 
-import dagster as dg
 from pydantic import ValidationError
 
-from aegis_assets.defs.loop import wait_for
-from aegis_assets.defs.platform import PlatformResource
 from aegis_assets.model.parsing import Frozen
+from aegis_assets.pipeline.flow.ledger import FlowLedger
+from aegis_assets.pipeline.flow.loop import wait_for
+from aegis_assets.pipeline.flow.platform import Platform
 from aegis_assets.pipeline.flow.preflight import outages
 from aegis_assets.settings import settings
 
@@ -26,27 +27,23 @@ class LastProbe(Frozen):
     away: dict[str, float] = {}
 
 
-def servers_away(context: dg.SensorEvaluationContext, resource: PlatformResource) -> set[str]:
+def probe_servers(ledger: FlowLedger, probe: Callable[[], Platform], cursor: str | None) -> LastProbe:
     """Return the servers that do not answer, if documents wait for one. Fail documents whose server is away for too long.
 
     Only a server that a probe before this one, which the cursor remembers, did not find has come back: one that answers the probe
     and not the work, as a language model that hangs, is tried again when each document's time has come. A server that no probe
     asks for, as Dagster itself or the broker, is never away here: runs are launched for it with back-off.
     """
-    ledger = resource.use().ledger
-    before, now = last_probe(context.cursor), time.monotonic()
+    before, now = last_probe(cursor), time.monotonic()
     waited_for = ledger.waited_for()
-    away = wait_for(outages(resource.probe(), set().union(*waited_for.values()))) if waited_for else set()
+    away = wait_for(outages(probe(), set().union(*waited_for.values()))) if waited_for else set()
     if back := before.away.keys() - away:
         ledger.try_now(back)
     known = before.away if before.process == PROCESS else {}
     settle = min(SETTLE_SECONDS, settings().outage_hours * 3600)
     if lasting := {server for server in away & known.keys() if now - known[server] >= settle}:
         ledger.fail_overdue(lasting)
-    probe = LastProbe(process=PROCESS, away={server: known.get(server, now) for server in sorted(away)})
-    if probe.away != before.away:
-        context.update_cursor(probe.model_dump_json())
-    return away
+    return LastProbe(process=PROCESS, away={server: known.get(server, now) for server in sorted(away)})
 
 
 def last_probe(cursor: str | None) -> LastProbe:

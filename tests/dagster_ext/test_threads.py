@@ -13,9 +13,9 @@ import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._utils.interrupts import capture_interrupts
 
-from aegis_assets.defs import loop
-from aegis_assets.defs.threads import ThreadedExecutor
+from aegis_assets.dagster_ext.threads import ThreadedExecutor
 from aegis_assets.errors import Superseded
+from aegis_assets.pipeline.flow import loop
 
 SEEN: dict[str, int] = {"now": 0, "most": 0, "done": 0}
 GUARD = threading.Lock()
