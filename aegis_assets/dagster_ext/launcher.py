@@ -19,7 +19,6 @@ import threading
 import traceback
 from contextlib import suppress
 from multiprocessing.context import ForkServerContext
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import dagster as dg
@@ -28,12 +27,12 @@ from dagster._cli.api import _execute_run_command_body
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._utils.interrupts import capture_interrupts
 
+from aegis_assets.dagster_ext.output import written_down
 from aegis_assets.errors import Internal
 from aegis_assets.settings import settings
 
 STARTED: Final = "Started process for run (pid: {pid}) on {host}."
 PLACE: Final = re.compile(r"Started process for run \(pid: (\d+)\)(?: on (.+))?\.")  # earlier releases said no host here
-LOG_BYTES: Final = 10_000_000
 LAUNCH_SECONDS: Final = 60.0  # of forking a worker, which takes milliseconds
 CANCEL_SECONDS: Final = 5.0  # between two looks of a worker at whether its run is to stop
 CLOCK_SECONDS: Final = 5.0  # a pid whose process is younger than the event that names it by more than this is another's
@@ -63,7 +62,7 @@ class ForkingRunLauncher(dg.DefaultRunLauncher):
         return context
 
     def launch_run(self, context: Any) -> None:
-        arguments = (context.dagster_run.run_id, self.instance.get_ref(), log_file())
+        arguments = (context.dagster_run.run_id, self.instance.get_ref())
         launcher = self.fork_context().Process(target=launch, args=arguments)
         launcher.start()
         launcher.join(LAUNCH_SECONDS)
@@ -98,25 +97,22 @@ class ForkingRunLauncher(dg.DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.FAILED, "the run's worker process is gone")
 
 
-def launch(run_id: str, instance_ref: Any, log: Path) -> None:
+def launch(run_id: str, instance_ref: Any) -> None:
     """In a child of the daemon, for which the daemon would wait at its end: so the worker is a child of that child, which ends."""
     if os.fork() == 0:
         try:
             os.setsid()
-            work(run_id, instance_ref, log)
-        except BaseException:  # noqa: BLE001  the end of a process: whoever looks for the reason finds it in runs.log
+            work(run_id, instance_ref)
+        except BaseException:  # noqa: BLE001  the end of a process: whoever looks for the reason finds it in the run's output
             traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(0)  # threads may still wait for an engine; the ledger refuses what they would write
 
 
-def work(run_id: str, instance_ref: Any, log: Path) -> None:
-    """Execute the run as `dagster api execute_run` does. Its output goes into a file of its own: the daemon's pipe ends with it."""
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    with dg.DagsterInstance.from_ref(instance_ref) as instance, capture_interrupts():
+def work(run_id: str, instance_ref: Any) -> None:
+    """Execute the run as `dagster api execute_run` does. Its output goes into files of its own: the daemon's pipe ends with it."""
+    with dg.DagsterInstance.from_ref(instance_ref) as instance, written_down(instance, run_id), capture_interrupts():
         run = instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return
@@ -137,16 +133,6 @@ def stop_when_canceling(instance: dg.DagsterInstance, run_id: str) -> None:
             if run.status == dg.DagsterRunStatus.CANCELING:
                 os.kill(os.getpid(), signal.SIGINT)
                 return
-
-
-def log_file() -> Path:
-    """Return the file of all workers' output; cut off when it has grown."""
-    path = settings().home / "logs" / "runs.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):
-        if path.stat().st_size > LOG_BYTES:
-            path.replace(path.with_suffix(".log.1"))
-    return path
 
 
 def worker_of(instance: dg.DagsterInstance, run_id: str) -> psutil.Process | None:

@@ -22,6 +22,7 @@ from dagster._core.execution.plan.instance_concurrency_context import InstanceCo
 from dagster._core.execution.retries import RetryMode
 from dagster._utils.error import serializable_error_info_from_exc_info
 
+from aegis_assets.dagster_ext.output import captured
 from aegis_assets.pipeline.flow import loop
 
 TICK_SECONDS: Final = 0.25  # for a slot of a pool that came free, and for an interrupt
@@ -54,7 +55,7 @@ class ThreadedExecutor(dg.Executor):
 
     def _steps(self, job_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         messages: SimpleQueue[Message] = SimpleQueue()
-        running: set[str] = set()
+        running, begun = set[str](), list[str]()
         stop_at = 0.0
         with ExitStack() as stack:
             slots = stack.enter_context(InstanceConcurrencyContext(job_context.instance, job_context.dagster_run))
@@ -67,6 +68,7 @@ class ThreadedExecutor(dg.Executor):
                     instance_concurrency_context=slots,
                 )
             )
+            yield captured(job_context, execution_plan.step_keys_to_execute)
             while (not stop_at and not active.is_complete) or running:
                 if active.check_for_interrupts():
                     steps = f" Steps at work: {', '.join(sorted(running))}." if running else ""
@@ -77,6 +79,7 @@ class ThreadedExecutor(dg.Executor):
                 if not stop_at:
                     for step in active.get_steps_to_execute(limit=self._max_concurrent - len(running)):
                         running.add(step.key)
+                        begun.append(step.key)
                         step_context = job_context.for_step(step, active.get_known_state())
                         threading.Thread(target=work, args=(step_context, messages), name=step.key, daemon=True).start()
                     yield from active.concurrency_event_iterator(job_context)
@@ -95,6 +98,7 @@ class ThreadedExecutor(dg.Executor):
                     yield message
                     active.handle_event(message)
                 yield from active.plan_events_iterator(job_context)
+            yield captured(job_context, begun)  # the mapped ones among them
             if stop_at:
                 active.mark_interrupted()
                 raise dg.DagsterExecutionInterruptedError

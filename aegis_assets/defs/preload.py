@@ -14,6 +14,7 @@ import dagster as dg
 MODULES: Final = (
     "aegis_assets.defs.launcher",
     "aegis_assets.dagster_ext.coordinator",
+    "aegis_assets.dagster_ext.output",
     "aegis_assets.dagster_ext.storage",
     "anyio._backends._asyncio",
     "encodings.idna",

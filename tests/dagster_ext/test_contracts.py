@@ -22,7 +22,9 @@ from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.execution.plan.execute_plan import dagster_event_sequence_for_step
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.event_log import SqlEventLogStorageMetadata
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.runs import RunStorageSqlMetadata
 from dagster._core.storage.schedules import ScheduleStorageSqlMetadata
 from dagster._utils.error import serializable_error_info_from_exc_info
@@ -35,6 +37,7 @@ from aegis_assets.dagster_ext.threads import ThreadedExecutor
 
 THREADS = "dagster_ext/threads.py follows dagster/_core/executor/multiprocess.py: compare the two again."
 LAUNCHER = "See what `dagster api execute_run` does now (dagster/_cli/api.py), and DefaultRunLauncher for a launcher's methods."
+OUTPUT = "See how `inner_plan_execution_iterator` in dagster/_core/execution/plan/execute_plan.py captures what steps print."
 STORAGE = "See how dagster_postgres makes its engines and tables now; a storage whose engine is not ours loses runs in an outage."
 EVENTS = "See DagsterEvent.asset_materialization and asset_check_evaluation in dagster/_core/events: step_event writes the same."
 
@@ -66,6 +69,9 @@ EVENTS = "See DagsterEvent.asset_materialization and asset_check_evaluation in d
         (dg.Executor.log_failure_or_retry_event_after_error, ["step_context", "err_info", "known_state"], THREADS),
         (_execute_run_command_body, ["run_id", "instance", "write_stream_fn", "set_exit_code_on_failure"], LAUNCHER),
         (CheckRunHealthResult, ["status", "msg"], LAUNCHER),
+        (CapturedLogContext, ["log_key"], OUTPUT),
+        (dg.DagsterEvent.capture_logs, ["job_context", "step_keys", "log_key", "log_context"], OUTPUT),
+        (LocalComputeLogManager.build_log_key_for_run, ["run_id", "step_key"], OUTPUT),
         (dg.DefaultRunLauncher.launch_run, ["context"], LAUNCHER),
         (dg.DefaultRunLauncher.terminate, ["run_id"], LAUNCHER),
         (dg.DefaultRunLauncher.check_run_worker_health, ["run"], LAUNCHER),
