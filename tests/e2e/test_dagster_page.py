@@ -19,6 +19,7 @@ from tests.waiting import until
 
 SAMPLE: Final = ROOT / "samples" / "unix.md"
 COLLECTION: Final = "by-hand"
+PRINTED: Final = "query Printed($key: [String!]!) { printed: capturedLogs(logKey: $key) { stderr } }"
 SIZE: Final = {"width": 1280, "height": 1000}
 
 
@@ -83,3 +84,6 @@ def test_a_document_is_found_materialized_cancelled_executed_again_and_understoo
     expect(page.get_by_text("STEP_OUTPUT")).to_be_visible()
     for metadata in ("document", "unix.md", "sections", "1-4", "chunks", "failed", "seconds"):
         expect(page.get_by_text(metadata, exact=True).first).to_be_visible()
+
+    printed = person.dagster(PRINTED, key=[row["run_id"], "compute_logs", "run"])["stderr"]
+    assert "ingest_documents.extract_window[d00_s0001_0004]" in printed, "what its steps logged"
