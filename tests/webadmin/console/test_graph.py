@@ -47,8 +47,7 @@ def world(site: Path, ledger_url: str, arcadedb: tuple[str, str], tmp_path: Path
     name = f"world-{uuid4().hex[:12]}"
     bucket = open_bucket((tmp_path / "bucket").as_uri(), settings())
     yield World(name, platform.ledger(), view, QdrantVectors(path=tmp_path / "v"), graph, bucket, bolt, name)
-    if platform.graph.cache_info().currsize:
-        platform.graph().close()
+    platform.graph().close()
     for one in (graph, bolt, view):
         one.close()
     for name in chosen:

@@ -120,6 +120,8 @@ def test_where_a_proxy_holds_events_back_the_numbers_are_asked_for(
     page.clock.install()
     found = problems(page)
     page.goto(f"{address}/admin/documents/document/")
+    while not held:
+        page.wait_for_timeout(50)
     page.clock.fast_forward(12_000)
     expect(page.locator("html")).to_have_attribute("data-live", "polling")
     put(ledger_url, moving, 0.4)

@@ -17,6 +17,9 @@ FILES: Final = {
     "The file has {size} MB; the limit is {limit} MB (AEGIS_MAX_FILE_MB).": (
         "Die Datei hat {size} MB; die Grenze ist {limit} MB (AEGIS_MAX_FILE_MB)."
     ),
+    "This file was not read: the document holds too many or too large files.": (
+        "Diese Datei wurde nicht gelesen: Das Dokument enthält zu viele oder zu große Dateien."
+    ),
     "The file is protected by a password. Remove the protection and upload it again.": (
         "Die Datei ist durch ein Passwort geschützt. Entfernen Sie den Schutz, und laden Sie sie noch einmal hoch."
     ),

@@ -11,6 +11,15 @@ STACK: Final = {
     "The stack is not running (no PostgreSQL is configured). Start it with make up.": (
         "Die Plattform läuft nicht (kein PostgreSQL ist eingerichtet). Starten Sie sie mit make up."
     ),
+    "AEGIS_LISTEN opens the admin to other machines, and passwords would go there as they are: set AEGIS_TLS_CERT and"
+    " AEGIS_TLS_KEY, or name the proxy with https in front in AEGIS_TRUSTED_PROXIES, or set AEGIS_PLAIN_HTTP=true.": (
+        "AEGIS_LISTEN öffnet die Verwaltung für andere Rechner, und Passwörter gingen unverschlüsselt dorthin: Setzen Sie"
+        " AEGIS_TLS_CERT und AEGIS_TLS_KEY, oder nennen Sie den https-Proxy davor in AEGIS_TRUSTED_PROXIES, oder setzen Sie"
+        " AEGIS_PLAIN_HTTP=true."
+    ),
+    "AEGIS_TLS_CERT and AEGIS_TLS_KEY go together: a certificate with its chain, and its key, as PEM files.": (
+        "AEGIS_TLS_CERT und AEGIS_TLS_KEY gehören zusammen: ein Zertifikat mit seiner Kette und sein Schlüssel, als PEM-Dateien."
+    ),
     # Parts
     "{name} does not start: {words} (all of it: {log})": "{name} startet nicht: {words} (alles: {log})",
     "{name} does not answer after {seconds} s: {words} (all of it: {log})": (
