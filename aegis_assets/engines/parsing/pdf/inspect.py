@@ -16,6 +16,7 @@ from typing import Any
 
 from aegis_assets.engines.parsing.pdf import measure
 from aegis_assets.engines.parsing.pdf.facts import Facts, ranked, without_digits
+from aegis_assets.engines.parsing.pdf.fields import with_fields
 from aegis_assets.errors import BadInput, LimitExceeded
 from aegis_assets.model.parsing import Heading, Inspection, Part
 
@@ -142,7 +143,8 @@ def _page(document: Any, index: int) -> tuple[str, PageFacts]:
         words = text.get_text_range()
         content = measure.content(page, words)
         facts = _page_facts(page, text, content.runs)
-        return content.digest, replace(facts, scanned=len(words.strip()) < SCAN_LETTERS and content.imaged > SCAN_COVERED)
+        digest = with_fields(content.digest, page) if document.formenv else content.digest
+        return digest, replace(facts, scanned=len(words.strip()) < SCAN_LETTERS and content.imaged > SCAN_COVERED)
     finally:
         text.close()
         page.close()

@@ -9,7 +9,8 @@ from typing import Any, Protocol, Self
 import pypdfium2
 
 from aegis_assets.engines.parsing.pdf import measure
-from aegis_assets.engines.parsing.pdf.geometry import Rect
+from aegis_assets.engines.parsing.pdf.fields import fields
+from aegis_assets.engines.parsing.pdf.geometry import Rect, Word
 from aegis_assets.errors import BadInput
 
 LONGEST = 4000  # pixels; a poster is rendered smaller, not in full
@@ -20,6 +21,7 @@ class Pages(Protocol):
     and the scale it has."""
 
     def runs(self, page: int) -> list[measure.Run]: ...
+    def fields(self, page: int) -> list[Word]: ...
     def size(self, page: int) -> tuple[float, float]: ...
     def image(self, page: int, scale: float, box: Rect | None = None) -> tuple[Any, float]: ...
     def __enter__(self) -> Self: ...
@@ -52,6 +54,20 @@ class PdfPages:
                 return []
             try:
                 return measure.runs(loaded)
+            finally:
+                loaded.close()
+
+    def fields(self, page: int) -> list[Word]:
+        """Values of a form; at no cost where the document has none."""
+        if not self._document.formenv:
+            return []
+        with self._lock:
+            try:
+                loaded = self._document[page - 1]
+            except pypdfium2.PdfiumError:
+                return []
+            try:
+                return fields(loaded)
             finally:
                 loaded.close()
 
@@ -98,6 +114,9 @@ class ImagePages:
         self._document.unload()
 
     def runs(self, page: int) -> list[measure.Run]:
+        return []
+
+    def fields(self, page: int) -> list[Word]:
         return []
 
     def size(self, page: int) -> tuple[float, float]:
