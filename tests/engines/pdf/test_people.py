@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pypdf
 import pytest
+from PIL import Image, ImageDraw
 from pypdf.generic import NameObject, TextStringObject
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
@@ -111,3 +112,10 @@ def test_places_on_a_turned_sheet_are_those_of_the_page() -> None:
     assert turning.turned_back(word, 90, 200, 100) == Rect(170, 10, 180, 40)
     assert turning.turned_back(word, 180, 200, 100) == Rect(160, 70, 190, 80)
     assert turning.turned_back(word, 270, 200, 100) == Rect(20, 60, 30, 90)
+
+
+def test_a_poster_below_the_limit_of_pixels_is_read(tmp_path: Path) -> None:
+    poster = Image.new("1", (10_400, 8_800), 1)
+    ImageDraw.Draw(poster).text((900, 900), "Fair at the mill", fill=0, font_size=600)
+    poster.save(tmp_path / "poster.png")
+    assert parse(tmp_path / "poster.png").items[0].text == "Fair at the mill"

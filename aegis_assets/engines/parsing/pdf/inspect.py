@@ -6,6 +6,7 @@ image bytes and not read here: facts come from text alone.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ TITLE_LIMIT = 300
 BAND = 0.12  # of the page's height; running headers stand within it
 SCAN_LETTERS, SCAN_COVERED = 40, 0.5  # fewer letters, on a page with more than this share under images, are a stamp on a scan
 SCAN_WEIGHT = 4  # reading a page's pixels takes 12 s of CPU, and a window has a time limit: windows of scans are shorter
+STRIP = 256  # rows of pixels
 RECURS = 3  # pages; fewer are no pattern
 
 
@@ -69,8 +71,6 @@ def inspect_pdf(path: Path, name: str, out: Path, *, max_pages: int = 20_000) ->
 
 def inspect_image(path: Path, name: str, out: Path, *, max_pages: int = 20_000) -> Inspection:
     """A part per frame. Raises BadInput for what is no image."""
-    import hashlib
-
     from PIL import Image, ImageSequence, UnidentifiedImageError
 
     from aegis_assets.engines.parsing.ocr import MAX_PIXELS
@@ -85,7 +85,7 @@ def inspect_image(path: Path, name: str, out: Path, *, max_pages: int = 20_000) 
             for frame in ImageSequence.Iterator(image):
                 if frame.width * frame.height > MAX_PIXELS:
                     raise BadInput(f"The image has {frame.width} x {frame.height} pixels, more than can be read.")
-                hashes.append(hashlib.sha256(f"{frame.size}".encode() + frame.convert("RGB").tobytes()).hexdigest())
+                hashes.append(_frame_digest(frame))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadInput("The image is damaged or of an unknown kind.") from error
     return Inspection(
@@ -98,6 +98,15 @@ def inspect_image(path: Path, name: str, out: Path, *, max_pages: int = 20_000) 
         facts=Facts().model_dump(mode="json"),
         seconds=time.monotonic() - started,
     )
+
+
+def _frame_digest(frame: Any) -> str:
+    """By strips: a poster's pixels in one piece would be held four times."""
+    digest = hashlib.sha256(f"{frame.size}".encode())
+    for top in range(0, frame.height, STRIP):
+        strip = frame.crop((0, top, frame.width, min(frame.height, top + STRIP)))
+        digest.update(strip.convert("RGB").tobytes())
+    return digest.hexdigest()
 
 
 def _outline(document: Any, count: int) -> dict[int, tuple[Heading, ...]]:

@@ -14,6 +14,7 @@ from typing import Any
 from docling.backend.image_backend import ImageDocumentBackend
 from docling.backend.pypdfium2_backend import PyPdfiumDocumentBackend
 from docling.datamodel import document
+from docling.datamodel.backend_options import PdfBackendOptions
 from docling.datamodel.base_models import Cluster, InputFormat, LayoutPrediction, Table, TableStructurePrediction
 from docling.datamodel.document import InputDocument
 from docling.datamodel.pipeline_options import HeadingHierarchyOptions, ThreadedPdfPipelineOptions
@@ -24,6 +25,7 @@ from docling.pipeline.standard_pdf_pipeline import StandardPdfPipeline
 from docling_core.types.doc import BoundingBox, DocItemLabel, TableCell
 from docling_core.types.doc.page import BoundingRectangle, TextCell
 
+from aegis_assets.engines.parsing.ocr import MAX_PIXELS
 from aegis_assets.engines.parsing.pdf import layout
 from aegis_assets.engines.parsing.pdf.backend import PageSource
 from aegis_assets.engines.parsing.pdf.facts import Facts
@@ -214,7 +216,13 @@ def converted(pipeline: StandardPdfPipeline, path: Path, first: int, last: int, 
     """docling's result for pages first to last. Raises BadInput for pages that neither docling-parse nor pdfium can read."""
     limits = DocumentLimits(page_range=(first, last))
     if image:
-        source = InputDocument(path, InputFormat.IMAGE, ImageDocumentBackend, limits=limits)
+        source = InputDocument(
+            path,
+            InputFormat.IMAGE,
+            ImageDocumentBackend,
+            backend_options=PdfBackendOptions(max_image_pixels=MAX_PIXELS),
+            limits=limits,
+        )
     else:
         source = InputDocument(path, InputFormat.PDF, PageSource, limits=limits)
         if not source.valid:

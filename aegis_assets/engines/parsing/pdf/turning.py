@@ -1,8 +1,8 @@
 """A page's pixels -> how far they must be turned to be read, with what is read then.
 
 A sheet may have gone through the scanner lying on its side or upside down. The recogniser turns tall lines by itself, but not
-upside-down ones: wrong ways it reads letters that are none, and is unsure of them. So a page is read as it is, and turned only where
-its lines are tall or its reading is unsure; a page that is read well costs nothing more.
+upside-down ones: wrong ways it reads letters that are none, and is unsure of them. So a page is read as it is, and turned only
+where its lines are tall or its reading is unsure; a page that is read well costs nothing more.
 """
 
 from __future__ import annotations
