@@ -60,6 +60,7 @@ class Line(Rect):
 class Sheet:
     """What is on one page. rules: thin lines. shapes: boxes of connected drawings. body: size of running text on this page.
 
+    turned: degrees by which a scan was turned anticlockwise to be read; all places, width and height are those of the turned page.
     read_words: called when a table needs them; on most pages nothing does, and their objects would cost a third of the parse.
     """
 
@@ -72,6 +73,7 @@ class Sheet:
     bitmaps: list[Rect]
     body: float = 10.0
     scanned: bool = False
+    turned: int = 0
     read_words: Callable[[], list[Word]] = list
     _words: list[Word] | None = None
 

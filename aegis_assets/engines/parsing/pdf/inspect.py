@@ -6,6 +6,7 @@ image bytes and not read here: facts come from text alone.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from typing import Any
 
 from aegis_assets.engines.parsing.pdf import measure
 from aegis_assets.engines.parsing.pdf.facts import Facts, ranked, without_digits
+from aegis_assets.engines.parsing.pdf.fields import with_fields
 from aegis_assets.errors import BadInput, LimitExceeded
 from aegis_assets.model.parsing import Heading, Inspection, Part
 
@@ -24,6 +26,7 @@ TITLE_LIMIT = 300
 BAND = 0.12  # of the page's height; running headers stand within it
 SCAN_LETTERS, SCAN_COVERED = 40, 0.5  # fewer letters, on a page with more than this share under images, are a stamp on a scan
 SCAN_WEIGHT = 4  # reading a page's pixels takes 12 s of CPU, and a window has a time limit: windows of scans are shorter
+STRIP = 256  # rows of pixels
 RECURS = 3  # pages; fewer are no pattern
 
 
@@ -68,8 +71,6 @@ def inspect_pdf(path: Path, name: str, out: Path, *, max_pages: int = 20_000) ->
 
 def inspect_image(path: Path, name: str, out: Path, *, max_pages: int = 20_000) -> Inspection:
     """A part per frame. Raises BadInput for what is no image."""
-    import hashlib
-
     from PIL import Image, ImageSequence, UnidentifiedImageError
 
     from aegis_assets.engines.parsing.ocr import MAX_PIXELS
@@ -84,7 +85,7 @@ def inspect_image(path: Path, name: str, out: Path, *, max_pages: int = 20_000) 
             for frame in ImageSequence.Iterator(image):
                 if frame.width * frame.height > MAX_PIXELS:
                     raise BadInput(f"The image has {frame.width} x {frame.height} pixels, more than can be read.")
-                hashes.append(hashlib.sha256(f"{frame.size}".encode() + frame.convert("RGB").tobytes()).hexdigest())
+                hashes.append(_frame_digest(frame))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadInput("The image is damaged or of an unknown kind.") from error
     return Inspection(
@@ -97,6 +98,15 @@ def inspect_image(path: Path, name: str, out: Path, *, max_pages: int = 20_000) 
         facts=Facts().model_dump(mode="json"),
         seconds=time.monotonic() - started,
     )
+
+
+def _frame_digest(frame: Any) -> str:
+    """By strips: a poster's pixels in one piece would be held four times."""
+    digest = hashlib.sha256(f"{frame.size}".encode())
+    for top in range(0, frame.height, STRIP):
+        strip = frame.crop((0, top, frame.width, min(frame.height, top + STRIP)))
+        digest.update(strip.convert("RGB").tobytes())
+    return digest.hexdigest()
 
 
 def _outline(document: Any, count: int) -> dict[int, tuple[Heading, ...]]:
@@ -142,7 +152,8 @@ def _page(document: Any, index: int) -> tuple[str, PageFacts]:
         words = text.get_text_range()
         content = measure.content(page, words)
         facts = _page_facts(page, text, content.runs)
-        return content.digest, replace(facts, scanned=len(words.strip()) < SCAN_LETTERS and content.imaged > SCAN_COVERED)
+        digest = with_fields(content.digest, page) if document.formenv else content.digest
+        return digest, replace(facts, scanned=len(words.strip()) < SCAN_LETTERS and content.imaged > SCAN_COVERED)
     finally:
         text.close()
         page.close()

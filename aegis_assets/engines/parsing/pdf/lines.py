@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
+from aegis_assets.engines.parsing.ocr import Reading
 from aegis_assets.engines.parsing.pdf.geometry import Line, Word
 from aegis_assets.engines.parsing.pdf.measure import BOLD, MONO, Run, plain_font
 
@@ -127,12 +128,10 @@ def body_size(lines: Sequence[Line]) -> float:
     return sizes.most_common(1)[0][0] if sizes else 10.0
 
 
-def from_pixels(image: Any, scale: float) -> tuple[list[Line], list[Word]]:
-    """image: PIL, `scale` pixels per point. The size of a line is guessed from its height; equal heights are evened out."""
-    from aegis_assets.engines.parsing import ocr
-
+def from_readings(found: Iterable[Reading], scale: float) -> tuple[list[Line], list[Word]]:
+    """Of a scan with `scale` pixels per point. The size of a line is guessed from its height; equal heights are evened out."""
     words, pieces = [], []
-    for x in ocr.readings(image):
+    for x in found:
         box = (x.l / scale, x.t / scale, x.r / scale, x.b / scale)
         words.append(Word(*box, x.text))
         pieces.append(

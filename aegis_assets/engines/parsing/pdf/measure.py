@@ -12,7 +12,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,8 @@ def opened(path: Path) -> Iterator[Any]:
             raise BadInput("The PDF is encrypted and needs a password: upload it without one.") from error
         raise BadInput("The file is not a readable PDF: it is damaged, cut off, or something else under a PDF's name.") from error
     try:
+        with suppress(pypdfium2.PdfiumError):
+            document.init_forms()  # nothing where the document has none
         yield document
     finally:
         document.close()

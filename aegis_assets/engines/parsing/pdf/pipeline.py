@@ -14,6 +14,7 @@ from typing import Any
 from docling.backend.image_backend import ImageDocumentBackend
 from docling.backend.pypdfium2_backend import PyPdfiumDocumentBackend
 from docling.datamodel import document
+from docling.datamodel.backend_options import PdfBackendOptions
 from docling.datamodel.base_models import Cluster, InputFormat, LayoutPrediction, Table, TableStructurePrediction
 from docling.datamodel.document import InputDocument
 from docling.datamodel.pipeline_options import HeadingHierarchyOptions, ThreadedPdfPipelineOptions
@@ -24,13 +25,16 @@ from docling.pipeline.standard_pdf_pipeline import StandardPdfPipeline
 from docling_core.types.doc import BoundingBox, DocItemLabel, TableCell
 from docling_core.types.doc.page import BoundingRectangle, TextCell
 
+from aegis_assets.engines.parsing.ocr import MAX_PIXELS
 from aegis_assets.engines.parsing.pdf import layout
 from aegis_assets.engines.parsing.pdf.backend import PageSource
 from aegis_assets.engines.parsing.pdf.facts import Facts
 from aegis_assets.engines.parsing.pdf.geometry import Line, Rect
+from aegis_assets.engines.parsing.pdf.joining import Words, joined
 from aegis_assets.engines.parsing.pdf.reading import WindowReading
 from aegis_assets.engines.parsing.pdf.render import Pages
 from aegis_assets.engines.parsing.pdf.sheets import sheet_of
+from aegis_assets.engines.parsing.pdf.turning import turned_back
 from aegis_assets.errors import BadInput
 
 # docling hashes the whole file for each window, 0.6 s for 250 MB, for a name of the document that nobody reads.
@@ -62,7 +66,7 @@ class RulePipeline(StandardPdfPipeline):
         self.preprocessing_model = self.ocr_model = self.layout_postprocessing_model = _unchanged
         self.layout_model = rules
         self.table_model = rules.tables
-        self.assemble_model = PageAssembleModel(options=PageAssembleOptions())
+        self.assemble_model = Assembling(options=PageAssembleOptions())
         self.reading_order_model = WindowReading(*self._window, self._facts, bodies, ordered=True)
         self.heading_hierarchy_model = HeadingHierarchyModel(options=self.pipeline_options.heading_hierarchy_options)
         self.enrichment_pipe: list[Any] = []
@@ -70,6 +74,21 @@ class RulePipeline(StandardPdfPipeline):
 
 def _unchanged(conv_res: Any, pages: Iterable[Any]) -> Iterable[Any]:
     return pages
+
+
+class Assembling(PageAssembleModel):
+    """docling's, with lines joined by our rules."""
+
+    _words = Words(())
+
+    def __call__(self, conv_res: Any, page_batch: Iterable[Any]) -> Iterator[Any]:
+        for page in page_batch:
+            layout = page.predictions.layout
+            self._words = Words([cell.text for cluster in layout.clusters for cell in cluster.cells] if layout else ())
+            yield from super().__call__(conv_res, [page])
+
+    def sanitize_text(self, lines: list[str]) -> str:
+        return super().sanitize_text([joined(lines, self._words)])
 
 
 class RuleLayout:
@@ -88,6 +107,8 @@ class RuleLayout:
             for block in layout.blocks(sheet, self._facts):
                 cluster = _cluster(len(clusters), block)
                 if cluster is not None:
+                    if sheet.turned:
+                        _turn_back(cluster, sheet.turned, page.size.width, page.size.height)
                     clusters.append(cluster)
                     grids[cluster.id] = block.grid
             self._grids[page.page_no] = {key: grid for key, grid in grids.items() if grid is not None}
@@ -121,6 +142,14 @@ def _cluster(index: int, block: layout.Block) -> Cluster | None:
         cells=_cells(block),
         children=[child for child in children if child is not None],
     )
+
+
+def _turn_back(cluster: Cluster, degrees: int, width: float, height: float) -> None:
+    """To its place on the page as it is. Its lines stay as they were read: their height is that of their letters."""
+    box = cluster.bbox
+    cluster.bbox = _box(turned_back(Rect(box.l, box.t, box.r, box.b), degrees, width, height))
+    for child in cluster.children:
+        _turn_back(child, degrees, width, height)
 
 
 def _cells(block: layout.Block) -> list[TextCell]:
@@ -187,7 +216,13 @@ def converted(pipeline: StandardPdfPipeline, path: Path, first: int, last: int, 
     """docling's result for pages first to last. Raises BadInput for pages that neither docling-parse nor pdfium can read."""
     limits = DocumentLimits(page_range=(first, last))
     if image:
-        source = InputDocument(path, InputFormat.IMAGE, ImageDocumentBackend, limits=limits)
+        source = InputDocument(
+            path,
+            InputFormat.IMAGE,
+            ImageDocumentBackend,
+            backend_options=PdfBackendOptions(max_image_pixels=MAX_PIXELS),
+            limits=limits,
+        )
     else:
         source = InputDocument(path, InputFormat.PDF, PageSource, limits=limits)
         if not source.valid:

@@ -18,6 +18,7 @@ from docling.models.stages.reading_order.readingorder_model import ReadingOrderM
 from docling_core.types.doc import DocItemLabel, SectionHeaderItem
 
 from aegis_assets.engines.parsing.pdf.facts import Facts
+from aegis_assets.engines.parsing.pdf.joining import Words, joined
 
 REACH = 2  # pages from one part of a paragraph to the next: one page of figures may lie between
 PASSED = {
@@ -122,4 +123,6 @@ class WindowReading(ReadingOrderModel):
 
     def _merge_elements(self, element: Any, merged_elem: Any, new_item: Any, page_height: float) -> None:
         """The rest of a list item stands on the next page without its marker, as text."""
+        both = [new_item.text, merged_elem.text]
         super()._merge_elements(element, merged_elem.model_copy(update={"label": new_item.label}), new_item, page_height)
+        new_item.text = new_item.orig = joined(both, Words(both))

@@ -9,7 +9,8 @@ from typing import Any, Protocol, Self
 import pypdfium2
 
 from aegis_assets.engines.parsing.pdf import measure
-from aegis_assets.engines.parsing.pdf.geometry import Rect
+from aegis_assets.engines.parsing.pdf.fields import fields
+from aegis_assets.engines.parsing.pdf.geometry import Rect, Word
 from aegis_assets.errors import BadInput
 
 LONGEST = 4000  # pixels; a poster is rendered smaller, not in full
@@ -20,6 +21,7 @@ class Pages(Protocol):
     and the scale it has."""
 
     def runs(self, page: int) -> list[measure.Run]: ...
+    def fields(self, page: int) -> list[Word]: ...
     def size(self, page: int) -> tuple[float, float]: ...
     def image(self, page: int, scale: float, box: Rect | None = None) -> tuple[Any, float]: ...
     def __enter__(self) -> Self: ...
@@ -55,6 +57,20 @@ class PdfPages:
             finally:
                 loaded.close()
 
+    def fields(self, page: int) -> list[Word]:
+        """Values of a form; at no cost where the document has none."""
+        if not self._document.formenv:
+            return []
+        with self._lock:
+            try:
+                loaded = self._document[page - 1]
+            except pypdfium2.PdfiumError:
+                return []
+            try:
+                return fields(loaded)
+            finally:
+                loaded.close()
+
     def size(self, page: int) -> tuple[float, float]:
         with self._lock:
             loaded = self._document[page - 1]
@@ -83,10 +99,14 @@ class ImagePages:
 
     def __init__(self, path: Path) -> None:
         from docling.backend.image_backend import ImageDocumentBackend
+        from docling.datamodel.backend_options import PdfBackendOptions
         from docling.datamodel.base_models import InputFormat
         from docling.datamodel.document import InputDocument
 
-        source = InputDocument(path, InputFormat.IMAGE, ImageDocumentBackend)
+        from aegis_assets.engines.parsing.ocr import MAX_PIXELS
+
+        options = PdfBackendOptions(max_image_pixels=MAX_PIXELS)
+        source = InputDocument(path, InputFormat.IMAGE, ImageDocumentBackend, backend_options=options)
         if not source.valid:
             raise BadInput("The image is damaged or of an unknown kind.")
         self._document: Any = source._backend
@@ -98,6 +118,9 @@ class ImagePages:
         self._document.unload()
 
     def runs(self, page: int) -> list[measure.Run]:
+        return []
+
+    def fields(self, page: int) -> list[Word]:
         return []
 
     def size(self, page: int) -> tuple[float, float]:

@@ -10,10 +10,13 @@ from typing import Any
 
 from aegis_assets.engines.parsing.pdf.backend import ParsedPage
 from aegis_assets.engines.parsing.pdf.facts import Facts
+from aegis_assets.engines.parsing.pdf.fields import placed
+from aegis_assets.engines.parsing.pdf.garbled import garbled
 from aegis_assets.engines.parsing.pdf.geometry import Line, Rect, Sheet, around
 from aegis_assets.engines.parsing.pdf.inspect import SCAN_COVERED, SCAN_LETTERS
-from aegis_assets.engines.parsing.pdf.lines import Fonts, body_size, from_cells, from_pixels, words_of
+from aegis_assets.engines.parsing.pdf.lines import Fonts, body_size, from_cells, from_readings, words_of
 from aegis_assets.engines.parsing.pdf.render import Pages
+from aegis_assets.engines.parsing.pdf.turning import upright
 
 SCAN_SCALE = 2.5  # pixels per point: 180 dpi
 OUTLINED = 60  # drawings on a page without any text: letters drawn as paths
@@ -31,15 +34,25 @@ def sheet_of(page: Any, pages: Pages, facts: Facts) -> Sheet:
     shapes = [Rect(x.l, x.t, x.r, x.b) for x in backend.get_connected_shape_bounding_boxes() or []]
     sheet = Sheet(page.page_no, width, height, [], [], shapes, bitmaps, facts.body_size or 10.0)
     cells = parsed.textline_cells if parsed is not None else []
-    if _is_scan(sum(len(cell.text.strip()) for cell in cells), sheet):
+    if _is_scan(sum(len(cell.text.strip()) for cell in cells), sheet) or garbled(cell.text for cell in cells):
         _read_pixels(sheet, pages)
+        _add_fields(sheet, pages)
         return sheet
     sheet.lines = from_cells(cells, Fonts(pages.runs(page.page_no)))
     sheet.read_words = lambda: words_of(backend.word_cells() if isinstance(backend, ParsedPage) else parsed.word_cells)
     sheet.rules = _rules(backend, shapes)
     if facts.body_size is None:
         sheet.body = body_size(sheet.lines)
+    _add_fields(sheet, pages)
     return sheet
+
+
+def _add_fields(sheet: Sheet, pages: Pages) -> None:
+    found = pages.fields(sheet.number)
+    if found and not sheet.turned:  # a form that is filled on the screen does not lie on its side
+        read_words = sheet.read_words
+        sheet.lines, words = placed(found, sheet.lines, sheet.body)
+        sheet.read_words = lambda: [*read_words(), *words]
 
 
 def _is_scan(letters: int, sheet: Sheet) -> bool:
@@ -51,7 +64,10 @@ def _is_scan(letters: int, sheet: Sheet) -> bool:
 
 def _read_pixels(sheet: Sheet, pages: Pages) -> None:
     image, scale = pages.image(sheet.number, SCAN_SCALE)
-    sheet.lines, words = from_pixels(image, scale)
+    sheet.turned, image, found = upright(image)
+    if sheet.turned in (90, 270):
+        sheet.width, sheet.height = sheet.height, sheet.width
+    sheet.lines, words = from_readings(found, scale)
     sheet.read_words = lambda: words
     sheet.scanned, sheet.rules, sheet.shapes = True, [], []
     sheet.body = body_size(sheet.lines)
