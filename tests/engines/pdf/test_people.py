@@ -30,7 +30,7 @@ def form(path: Path, owner: str) -> Path:
     canvas.acroForm.checkbox(name="shaded", x=150, y=616, size=16, checked=False)
     canvas.save()
     writer = pypdf.PdfWriter(clone_from=str(drawn))
-    for annotation in writer.pages[0]["/Annots"]:  # type: ignore[attr-defined]
+    for annotation in writer.pages[0]["/Annots"]:
         field = annotation.get_object()
         if field.get("/T") == "keeper":
             field[NameObject("/V")] = TextStringObject(owner)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from docling.backend.image_backend import ImageDocumentBackend
 from docling.backend.pypdfium2_backend import PyPdfiumDocumentBackend
 from docling.datamodel import document
 from docling.datamodel.backend_options import PdfBackendOptions
@@ -29,6 +28,7 @@ from aegis_assets.engines.parsing.ocr import MAX_PIXELS
 from aegis_assets.engines.parsing.pdf import layout
 from aegis_assets.engines.parsing.pdf.backend import PageSource
 from aegis_assets.engines.parsing.pdf.facts import Facts
+from aegis_assets.engines.parsing.pdf.frames import Frames
 from aegis_assets.engines.parsing.pdf.geometry import Line, Rect
 from aegis_assets.engines.parsing.pdf.joining import Words, joined
 from aegis_assets.engines.parsing.pdf.reading import WindowReading
@@ -219,7 +219,7 @@ def converted(pipeline: StandardPdfPipeline, path: Path, first: int, last: int, 
         source = InputDocument(
             path,
             InputFormat.IMAGE,
-            ImageDocumentBackend,
+            Frames,
             backend_options=PdfBackendOptions(max_image_pixels=MAX_PIXELS),
             limits=limits,
         )

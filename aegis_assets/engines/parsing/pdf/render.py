@@ -98,15 +98,15 @@ class ImagePages:
     """Frames, turned as their EXIF says, in points by their resolution: docling's own image reader."""
 
     def __init__(self, path: Path) -> None:
-        from docling.backend.image_backend import ImageDocumentBackend
         from docling.datamodel.backend_options import PdfBackendOptions
         from docling.datamodel.base_models import InputFormat
         from docling.datamodel.document import InputDocument
 
         from aegis_assets.engines.parsing.ocr import MAX_PIXELS
+        from aegis_assets.engines.parsing.pdf.frames import Frames
 
         options = PdfBackendOptions(max_image_pixels=MAX_PIXELS)
-        source = InputDocument(path, InputFormat.IMAGE, ImageDocumentBackend, backend_options=options)
+        source = InputDocument(path, InputFormat.IMAGE, Frames, backend_options=options)
         if not source.valid:
             raise BadInput("The image is damaged or of an unknown kind.")
         self._document: Any = source._backend
