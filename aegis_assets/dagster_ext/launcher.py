@@ -102,7 +102,7 @@ def launch(run_id: str, instance_ref: Any) -> None:
     if os.fork() == 0:
         try:
             os.setsid()
-            work(run_id, instance_ref)
+            execute_run(run_id, instance_ref)
         except BaseException:  # noqa: BLE001  the end of a process: whoever looks for the reason finds it in the run's output
             traceback.print_exc()
         finally:
@@ -110,7 +110,7 @@ def launch(run_id: str, instance_ref: Any) -> None:
             os._exit(0)  # threads may still wait for an engine; the ledger refuses what they would write
 
 
-def work(run_id: str, instance_ref: Any) -> None:
+def execute_run(run_id: str, instance_ref: Any) -> None:
     """Execute the run as `dagster api execute_run` does. Its output goes into files of its own: the daemon's pipe ends with it."""
     with dg.DagsterInstance.from_ref(instance_ref) as instance, written_down(instance, run_id), capture_interrupts():
         run = instance.get_run_by_id(run_id)

@@ -1,4 +1,4 @@
-"""What a run's process prints, in files that Dagster's page shows and that are deleted with the run."""
+"""Keep what a run's process prints in files that Dagster's page shows, and that are deleted with the run."""
 
 from __future__ import annotations
 

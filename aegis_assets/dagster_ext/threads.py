@@ -81,7 +81,7 @@ class ThreadedExecutor(dg.Executor):
                         running.add(step.key)
                         begun.append(step.key)
                         step_context = job_context.for_step(step, active.get_known_state())
-                        threading.Thread(target=work, args=(step_context, messages), name=step.key, daemon=True).start()
+                        threading.Thread(target=execute_step, args=(step_context, messages), name=step.key, daemon=True).start()
                     yield from active.concurrency_event_iterator(job_context)
                 elif time.monotonic() > stop_at:
                     break
@@ -114,8 +114,8 @@ def received(messages: SimpleQueue[Message]) -> Iterator[Message]:
         return
 
 
-def work(context: Any, messages: SimpleQueue[Message]) -> None:
-    """One step, in its thread. Ends with None, whatever happens."""
+def execute_step(context: Any, messages: SimpleQueue[Message]) -> None:
+    """Execute one step, in its thread. The last message is None, whatever happens."""
     key = context.step.key
     try:
         for event in dagster_event_sequence_for_step(context):

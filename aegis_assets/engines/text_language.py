@@ -1,4 +1,4 @@
-"""A text -> the code in ISO 639 of the language that it is written in, by py3langid."""
+"""Find the code in ISO 639 of the language that a text is written in, by py3langid."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def add_files(assembly: Assembly, files: list[File], level: int = 2) -> None:
 
 
 def read_file(file: File) -> Tree:
-    """The document that the file is. Raises BadInput or LimitExceeded."""
+    """Return the document that the file is. Raise BadInput or LimitExceeded."""
     from aegis_assets.engines.parsing.convert import EMBEDDING, convert
     from aegis_assets.engines.parsing.inspect import read
     from aegis_assets.engines.parsing.sniff import sniff
@@ -144,7 +144,7 @@ def _item(label: str, text: str) -> Node:
 
 
 def add_embedded(path: Path, tree: Tree) -> Tree:
-    """The document of an Office file with the files that are embedded in it behind it."""
+    """Return the document of an Office file, with the files that are embedded in it behind it."""
     files = [*embedded(path)]
     if not files:
         return tree

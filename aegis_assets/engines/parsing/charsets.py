@@ -35,7 +35,7 @@ _INNER: Final = frozenset("’‘–—·・\xa0、。，：；！？（）「�
 
 
 def guess(content: bytes) -> str | None:
-    """The best charset, or None where none makes words of the bytes."""
+    """Return the best charset, or None where none makes words of the bytes."""
     first = next((index for index, byte in enumerate(content) if byte > 0x7F), 0)
     sample = content[max(0, first - 256) : first + _SAMPLE]
     best, most = None, _LEAST
@@ -52,7 +52,7 @@ def guess(content: bytes) -> str | None:
 
 
 def _score(text: str, charset: str) -> float:
-    """From 0 to 1: how much the characters beyond ASCII look like those of words."""
+    """Return from 0 to 1 how much the characters beyond ASCII look like those of words."""
     total = count = 0.0
     for index, character in enumerate(text):
         if character < "\x80":
@@ -107,7 +107,7 @@ def _script(character: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def _is_common_hanzi(character: str) -> bool:
-    """Of level 1 of GB 2312 or of Big5, which are ordered by use, or of JIS."""
+    """Return whether it is of level 1 of GB 2312 or of Big5, which are ordered by use, or of JIS."""
     for charset, last in (("gb2312", b"\xd7\xf9"), ("big5", b"\xc6\x7e"), ("shift_jis", b"\x98\x72")):
         try:
             if character.encode(charset) <= last:

@@ -77,12 +77,12 @@ def convert(path: Path, kind: str, *, embedded: bool = True) -> Tree:
 
 
 def convert_bytes(content: bytes, kind: str) -> Tree:
-    """The document of the bytes of a format that says its encoding itself."""
+    """Return the document of the bytes of a format that says its encoding itself."""
     return scrub(_tree(content, kind), kind)
 
 
 def convert_text(text: str, kind: str) -> Tree:
-    """The document of a text in one of the DECODED formats."""
+    """Return the document of a text in one of the DECODED formats."""
     content = _as_utf8(text, kind)
     with complaints(kind) as heard:
         tree = _tree(content, kind)

@@ -72,7 +72,7 @@ def header_at(rows: Rows) -> int:
 
 
 def table_tree(rows: Rows, titles: Sequence[list[str]] = ()) -> Tree:
-    """The titles as a text, and one table; its first row is the header."""
+    """Return the titles as a text, and one table; its first row is the header."""
     width = max((len(row) for row in rows), default=0)
     cells = [
         {

@@ -132,7 +132,7 @@ def blocks(tree: Tree, limit: int) -> Iterator[Block]:
 
 
 def sheet_name(item: Node) -> str:
-    """The name of the sheet that a group is, '' for any other item."""
+    """Return the name of the sheet that a group is, '' for any other item."""
     name: str = item.get("name", "")
     return name.removeprefix(_ODS_SHEET) if item.get("label") == "sheet" or name.startswith(_ODS_SHEET) else ""
 

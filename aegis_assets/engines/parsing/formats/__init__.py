@@ -1,1 +1,1 @@
-"""What docling's backends of single formats leave out or alter, put right: one module per format."""
+"""Put right what docling's backends of single formats leave out or alter: one module per format."""

@@ -1,4 +1,4 @@
-"""The texts of a SmartArt diagram, which Office keeps in a part of its own, in the order of its tree."""
+"""Read the texts of a SmartArt diagram, which Office keeps in a part of its own, in the order of its tree."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Place = tuple[int, int]
 
 class ExcelBackend(MsExcelDocumentBackend):
     def _formulas(self) -> Any:
-        """The workbook with its formulas, where some have no value; else None. Read once."""
+        """Return the workbook with its formulas where some have no value, else None. Read it once."""
         if not hasattr(self, "_formula_book"):
             self._formula_book = None
             content = self.path_or_stream
@@ -61,7 +61,7 @@ def _read_formulas(content: BytesIO) -> Any:
 
 
 def _texts(sheet: Any, formulas: Any) -> dict[Place, str]:
-    """What each cell that holds something shows, by row and column from 0."""
+    """Return what each cell that holds something shows, by row and column from 0."""
     texts = {}
     for (row, column), cell in sorted(sheet._cells.items()):
         value = cell.value

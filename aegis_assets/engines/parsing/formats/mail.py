@@ -40,7 +40,7 @@ _DEEPEST: Final = 20  # levels of a MIME tree
 
 
 def read(path: Path) -> Tree:
-    """The document of a message file. Raises BadInput for one that nests too deeply."""
+    """Return the document of a message file. Raise BadInput for one that nests too deeply."""
     content = path.read_bytes()
     if content.startswith(_OLE):
         content = _from_outlook(content)
@@ -54,14 +54,14 @@ def read(path: Path) -> Tree:
 
 
 def is_web_page(message: Message) -> bool:
-    """Whether it is a page that a browser saved (MHTML)."""
+    """Return whether it is a page that a browser saved (MHTML)."""
     return message.get("Snapshot-Content-Location") is not None or (
         message.get_content_type() == "multipart/related" and message.get("To") is None
     )
 
 
 def mailbox(content: bytes) -> list[bytes]:
-    """The messages of an mbox file; one for any other."""
+    """Return the messages of an mbox file; one for any other."""
     if not content.startswith(b"From "):
         return [content]
     edges = [match.start() for match in _POST.finditer(content) if content[: match.start()][-2:] in (b"", b"\n\n", b"\r\n")]
@@ -118,7 +118,7 @@ def parts(message: Message) -> tuple[list[Message], list[Message]]:
 
 
 def _richest(alternatives: list[list[Message]]) -> list[Message]:
-    """The last one, as senders order them, unless it says much less than the first."""
+    """Return the last one, as senders order them, unless it says much less than the first."""
     if not alternatives:
         return []
     first, last = (sum(_letters(body) for body in bodies) for bodies in (alternatives[0], alternatives[-1]))
@@ -202,7 +202,7 @@ def _date(message: Message) -> str:
 
 
 def _page(text: str, message: Message) -> Tree:
-    """An HTML part, with the pictures that came along in it."""
+    """Return an HTML part, with the pictures that came along in it."""
     from aegis_assets.engines.parsing.convert import convert_text
 
     pictures = {str(part["Content-ID"]).strip("<> "): part for part in message.walk() if part["Content-ID"]}

@@ -38,7 +38,7 @@ def join_spans(root: Any) -> None:
 
 
 def _task(element: Any) -> list[Any]:
-    """The box of a task, which marko takes out of its text."""
+    """Return the box of a task, which marko takes out of its text."""
     state = getattr(element, "checked", None)
     return [] if state is None else [marko.inline.RawText("[x]" if state else "[ ]")]
 

@@ -34,7 +34,7 @@ def shown(value: object, code: str) -> str:
 
 
 def plain(value: float) -> str:
-    """A number with the 15 digits that spreadsheets keep."""
+    """Write a number with the 15 digits that spreadsheets keep."""
     if isinstance(value, int) or (value == value and abs(value) < 1e15 and value == int(value)):
         return str(int(value)) if abs(value) < 1e15 else f"{Decimal(f'{value:.15g}'):f}"
     return f"{value:.15g}"
@@ -42,7 +42,7 @@ def plain(value: float) -> str:
 
 @lru_cache(maxsize=1024)
 def tokens(code: str) -> tuple[tuple[str, ...], ...]:
-    """The sections of a format: for positive numbers, negative ones, zero and text."""
+    """Return the sections of a format: for positive numbers, negative ones, zero and text."""
     sections: list[list[str]] = [[]]
     for match in _TOKEN.finditer(code):
         if match.group() == ";":
@@ -75,7 +75,7 @@ def _places(section: tuple[str, ...]) -> int:
 
 
 def _filled(number: Decimal, section: tuple[str, ...]) -> str:
-    """The number in the places of the section, its literals between them."""
+    """Write the number into the places of the section, its literals between them."""
     last = max(index for index, token in enumerate(section) if token in _DIGITS)
     for token in section[last + 1 :]:
         if token != ",":

@@ -27,7 +27,7 @@ Place = tuple[int, int]
 
 
 def made_plain(content: bytes) -> bytes:
-    """The file with spans and links dissolved and notes as paragraphs."""
+    """Return the file with spans and links dissolved and notes as paragraphs."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         root = etree.fromstring(archive.read(_CONTENT), _parser())
         for changes in [*root.iter(f"{_TEXT}tracked-changes")]:  # what was deleted
@@ -129,7 +129,7 @@ def _number(element: Any, name: str) -> int:
 
 
 def _shown(cell: Any) -> str:
-    """What the sheet shows, else the value, else the formula that no program has calculated."""
+    """Return what the sheet shows, else the value, else the formula that no program has calculated."""
     text = "\n".join("".join(_characters(paragraph)) for paragraph in cell.iterchildren(f"{_TEXT}p")).strip()
     value = text or next((cell.get(f"{_OFFICE}{name}", "") for name in _VALUES if cell.get(f"{_OFFICE}{name}")), "")
     return value or cell.get(f"{_TABLE}formula", "").partition(":")[2]

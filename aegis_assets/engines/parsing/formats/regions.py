@@ -46,7 +46,7 @@ def regions(texts: dict[Place, str], spans: dict[Place, Place]) -> Iterator[Box]
 
 
 def _grown(start: Place, owner: dict[Place, Place]) -> Box:
-    """The box around all that adjoins, directly or through others."""
+    """Return the box around all that adjoins, directly or through others."""
     reached, queue = {start}, deque([start])
     top, left = bottom, right = start
     while queue:
@@ -61,7 +61,7 @@ def _grown(start: Place, owner: dict[Place, Place]) -> Box:
 
 
 def tables(box: Box, texts: dict[Place, str], spans: dict[Place, Place]) -> Iterator[ExcelTable]:
-    """The table of an area; lines above its header, which have one cell each, are tables of their own."""
+    """Return the table of an area; lines above its header, which have one cell each, are tables of their own."""
     cells: dict[int, dict[int, str]] = {}
     for place in _inside(box, texts):
         cells.setdefault(place[0], {})[place[1]] = texts[place]

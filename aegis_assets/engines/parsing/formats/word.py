@@ -177,7 +177,7 @@ def place_first_page(section: Any, body: Any) -> None:
 
 
 def _lines(element: Any) -> list[str]:
-    """The text of each paragraph that has a letter in it: a page number alone is none."""
+    """Return the text of each paragraph that has a letter in it: a page number alone is none."""
     texts = ["".join(_characters(paragraph)) for paragraph in element.iter(_P)]
     return [text.strip() for text in texts if any(character.isalpha() for character in text)]
 

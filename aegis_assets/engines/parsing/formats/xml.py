@@ -30,7 +30,7 @@ _DEEPEST: Final = 6
 
 
 def read(path: Path) -> Tree | None:
-    """The document; None where the file is no XML, or has no text outside its markup."""
+    """Return the document; None where the file is no XML, or has no text outside its markup."""
     text = _DECLARATION.sub("", decode(path.read_bytes()), count=1)
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, recover=True, remove_comments=True, remove_pis=True
@@ -92,7 +92,7 @@ def _add(assembly: Assembly, root: Any, level: int) -> None:
 
 
 def _name(element: Any) -> str:
-    """The name without its namespace; '' for comments and the like."""
+    """Return the name without its namespace; '' for comments and the like."""
     return etree.QName(element).localname.lower() if isinstance(element.tag, str) else ""
 
 

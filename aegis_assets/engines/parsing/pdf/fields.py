@@ -34,7 +34,7 @@ def fields(page: Any) -> list[Word]:
 
 
 def with_fields(digest: str, page: Any) -> str:
-    """The page's digest, changed where it has fields: values may change while all that is drawn stays."""
+    """Return the page's digest, changed where it has fields: values may change while all that is drawn stays."""
     found = fields(page)
     if not found:
         return digest
@@ -72,7 +72,7 @@ def _text(form: Any, annotation: Any) -> str:
 
 
 def _chosen(form: Any, annotation: Any) -> str:
-    """The labels of the chosen options, as the form shows them; values may be codes."""
+    """Return the labels of the chosen options, as the form shows them; values may be codes."""
     count = min(max(0, pdfium.FPDFAnnot_GetOptionCount(form, annotation)), _LIMIT)
     selected = (option for option in range(count) if pdfium.FPDFAnnot_IsOptionSelected(form, annotation, option))
     found = [_label(form, annotation, option) for option in selected]
@@ -110,7 +110,7 @@ def placed(found: list[Word], lines: list[Line], body: float) -> tuple[list[Line
 
 
 def _row(field: Word, number: int, rows: int, body: float) -> Rect:
-    """Where a row of a value stands: as high as running text, so that it is on the line of its label."""
+    """Return the place of a row of a value: as high as running text, so that it is on the line of its label."""
     height = field.height / rows
     middle = field.t + (number + 0.5) * height
     half = min(height, 1.2 * body) / 2

@@ -25,7 +25,7 @@ class Frames(ImageDocumentBackend):
         return super().load_page(page_no)
 
     def _reduced(self, source: Any, page_no: int) -> Any:
-        """As large in points as before: its resolution falls with its pixels."""
+        """Keep its size in points: its resolution falls with its pixels."""
         check_image_pixels(source.size, self.options.max_image_pixels)
         frame, dpi = _oriented_frame(source)
         small = _smaller(frame, math.ceil(max(frame.size) / WANTED))
@@ -34,7 +34,7 @@ class Frames(ImageDocumentBackend):
 
 
 def _smaller(frame: Any, factor: int) -> Any:
-    """In RGB, with a pixel for factor x factor of them, by strips."""
+    """Return it in RGB, with a pixel for factor x factor of them, made by strips."""
     small = Image.new("RGB", (math.ceil(frame.width / factor), math.ceil(frame.height / factor)))
     for row in range(0, small.height, ROWS):
         top = row * factor

@@ -1,4 +1,4 @@
-"""Whether a page's text is no text: glyphs of fonts that do not say which letters they are."""
+"""Tell whether a page's text is no text: glyphs of fonts that do not say which letters they are."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def inspect_image(path: Path, name: str, out: Path, *, max_pages: int = 20_000) 
 
 
 def _frame_digest(frame: Any) -> str:
-    """By strips: a poster's pixels in one piece would be held four times."""
+    """Hash by strips: a poster's pixels in one piece would be held four times."""
     digest = hashlib.sha256(f"{frame.size}".encode())
     for top in range(0, frame.height, STRIP):
         strip = frame.crop((0, top, frame.width, min(frame.height, top + STRIP)))

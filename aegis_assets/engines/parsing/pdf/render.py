@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import pypdfium2
 
@@ -12,6 +13,8 @@ from aegis_assets.engines.parsing.pdf import measure
 from aegis_assets.engines.parsing.pdf.fields import fields
 from aegis_assets.engines.parsing.pdf.geometry import Rect, Word
 from aegis_assets.errors import BadInput
+
+T = TypeVar("T")
 
 LONGEST = 4000  # pixels; a poster is rendered smaller, not in full
 
@@ -47,27 +50,21 @@ class PdfPages:
             self._opened.__exit__(None, None, None)
 
     def runs(self, page: int) -> list[measure.Run]:
-        with self._lock:
-            try:
-                loaded = self._document[page - 1]
-            except pypdfium2.PdfiumError:
-                return []
-            try:
-                return measure.runs(loaded)
-            finally:
-                loaded.close()
+        return self._of_page(page, measure.runs)
 
     def fields(self, page: int) -> list[Word]:
-        """Values of a form; at no cost where the document has none."""
-        if not self._document.formenv:
-            return []
+        """Return the values of a form, at no cost where the document has none."""
+        return self._of_page(page, fields) if self._document.formenv else []
+
+    def _of_page(self, page: int, read: Callable[[Any], list[T]]) -> list[T]:
+        """Return what is read of a page, nothing where it cannot be loaded."""
         with self._lock:
             try:
                 loaded = self._document[page - 1]
             except pypdfium2.PdfiumError:
                 return []
             try:
-                return fields(loaded)
+                return read(loaded)
             finally:
                 loaded.close()
 

@@ -1,4 +1,4 @@
-"""A page's pixels -> how far they must be turned to be read, with what is read then.
+"""Find how far a page's pixels must be turned to be read, and what is read then.
 
 A sheet may have gone through the scanner lying on its side or upside down. The recogniser turns tall lines by itself, but not
 upside-down ones: wrong ways it reads letters that are none, and is unsure of them. So a page is read as it is, and turned only
@@ -19,7 +19,7 @@ BETTER: Final = 1.2  # times as good must the other way be
 
 
 def upright(image: Any) -> tuple[int, Any, list[Reading]]:
-    """Degrees by which the picture was turned anticlockwise (0, 90, 180, 270), the picture as turned, and what it reads."""
+    """Return the degrees it was turned anticlockwise by (0, 90, 180, 270), the picture as turned, and what it reads."""
     found = readings(image)
     letters = sum(len(x.text) for x in found)
     tall = sum(len(x.text) for x in found if x.b - x.t > 1.5 * (x.r - x.l)) > 0.6 * letters
@@ -45,12 +45,12 @@ def _ways(*, tall: bool, sure: bool) -> tuple[int, ...]:
 
 
 def _worth(found: Sequence[Reading]) -> float:
-    """How much is read, and how surely; lines that stand are not."""
+    """Return how much is read, and how surely; lines that stand are not."""
     return sum(len(x.text) * x.score**2 for x in found if x.b - x.t <= 1.5 * (x.r - x.l))
 
 
 def turned_back(rect: Rect, degrees: int, width: float, height: float) -> Rect:
-    """A place on the picture as turned -> on the page, whose size is given."""
+    """Return where a place on the picture as turned is on the page, whose size is given."""
     if degrees == 90:
         return Rect(width - rect.b, rect.l, width - rect.t, rect.r)
     if degrees == 180:
