@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pypdf
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from pypdf.generic import NameObject, TextStringObject
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
@@ -119,3 +119,15 @@ def test_a_poster_below_the_limit_of_pixels_is_read(tmp_path: Path) -> None:
     ImageDraw.Draw(poster).text((900, 900), "Fair at the mill", fill=0, font_size=600)
     poster.save(tmp_path / "poster.png")
     assert parse(tmp_path / "poster.png").items[0].text == "Fair at the mill"
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_the_recogniser_reads_a_sheet_however_it_lay_on_the_scanner(degrees: int) -> None:
+    sheet = Image.new("RGB", (900, 500), "white")
+    font = ImageFont.load_default(size=36)
+    lines = ("The tower of the mill was built in 1612", "by masons of the town of Dordrecht", "and paid for by the millers")
+    for row, line in enumerate(lines):
+        ImageDraw.Draw(sheet).text((60, 80 + 110 * row), line, "black", font)
+    turned, _, found = turning.upright(sheet.rotate(degrees, expand=True))
+    assert (turned + degrees) % 360 == 0
+    assert "Dordrecht" in " ".join(reading.text for reading in found)
